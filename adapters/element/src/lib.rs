@@ -1,0 +1,1 @@
+//! Secure elements behind one trait: keys by URI, software backend.

@@ -1,0 +1,1 @@
+//! TLS, HTTP, mDNS and GRASP on real sockets.

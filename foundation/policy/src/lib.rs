@@ -1,0 +1,1 @@
+//! Decides, from facts alone, whether something may happen, and says why.

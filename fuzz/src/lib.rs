@@ -1,0 +1,1 @@
+//! Fuzz bodies for every parser that the network reaches, and their corpora.

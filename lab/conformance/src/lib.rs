@@ -1,0 +1,1 @@
+//! Conformance with published examples and with real peers.

@@ -1,0 +1,1 @@
+//! The server roles: factory, MASA, supply chain, registrar, join proxy, console API.
