@@ -1,0 +1,1 @@
+//! EST (RFC 7030, clarified by RFC 8951): both sides.
