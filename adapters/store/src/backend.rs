@@ -1,0 +1,60 @@
+//! What a backend must do; everything typed is built on this.
+
+use crate::{
+    Committed,
+    error::{CommitError, Found, ReadError},
+    log::{Head, RawEntry},
+};
+use landfall_types::record::{Change, Expect, Version};
+use tokio::sync::oneshot;
+
+/// A record as stored: its content is JSON text.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) key: String,
+    pub(crate) version: Version,
+    pub(crate) value: String,
+}
+
+/// Where a commit's result goes.
+pub(crate) type Done = oneshot::Sender<Result<Committed, CommitError>>;
+
+/// A place for records and logs.
+pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
+    /// Makes `changes` durable, all or none, then tells `done`.
+    fn submit(&self, changes: Vec<Change>, done: Done);
+    /// One record.
+    fn find(&self, collection: &str, key: &str) -> Result<Option<Row>, ReadError>;
+    /// Records with `value` under `index`, by key.
+    fn find_by(&self, collection: &str, index: &str, value: &str, limit: usize) -> Result<Vec<Row>, ReadError>;
+    /// Records by key, after `after`.
+    fn scan(&self, collection: &str, after: Option<&str>, limit: usize) -> Result<Vec<Row>, ReadError>;
+    /// Records by value under `index` and key, after that pair.
+    fn scan_index(
+        &self,
+        collection: &str,
+        index: &str,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>, ReadError>;
+    /// How many records.
+    fn count(&self, collection: &str) -> Result<u64, ReadError>;
+    /// How many records with `value` under `index`.
+    fn count_by(&self, collection: &str, index: &str, value: &str) -> Result<u64, ReadError>;
+    /// Entries of a log after number `after`.
+    fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError>;
+    /// The last entry of a log.
+    fn head(&self, log: &str) -> Result<Head, ReadError>;
+}
+
+/// Whether a record at `found` (if any) is what the change expects.
+pub(crate) fn check(expect: Expect, found: Option<Version>, collection: &str, key: &str) -> Result<(), CommitError> {
+    let found = match (expect, found) {
+        (Expect::Anything, _) | (Expect::Absent, None) => return Ok(()),
+        (Expect::At(expected), Some(found)) if expected == found => return Ok(()),
+        (Expect::Absent, Some(_)) => Found::Exists,
+        (Expect::At(_), None) => Found::Missing,
+        (Expect::At(_), Some(_)) => Found::Changed,
+    };
+    Err(CommitError::Conflict { collection: collection.into(), key: key.into(), found })
+}

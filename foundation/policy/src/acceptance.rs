@@ -1,0 +1,90 @@
+//! Which devices a domain takes in (RFC 8995 s5.3): the names of the facts, and the usual rules ready-made.
+
+use crate::{
+    decide::Verdict,
+    rule::{Condition, Policy, Rule, Test},
+};
+use serde::{Deserialize, Serialize};
+
+/// The manufacturer, as the operator names it: the one whose anchors the IDevID chains to.
+pub const MANUFACTURER: &str = "manufacturer";
+/// The model, as the IDevID tells it.
+pub const MODEL: &str = "model";
+/// The serial number, as the IDevID tells it.
+pub const SERIAL_NUMBER: &str = "serial-number";
+/// The device's id in our records: unlike the serial number, it cannot be that of another manufacturer's device.
+pub const DEVICE: &str = "device";
+/// Whether an operator has approved this very device.
+pub const APPROVED: &str = "approved";
+/// Whether an operator has refused this very device.
+pub const REJECTED: &str = "rejected";
+/// Whether this device has been revoked here.
+pub const REVOKED: &str = "revoked";
+/// The domains other than ours in the MASA's audit log of the device (RFC 8995 s5.8).
+pub const FOREIGN_DOMAINS: &str = "foreign-domains";
+/// The assertion of the voucher.
+pub const ASSERTION: &str = "assertion";
+
+/// The set of serial numbers that [`Acceptance`] makes.
+pub const ALLOWED_SERIALS: &str = "allowed-serials";
+
+/// The usual acceptance policy, in the few words that most operators need; [`Acceptance::policy`] spells it out.
+///
+/// Every list that is given must hold the device; a list that is empty restricts nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Acceptance {
+    /// Manufacturers to accept.
+    pub manufacturers: Vec<String>,
+    /// Models to accept.
+    pub models: Vec<String>,
+    /// Serial numbers to accept; as many as you like.
+    pub serials: Vec<String>,
+    /// What becomes of devices outside the lists: denied, unless a person is to be asked.
+    pub others: Verdict,
+    /// What becomes of devices on the lists: permitted, unless a person is to be asked about those too.
+    pub listed: Listed,
+}
+
+/// What becomes of a device that is on every list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Listed {
+    /// It is taken in.
+    #[default]
+    Permit,
+    /// A person decides.
+    Ask,
+}
+
+impl Acceptance {
+    /// The policy. What was revoked or what a person refused stays out; what a person approved comes in; then the lists.
+    ///
+    /// Without any list nothing is listed, and `others` applies to every device.
+    pub fn policy(&self) -> Policy {
+        let mut rules = vec![
+            Rule::new("revoked devices stay out", vec![Condition::is(REVOKED, true)], Verdict::Deny),
+            Rule::new("refused by an operator", vec![Condition::is(REJECTED, true)], Verdict::Deny),
+            Rule::new("approved by an operator", vec![Condition::is(APPROVED, true)], Verdict::Permit),
+        ];
+        let when = self.lists();
+        if !when.is_empty() {
+            let then = match self.listed {
+                Listed::Permit => Verdict::Permit,
+                Listed::Ask => Verdict::Ask,
+            };
+            rules.push(Rule::new("on the acceptance lists", when, then));
+        }
+        Policy::new(rules, self.others).with_set(ALLOWED_SERIALS, self.serials.iter().cloned())
+    }
+
+    fn lists(&self) -> Vec<Condition> {
+        let one_of = |fact, list: &Vec<String>| Condition::passes(fact, Test::OneOf(list.clone()));
+        let lists = [
+            (!self.manufacturers.is_empty()).then(|| one_of(MANUFACTURER, &self.manufacturers)),
+            (!self.models.is_empty()).then(|| one_of(MODEL, &self.models)),
+            (!self.serials.is_empty()).then(|| Condition::passes(SERIAL_NUMBER, Test::InSet(ALLOWED_SERIALS.into()))),
+        ];
+        lists.into_iter().flatten().collect()
+    }
+}
