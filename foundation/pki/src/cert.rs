@@ -1,0 +1,342 @@
+//! Certificates: parsed once, kept as they came, cheap to clone.
+
+use crate::{
+    asn1,
+    error::PkiError,
+    extension::{Extension, KeyUsage, Known},
+    key::{PublicKey, Strength, sha256},
+    name::{AltName, Name},
+    oid,
+    oid::Oid,
+    pem,
+};
+use der::Decode;
+use landfall_types::{DomainId, Fingerprint, SerialNumber, Time};
+use spki::AlgorithmIdentifierOwned;
+use std::{fmt, ops::Range, sync::Arc};
+
+const WHAT: &str = "certificate";
+
+/// The longest certificate that is read, in bytes.
+pub const MAX_LEN: usize = 64 * 1024;
+
+/// An X.509 certificate (RFC 5280).
+///
+/// Equality is equality of the DER.
+#[derive(Clone)]
+pub struct Certificate(Arc<Inner>);
+
+struct Inner {
+    der: Vec<u8>,
+    tbs: Range<usize>,
+    issuer: Range<usize>,
+    subject: Range<usize>,
+    signature: Range<usize>,
+    parsed: x509_cert::Certificate,
+    public_key: PublicKey,
+    extensions: Vec<Extension>,
+    known: Known,
+    not_before: Time,
+    not_after: Time,
+    fingerprint: Fingerprint,
+}
+
+impl Certificate {
+    /// From DER; nothing may stand after it.
+    pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
+        if der.len() > MAX_LEN {
+            return Err(PkiError::malformed(WHAT, "it is too long"));
+        }
+        let parsed = x509_cert::Certificate::from_der(der).map_err(|e| PkiError::malformed(WHAT, e))?;
+        let position = |part: &[u8]| {
+            // `part` is cut from `der`.
+            let start = (part.as_ptr() as usize).wrapping_sub(der.as_ptr() as usize);
+            start..start + part.len()
+        };
+        let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
+        let tbs = outer.expect(asn1::SEQUENCE)?;
+        let outer_algorithm = outer.expect(asn1::SEQUENCE)?;
+        let Some((0, signature)) = outer.expect(asn1::BIT_STRING)?.value.split_first() else {
+            return Err(outer.bad("its signature is not of whole bytes"));
+        };
+        let mut fields = asn1::Reader::new(WHAT, tbs.value);
+        fields.optional(asn1::context(0))?;
+        fields.expect(asn1::INTEGER)?;
+        // RFC 5280 s4.1.1.2: the algorithm inside and outside the signed part must be the same.
+        if fields.expect(asn1::SEQUENCE)?.raw != outer_algorithm.raw {
+            return Err(outer.bad("it names two signature algorithms"));
+        }
+        let issuer = fields.expect(asn1::SEQUENCE)?;
+        fields.expect(asn1::SEQUENCE)?;
+        let subject = fields.expect(asn1::SEQUENCE)?;
+        let public_key = PublicKey::from_spki_der(fields.expect(asn1::SEQUENCE)?.raw)?;
+        fields.optional(asn1::context_primitive(1))?;
+        fields.optional(asn1::context_primitive(2))?;
+        let extensions = match fields.optional(asn1::context(3))? {
+            Some(list) => Extension::list(WHAT, list.value)?,
+            None => Vec::new(),
+        };
+        let validity = parsed.tbs_certificate().validity();
+        let known = Known::of(&extensions)?;
+        Ok(Self(Arc::new(Inner {
+            tbs: position(tbs.raw),
+            issuer: position(issuer.raw),
+            subject: position(subject.raw),
+            signature: position(signature),
+            not_before: time(validity.not_before),
+            not_after: time(validity.not_after),
+            fingerprint: sha256(der),
+            der: der.to_vec(),
+            parsed,
+            public_key,
+            extensions,
+            known,
+        })))
+    }
+
+    /// From PEM that holds exactly one certificate.
+    pub fn from_pem(text: &str) -> Result<Self, PkiError> {
+        match Self::chain_from_pem(text)?.as_slice() {
+            [one] => Ok(one.clone()),
+            several => Err(PkiError::malformed("PEM", format!("it holds {} certificates, not one", several.len()))),
+        }
+    }
+
+    /// Every certificate of a PEM text, in its order; blocks of other kinds are skipped.
+    pub fn chain_from_pem(text: &str) -> Result<Vec<Self>, PkiError> {
+        let blocks = pem::decode(text)?.into_iter();
+        blocks.filter(|b| b.label == "CERTIFICATE").map(|b| Self::from_der(&b.der)).collect()
+    }
+
+    /// Its DER.
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// Its PEM.
+    pub fn to_pem(&self) -> String {
+        pem::encode("CERTIFICATE", self.der())
+    }
+
+    /// The part that is signed.
+    pub fn tbs_der(&self) -> &[u8] {
+        self.slice(&self.0.tbs)
+    }
+
+    /// The subject in the form of RFC 4514, for people.
+    pub fn subject(&self) -> String {
+        self.inner().tbs_certificate().subject().to_string()
+    }
+
+    /// The issuer in the form of RFC 4514, for people.
+    pub fn issuer(&self) -> String {
+        self.inner().tbs_certificate().issuer().to_string()
+    }
+
+    /// The subject's DER.
+    pub fn subject_der(&self) -> &[u8] {
+        self.slice(&self.0.subject)
+    }
+
+    /// The issuer's DER.
+    pub fn issuer_der(&self) -> &[u8] {
+        self.slice(&self.0.issuer)
+    }
+
+    /// The subject, for use in a request or another certificate.
+    pub fn subject_name(&self) -> Name {
+        Name::from_der(self.subject_der()).unwrap_or_default()
+    }
+
+    /// The subject's first common name.
+    pub fn common_name(&self) -> Option<String> {
+        self.subject_name().attribute(oid::COMMON_NAME)
+    }
+
+    /// The device's serial number: the subject's serialNumber attribute, never the certificate's (RFC 8995 s2.3.1).
+    pub fn subject_serial_number(&self) -> Option<SerialNumber> {
+        self.subject_name().attribute(oid::SERIAL_NUMBER)?.parse().ok()
+    }
+
+    /// The certificate's own serial number, big-endian, as it stands in the INTEGER.
+    pub fn serial(&self) -> &[u8] {
+        self.inner().tbs_certificate().serial_number().as_bytes()
+    }
+
+    /// The certificate's own serial number in lower-case hexadecimal.
+    pub fn serial_hex(&self) -> String {
+        hex::encode(self.serial())
+    }
+
+    /// The subject's public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.public_key
+    }
+
+    /// From when it is valid, inclusive.
+    pub fn not_before(&self) -> Time {
+        self.0.not_before
+    }
+
+    /// Until when it is valid, inclusive; [`Time::FOREVER`] for 99991231235959Z.
+    pub fn not_after(&self) -> Time {
+        self.0.not_after
+    }
+
+    /// Whether its basic constraints make it a CA.
+    pub fn is_ca(&self) -> bool {
+        self.0.known.ca
+    }
+
+    /// How many intermediate CAs may stand below it (RFC 5280 s4.2.1.9).
+    pub fn path_len(&self) -> Option<u8> {
+        self.0.known.path_len
+    }
+
+    /// Its key usage, if it is limited.
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.0.known.key_usage
+    }
+
+    /// Its key identifier: the extension's, else computed from the key.
+    pub fn key_id(&self) -> Vec<u8> {
+        self.0.known.subject_key_id.clone().unwrap_or_else(|| self.public_key().key_id().to_vec())
+    }
+
+    /// Its subject key identifier extension.
+    pub fn subject_key_id(&self) -> Option<&[u8]> {
+        self.0.known.subject_key_id.as_deref()
+    }
+
+    /// The key identifier of its issuer, as its authority key identifier extension says.
+    pub fn authority_key_id(&self) -> Option<Vec<u8>> {
+        self.0.known.authority_key_id.clone()
+    }
+
+    /// What a voucher request carries as idevid-issuer: the authority key identifier extension's OCTET STRING, with
+    /// its tag and length (RFC 8366 s5.3; the published examples have them too).
+    pub fn idevid_issuer(&self) -> Option<Vec<u8>> {
+        self.0.known.authority_key_id_ext.clone()
+    }
+
+    /// The domain that this certificate stands for when pinned: its subject key identifier, or the SHA-256 of its key
+    /// if it has none (RFC 8995 s5.8.2).
+    pub fn domain_id(&self) -> DomainId {
+        match self.subject_key_id() {
+            Some(id) => DomainId(id.to_vec()),
+            None => DomainId(self.public_key().fingerprint().0.to_vec()),
+        }
+    }
+
+    /// Whether its extended key usage names `purpose`. "Any" does not count: what is asked for must be said.
+    pub fn has_eku(&self, purpose: Oid) -> bool {
+        self.ekus().contains(&purpose)
+    }
+
+    /// Its extended key usages; none if the extension is absent.
+    pub fn ekus(&self) -> &[Oid] {
+        self.0.known.ekus.as_deref().unwrap_or_default()
+    }
+
+    /// Its MASA URL as it stands (RFC 8995 s2.3.2).
+    pub fn masa_url(&self) -> Option<String> {
+        self.0.known.masa_url.clone()
+    }
+
+    /// Its MUD URL (RFC 8520 s11).
+    pub fn mud_url(&self) -> Option<String> {
+        self.0.known.mud_url.clone()
+    }
+
+    /// The subject of who signs its MUD file (RFC 8520 s11), in the form of RFC 4514.
+    pub fn mud_signer(&self) -> Option<String> {
+        self.0.known.mud_signer.as_ref().map(ToString::to_string)
+    }
+
+    /// Its subject alternative names.
+    pub fn alt_names(&self) -> &[AltName] {
+        &self.0.known.alt_names
+    }
+
+    /// Its DNS names.
+    pub fn dns_names(&self) -> Vec<String> {
+        let dns = |name: &AltName| if let AltName::Dns(text) = name { Some(text.clone()) } else { None };
+        self.alt_names().iter().filter_map(dns).collect()
+    }
+
+    /// All its extensions.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.0.extensions
+    }
+
+    /// The extension with that identifier.
+    pub fn extension(&self, oid: Oid) -> Option<&Extension> {
+        self.0.extensions.iter().find(|e| e.oid == oid)
+    }
+
+    /// SHA-256 of its DER.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint
+    }
+
+    /// Whether subject and issuer are the same name; that it signed itself is another question.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der() == self.issuer_der()
+    }
+
+    /// Whether `key` made its signature. Says nothing about whether it was allowed to.
+    pub fn verify_issued_by(&self, key: &PublicKey) -> Result<(), PkiError> {
+        self.verify_issued_with(key, Strength::Modern)
+    }
+
+    /// The same, with a say in how old the signature may look.
+    pub fn verify_issued_with(&self, key: &PublicKey, strength: Strength) -> Result<(), PkiError> {
+        key.verify_with(strength, self.signature_algorithm(), self.tbs_der(), self.signature()).map_err(|e| match e {
+            PkiError::BadSignature(_) => PkiError::BadSignature(WHAT),
+            other => other,
+        })
+    }
+
+    /// What it was signed with.
+    pub fn signature_algorithm(&self) -> &AlgorithmIdentifierOwned {
+        self.inner().signature_algorithm()
+    }
+
+    /// Its signature.
+    pub fn signature(&self) -> &[u8] {
+        self.slice(&self.0.signature)
+    }
+
+    /// The whole of it, as x509-cert decodes it.
+    pub fn inner(&self) -> &x509_cert::Certificate {
+        &self.0.parsed
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.0.der.get(range.clone()).unwrap_or_default()
+    }
+}
+
+pub(crate) fn time(time: x509_cert::time::Time) -> Time {
+    Time::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der() == other.der()
+    }
+}
+
+impl Eq for Certificate {}
+
+impl std::hash::Hash for Certificate {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.fingerprint().hash(state);
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({}, serial {}, {})", self.subject(), self.serial_hex(), self.fingerprint())
+    }
+}

@@ -1,0 +1,177 @@
+//! Names: the distinguished name of a subject or issuer, and the alternative names beside it.
+
+use crate::{asn1, error::PkiError, oid, oid::Oid};
+use der::Decode;
+use landfall_types::SerialNumber;
+use std::{fmt, net::IpAddr};
+
+/// A distinguished name, kept as the DER that it came in: two names are equal when their bytes are.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// The RDNs, joined; without the outer SEQUENCE.
+    rdns: Vec<u8>,
+}
+
+impl Name {
+    /// The empty name.
+    pub const fn new() -> Self {
+        Self { rdns: Vec::new() }
+    }
+
+    /// A name of just a common name.
+    pub fn common(name: &str) -> Self {
+        Self::new().common_name(name)
+    }
+
+    /// From its DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
+        x509_cert::name::Name::from_der(der).map_err(|e| PkiError::malformed("name", e))?;
+        let rdns = asn1::Reader::inside("name", asn1::SEQUENCE, der)?;
+        Ok(Self { rdns: rdns.rest().to_vec() })
+    }
+
+    /// Its DER.
+    pub fn to_der(&self) -> Vec<u8> {
+        asn1::sequence(&[&self.rdns])
+    }
+
+    /// Whether it names nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.rdns.is_empty()
+    }
+
+    /// The same with a common name (at most 64 characters, X.520).
+    #[must_use]
+    pub fn common_name(self, value: &str) -> Self {
+        self.with(oid::COMMON_NAME, asn1::UTF8_STRING, value)
+    }
+
+    /// The same with an organization.
+    #[must_use]
+    pub fn organization(self, value: &str) -> Self {
+        self.with(oid::ORGANIZATION, asn1::UTF8_STRING, value)
+    }
+
+    /// The same with an organizational unit.
+    #[must_use]
+    pub fn organizational_unit(self, value: &str) -> Self {
+        self.with(oid::ORGANIZATIONAL_UNIT, asn1::UTF8_STRING, value)
+    }
+
+    /// The same with a country, in two letters.
+    #[must_use]
+    pub fn country(self, value: &str) -> Self {
+        self.with(oid::COUNTRY, asn1::PRINTABLE_STRING, value)
+    }
+
+    /// The same with a device's serial number (RFC 8995 s2.3.1); X.520 wants it printable.
+    #[must_use]
+    pub fn serial_number(self, value: &SerialNumber) -> Self {
+        let printable = value.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b));
+        let tag = if printable { asn1::PRINTABLE_STRING } else { asn1::UTF8_STRING };
+        self.with(oid::SERIAL_NUMBER, tag, value.as_str())
+    }
+
+    fn with(mut self, attribute: Oid, tag: u8, value: &str) -> Self {
+        let pair = asn1::sequence(&[&asn1::oid(&attribute), &asn1::tlv(tag, &[value.as_bytes()])]);
+        self.rdns.extend(asn1::tlv(asn1::SET, &[&pair]));
+        self
+    }
+
+    /// The first value of an attribute, as text.
+    pub fn attribute(&self, attribute: Oid) -> Option<String> {
+        let mut rdns = asn1::Reader::new("name", &self.rdns);
+        while let Ok(mut rdn) = rdns.enter(asn1::SET) {
+            while let Ok(mut pair) = rdn.enter(asn1::SEQUENCE) {
+                if pair.oid().ok()? == attribute {
+                    return text(pair.next().ok()?);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The text of a string of one of the DirectoryString kinds (RFC 5280 s4.1.2.4) or IA5String.
+fn text(element: asn1::Tlv<'_>) -> Option<String> {
+    const TELETEX_STRING: u8 = 0x14;
+    const BMP_STRING: u8 = 0x1e;
+    match element.tag {
+        asn1::UTF8_STRING => String::from_utf8(element.value.to_vec()).ok(),
+        asn1::PRINTABLE_STRING | asn1::IA5_STRING => {
+            element.value.is_ascii().then(|| String::from_utf8(element.value.to_vec()).ok())?
+        }
+        TELETEX_STRING => Some(element.value.iter().map(|b| char::from(*b)).collect()),
+        BMP_STRING => {
+            let units = element.value.chunks(2).map(|c| <[u8; 2]>::try_from(c).ok().map(u16::from_be_bytes));
+            String::from_utf16(&units.collect::<Option<Vec<_>>>()?).ok()
+        }
+        _ => None,
+    }
+}
+
+/// In the form of RFC 4514: `CN=pledge,O=Example`.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = x509_cert::name::Name::from_der(&self.to_der()).map_err(|_| fmt::Error)?;
+        fmt::Display::fmt(&name, f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+/// A subject alternative name (RFC 5280 s4.2.1.6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AltName {
+    /// A DNS name.
+    Dns(String),
+    /// An address.
+    Ip(IpAddr),
+    /// A URI.
+    Uri(String),
+    /// A mailbox.
+    Email(String),
+    /// Any other GeneralName, as its DER.
+    Other(Vec<u8>),
+}
+
+impl AltName {
+    pub(crate) fn to_der(&self) -> Vec<u8> {
+        let octets;
+        let (n, value) = match self {
+            Self::Email(text) => (1, text.as_bytes()),
+            Self::Dns(text) => (2, text.as_bytes()),
+            Self::Uri(text) => (6, text.as_bytes()),
+            Self::Ip(IpAddr::V4(address)) => {
+                octets = address.octets().to_vec();
+                (7, octets.as_slice())
+            }
+            Self::Ip(IpAddr::V6(address)) => {
+                octets = address.octets().to_vec();
+                (7, octets.as_slice())
+            }
+            Self::Other(der) => return der.clone(),
+        };
+        asn1::tlv(asn1::context_primitive(n), &[value])
+    }
+
+    pub(crate) fn from_tlv(element: asn1::Tlv<'_>) -> Self {
+        let text = || std::str::from_utf8(element.value).ok().filter(|t| t.is_ascii()).map(str::to_owned);
+        let address = || match element.value.len() {
+            4 => <[u8; 4]>::try_from(element.value).ok().map(IpAddr::from),
+            _ => <[u8; 16]>::try_from(element.value).ok().map(IpAddr::from),
+        };
+        let known = match element.tag {
+            0x81 => text().map(Self::Email),
+            0x82 => text().map(Self::Dns),
+            0x86 => text().map(Self::Uri),
+            0x87 => address().map(Self::Ip),
+            _ => None,
+        };
+        known.unwrap_or_else(|| Self::Other(element.raw.to_vec()))
+    }
+}
