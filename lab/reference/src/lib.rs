@@ -1,1 +1,7 @@
-//! The guide's reference architecture on one machine, its scenarios, and its cost.
+//! The guide's reference architecture on one machine, its scenarios, and what onboarding costs.
+
+pub mod acceptance;
+pub mod bench;
+pub mod link;
+pub mod narrator;
+pub mod report;

@@ -119,7 +119,11 @@ mod tests {
         let row = capability("S1.C6").unwrap();
         report.add("3", row, Verdict::NotRun { why: "no hardware".into() });
         assert!(!report.holds());
-        report.add("3", row, Verdict::Passed { shown: String::new(), refused: String::new(), took: Millis(Duration::ZERO) });
+        report.add(
+            "3",
+            row,
+            Verdict::Passed { shown: String::new(), refused: String::new(), took: Millis(Duration::ZERO) },
+        );
         assert!(report.holds());
         report.add("3", row, Verdict::Failed { why: String::new() });
         assert!(!report.holds());

@@ -1,0 +1,135 @@
+//! Runs one kind of work many times, some of it at once, and says what it cost.
+
+use anyhow::Result;
+use serde::Serialize;
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// What a load took.
+#[derive(Clone, Debug, Serialize)]
+pub struct Load {
+    /// How many ran at once.
+    pub parallel: usize,
+    /// How many were done.
+    pub done: usize,
+    /// How many failed.
+    pub errors: usize,
+    /// Done per second.
+    pub rate: f64,
+    /// Median, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile, in milliseconds.
+    pub p99_ms: f64,
+    /// CPU time of this process per piece of work, all parties together, in milliseconds.
+    pub cpu_ms: f64,
+    /// The first error, in words.
+    pub first_error: Option<String>,
+}
+
+/// Does `work(0..count)`, `parallel` of them at once.
+pub async fn run<F, W>(count: usize, parallel: usize, work: W) -> Load
+where
+    F: Future<Output = Result<()>> + Send,
+    W: Fn(usize) -> F + Send + Sync + 'static,
+{
+    let (work, next) = (Arc::new(work), Arc::new(AtomicUsize::new(0)));
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let mut workers = JoinSet::new();
+    for _ in 0..parallel {
+        let (work, next) = (Arc::clone(&work), Arc::clone(&next));
+        workers.spawn(async move {
+            let (mut times, mut errors) = (Vec::new(), Vec::new());
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return (times, errors);
+                }
+                let begun = Instant::now();
+                match work(number).await {
+                    Ok(()) => times.push(begun.elapsed()),
+                    Err(error) => errors.push(format!("{error:#}")),
+                }
+            }
+        });
+    }
+    let (mut times, mut errors) = (Vec::new(), Vec::new());
+    while let Some(worker) = workers.join_next().await {
+        match worker {
+            Ok((t, e)) => {
+                times.extend(t);
+                errors.extend(e);
+            }
+            Err(panic) => errors.push(panic.to_string()),
+        }
+    }
+    let (wall, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
+    times.sort();
+    Load {
+        parallel,
+        done: times.len(),
+        errors: errors.len(),
+        rate: times.len() as f64 / wall.as_secs_f64(),
+        p50_ms: percentile(&times, 50),
+        p99_ms: percentile(&times, 99),
+        cpu_ms: milliseconds(cpu) / (times.len().max(1) as f64),
+        first_error: errors.into_iter().next(),
+    }
+}
+
+/// The value below which `percent` of the sorted `times` lie, in milliseconds.
+fn percentile(times: &[Duration], percent: usize) -> f64 {
+    let place = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(place).copied().map_or(0.0, milliseconds)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// The CPU time that this process has used, in user and kernel mode (proc(5), /proc/self/schedstat is per thread, so
+/// the sum over `/proc/self/stat` is read). Zero where there is no /proc.
+pub fn cpu_time() -> Duration {
+    let clock_ticks_per_second = 100; // USER_HZ, fixed by the kernel's interface
+    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return Duration::ZERO };
+    // The command's name, in parentheses, may hold spaces; utime and stime are the 12th and 13th fields after it.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / clock_ticks_per_second)
+}
+
+/// Resident memory of this process in kibibytes; zero where there is no /proc.
+pub fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles() {
+        let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!((percentile(&times, 50), percentile(&times, 99)), (50.0, 99.0));
+        assert_eq!(percentile(&[], 50), 0.0);
+    }
+
+    #[tokio::test]
+    async fn every_piece_is_done_once_and_errors_are_counted() {
+        let load = run(10, 3, |n| async move {
+            anyhow::ensure!(n != 4, "four");
+            Ok(())
+        })
+        .await;
+        assert_eq!((load.done, load.errors), (9, 1));
+        assert_eq!(load.first_error.as_deref(), Some("four"));
+    }
+}
