@@ -1,1 +1,90 @@
-//! Secure elements behind one trait: keys by URI, software backend.
+//! Secure elements behind one trait: a key is made inside, named by a URI, used through a
+//! [`Signer`], and never handed out.
+//!
+//! [`software`] keeps keys in encrypted files, [`memory`] for as long as the process lives. What an element can do
+//! beyond signing is a capability that it may offer ([`Attestation`], [`KeyAgreement`], [`CertificateStore`]), so a
+//! backend implements only what its hardware has. [`contract`] is the test suite that every backend passes.
+
+pub mod contract;
+mod error;
+mod keys;
+mod label;
+pub mod memory;
+pub mod software;
+
+pub use error::ElementError;
+pub use memory::MemoryElement;
+pub use software::{KeySource, SoftwareElement};
+
+use landfall_pki::{Algorithm, Certificate, PublicKey, Signer};
+use landfall_types::{KeyUri, Redacted};
+use std::{fmt::Debug, sync::Arc};
+
+/// Keeps private keys, and uses them on behalf of whoever holds their URI.
+pub trait SecureElement: Send + Sync + Debug {
+    /// The scheme of its key URIs: `software`, `memory`, `tpm`, `pkcs11`.
+    fn scheme(&self) -> &'static str;
+
+    /// Makes a key that never leaves the element. A label that is in use is refused, so that no key is ever lost to
+    /// another.
+    fn generate(&self, label: &str, algorithm: Algorithm) -> Result<KeyUri, ElementError>;
+
+    /// Takes in a key that was made outside, as PKCS#8 DER (NIST SP 1800-36B H.1.1, method 3). An element that only
+    /// makes keys itself answers [`ElementError::Unsupported`].
+    fn import(&self, label: &str, pkcs8: &Redacted<Vec<u8>>) -> Result<KeyUri, ElementError>;
+
+    /// The key's public half and the means to sign with it.
+    fn signer(&self, key: &KeyUri) -> Result<Arc<dyn Signer>, ElementError>;
+
+    /// Destroys the key, and its certificates if the element keeps any.
+    fn delete(&self, key: &KeyUri) -> Result<(), ElementError>;
+
+    /// The keys that it holds, in order of their labels.
+    fn list(&self) -> Result<Vec<KeyUri>, ElementError>;
+
+    /// Can it prove where a key lives?
+    fn attestation(&self) -> Option<&dyn Attestation> {
+        None
+    }
+
+    /// Can it agree on secrets?
+    fn key_agreement(&self) -> Option<&dyn KeyAgreement> {
+        None
+    }
+
+    /// Can it keep certificates beside keys?
+    fn certificates(&self) -> Option<&dyn CertificateStore> {
+        None
+    }
+}
+
+/// A statement by the element about one of its keys, in the element's own format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The media type of `bytes`.
+    pub media_type: &'static str,
+    /// The statement.
+    pub bytes: Vec<u8>,
+}
+
+/// Proves that a key lives in the element.
+pub trait Attestation {
+    /// A statement about `key`, fresh because it covers the verifier's `challenge` (RFC 9334 s10).
+    fn attest(&self, key: &KeyUri, challenge: &[u8]) -> Result<Evidence, ElementError>;
+}
+
+/// Agrees on secrets with an elliptic-curve key.
+pub trait KeyAgreement {
+    /// The x coordinate of the shared point, big-endian, in the full length of the field (NIST SP 800-56A s5.7.1.2).
+    /// It is not yet a key: derive one from it.
+    fn agree(&self, key: &KeyUri, peer: &PublicKey) -> Result<Redacted<Vec<u8>>, ElementError>;
+}
+
+/// Keeps a certificate chain beside a key.
+pub trait CertificateStore {
+    /// Keeps `chain`, leaf first, in the place of what was there. A leaf that certifies another key is refused.
+    fn keep(&self, key: &KeyUri, chain: &[Certificate]) -> Result<(), ElementError>;
+
+    /// The chain that was kept, leaf first; empty if there is none.
+    fn chain(&self, key: &KeyUri) -> Result<Vec<Certificate>, ElementError>;
+}
