@@ -1,0 +1,301 @@
+//! Writing: one thread, one transaction for all commits that wait.
+
+use super::read;
+use crate::{
+    Committed,
+    backend::{Done, check},
+    error::CommitError,
+};
+use landfall_types::record::{Change, Expect, Version};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use serde_json::Value;
+use std::sync::mpsc::Receiver;
+
+/// How many changes one transaction takes before it is closed, so that the first commit in it does not wait for ever.
+const GROUP: usize = 4096;
+
+/// Changes that wait to be made durable.
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) changes: Vec<Change>,
+    pub(super) done: Done,
+}
+
+/// The only connection that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    last_version: u64,
+}
+
+type Outcome = Result<Committed, CommitError>;
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
+        let last_version = connection.query_row("SELECT value FROM last_version", [], |row| row.get(0))?;
+        Ok(Self { connection, last_version })
+    }
+
+    /// Commits what comes, in groups, until the queue is closed.
+    pub(super) fn run(mut self, queue: &Receiver<Commit>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            let mut size = 0;
+            while size < GROUP {
+                let Ok(next) = queue.try_recv() else { break };
+                size += next.changes.len();
+                group.push(next);
+            }
+            self.commit_group(group);
+        }
+        if let Err(e) = self.connection.execute_batch("PRAGMA optimize;") {
+            tracing::debug!(error = %e, "the store could not be tidied");
+        }
+    }
+
+    /// Commits all of `group` in one transaction; one that conflicts fails alone. Everybody is told only after the
+    /// transaction is on the disk.
+    fn commit_group(&mut self, group: Vec<Commit>) {
+        let (changes, done): (Vec<_>, Vec<_>) = group.into_iter().map(|commit| (commit.changes, commit.done)).unzip();
+        let count = done.len();
+        let outcomes = self.transaction(changes).unwrap_or_else(|e| {
+            tracing::error!(error = %e, commits = count, "a group of commits failed");
+            vec![Err(e); count]
+        });
+        for (done, outcome) in done.into_iter().zip(outcomes) {
+            // Whoever asked may have gone away; the commit stands all the same.
+            drop(done.send(outcome));
+        }
+    }
+
+    /// The outcome of each commit, or the error that kept all of them from the disk.
+    fn transaction(&mut self, group: Vec<Vec<Change>>) -> Result<Vec<Outcome>, CommitError> {
+        let result = self.try_transaction(group);
+        if result.is_err() && !self.connection.is_autocommit() {
+            // Nothing of the group is kept. If even that fails, the next BEGIN says so.
+            drop(self.connection.execute_batch("ROLLBACK"));
+        }
+        result
+    }
+
+    fn try_transaction(&mut self, group: Vec<Vec<Change>>) -> Result<Vec<Outcome>, CommitError> {
+        self.run_statement("BEGIN IMMEDIATE")?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for changes in group {
+            outcomes.push(self.one(changes)?);
+        }
+        let last = self.last_version;
+        self.connection
+            .prepare_cached("UPDATE last_version SET value = ?1")
+            .and_then(|mut s| s.execute([last]))
+            .map_err(failed)?;
+        self.run_statement("COMMIT")?;
+        Ok(outcomes)
+    }
+
+    /// One commit within the transaction. An inner error is its own; an outer one ends the transaction.
+    fn one(&mut self, changes: Vec<Change>) -> Result<Outcome, CommitError> {
+        self.run_statement("SAVEPOINT one")?;
+        let outcome = self.apply(changes);
+        if let Err(e) = &outcome {
+            if self.connection.is_autocommit() {
+                // SQLite rolled everything back by itself, as it does when the disk is full.
+                return Err(e.clone());
+            }
+            self.run_statement("ROLLBACK TO one")?;
+        }
+        self.run_statement("RELEASE one")?;
+        Ok(outcome)
+    }
+
+    fn apply(&mut self, changes: Vec<Change>) -> Outcome {
+        let mut committed = Committed::default();
+        for change in changes {
+            match change {
+                Change::Put { collection, key, value, indexes, expect } => {
+                    let version = self.put(collection, &key, &value, &indexes, expect)?;
+                    committed.versions.push(version);
+                }
+                Change::Delete { collection, key } => self.delete(collection, &key).map_err(failed)?,
+                Change::Append { log, entry } => {
+                    committed.appended.push(self.append(log, &entry.to_string()).map_err(failed)?);
+                }
+            }
+        }
+        Ok(committed)
+    }
+
+    fn put(
+        &mut self,
+        collection: &str,
+        key: &str,
+        value: &Value,
+        indexes: &[(&str, String)],
+        expect: Expect,
+    ) -> Result<Version, CommitError> {
+        let found = self.stored(collection, key).map_err(failed)?;
+        check(expect, found.as_ref().map(|stored| stored.version), collection, key)?;
+        self.last_version += 1;
+        let version = self.last_version;
+        self.write(collection, key, version, &value.to_string(), indexes, found.as_ref()).map_err(failed)?;
+        Ok(Version(version))
+    }
+
+    fn write(
+        &self,
+        collection: &str,
+        key: &str,
+        version: u64,
+        value: &str,
+        indexes: &[(&str, String)],
+        found: Option<&Stored>,
+    ) -> rusqlite::Result<()> {
+        let postings = serde_json::to_string(indexes).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        if let Some(found) = found {
+            let update = "UPDATE record SET version = ?2, indexes = ?3, value = ?4 WHERE id = ?1";
+            self.connection.prepare_cached(update)?.execute(params![found.id, version, postings, value])?;
+            if found.indexes == postings {
+                return Ok(());
+            }
+            self.remove_postings(collection, key, found)?;
+        } else {
+            let insert = "INSERT INTO record (collection, key, version, indexes, value) VALUES (?1, ?2, ?3, ?4, ?5)";
+            self.connection.prepare_cached(insert)?.execute(params![collection, key, version, postings, value])?;
+        }
+        // A record may have one posting twice.
+        let insert = "INSERT OR IGNORE INTO posting (collection, name, value, key) VALUES (?1, ?2, ?3, ?4)";
+        let mut insert = self.connection.prepare_cached(insert)?;
+        for (name, value) in indexes {
+            insert.execute(params![collection, name, value, key])?;
+        }
+        Ok(())
+    }
+
+    fn delete(&self, collection: &str, key: &str) -> rusqlite::Result<()> {
+        let Some(found) = self.stored(collection, key)? else { return Ok(()) };
+        self.remove_postings(collection, key, &found)?;
+        self.connection.prepare_cached("DELETE FROM record WHERE id = ?1")?.execute([found.id]).map(drop)
+    }
+
+    fn remove_postings(&self, collection: &str, key: &str, found: &Stored) -> rusqlite::Result<()> {
+        let postings: Vec<(String, String)> = serde_json::from_str(&found.indexes)
+            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, e.into()))?;
+        let delete = "DELETE FROM posting WHERE collection = ?1 AND name = ?2 AND value = ?3 AND key = ?4";
+        let mut delete = self.connection.prepare_cached(delete)?;
+        for (name, value) in postings {
+            delete.execute(params![collection, name, value, key])?;
+        }
+        Ok(())
+    }
+
+    fn append(&self, log: &str, entry: &str) -> rusqlite::Result<crate::Head> {
+        let previous = read::head(&self.connection, log)?;
+        let head = previous.append(entry);
+        let seq = head.seq;
+        let insert = "INSERT INTO log_entry (log, seq, entry, hash, previous) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.connection.prepare_cached(insert)?.execute(params![log, seq, entry, head.hash.0, previous.hash.0])?;
+        let update = "INSERT INTO log_head (log, seq, hash) VALUES (?1, ?2, ?3)
+            ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
+        self.connection.prepare_cached(update)?.execute(params![log, seq, head.hash.0])?;
+        Ok(head)
+    }
+
+    fn stored(&self, collection: &str, key: &str) -> rusqlite::Result<Option<Stored>> {
+        let query = "SELECT id, version, indexes FROM record WHERE collection = ?1 AND key = ?2";
+        let mut statement = self.connection.prepare_cached(query)?;
+        let stored = statement.query_row([collection, key], |row| {
+            Ok(Stored { id: row.get(0)?, version: Version(row.get(1)?), indexes: row.get(2)? })
+        });
+        stored.optional()
+    }
+
+    fn run_statement(&self, statement: &str) -> Result<(), CommitError> {
+        self.connection.prepare_cached(statement).and_then(|mut s| s.execute([])).map(drop).map_err(failed)
+    }
+}
+
+/// What the writer must know of the record that is there.
+struct Stored {
+    id: i64,
+    version: Version,
+    indexes: String,
+}
+
+fn failed(error: rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => CommitError::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            CommitError::Failed("another program keeps the database locked".into())
+        }
+        _ => CommitError::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use tokio::sync::oneshot;
+
+    fn put(key: &str, size: usize) -> Vec<Change> {
+        let (value, indexes) = (Value::from("x".repeat(size)), Vec::new());
+        vec![Change::Put { collection: "thing", key: key.into(), value, indexes, expect: Expect::Absent }]
+    }
+
+    /// Commits each group in one transaction.
+    fn commit(writer: &mut Writer, group: Vec<Vec<Change>>) -> Vec<Outcome> {
+        let (commits, results): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|changes| {
+                let (done, result) = oneshot::channel();
+                (Commit { changes, done }, result)
+            })
+            .unzip();
+        writer.commit_group(commits);
+        results.into_iter().map(|result| result.blocking_recv().unwrap()).collect()
+    }
+
+    fn writer(path: &std::path::Path) -> Writer {
+        let mut connection = super::super::connect(path).unwrap();
+        super::super::schema::prepare(path, &mut connection).unwrap();
+        Writer::new(connection).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_and_keeps_what_was_there() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let mut writer = writer(&directory.path().join("store"));
+        assert!(commit(&mut writer, vec![put("a", 10)])[0].is_ok());
+        writer.connection.execute_batch("PRAGMA max_page_count = 40").unwrap();
+        let outcomes = commit(&mut writer, vec![put("b", 10), put("c", 1 << 20), put("d", 10)]);
+        assert!(outcomes.contains(&Err(CommitError::Full)), "{outcomes:?}");
+        for (key, outcome) in ["b", "c", "d"].into_iter().zip(outcomes) {
+            assert_eq!(writer.stored("thing", key).unwrap().is_some(), outcome.is_ok(), "{key}");
+        }
+        assert!(writer.stored("thing", "a").unwrap().is_some());
+        assert!(commit(&mut writer, vec![put("e", 10)])[0].is_ok());
+    }
+
+    #[test]
+    fn in_a_group_only_the_commit_that_conflicts_fails() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let mut writer = writer(&directory.path().join("store"));
+        let outcomes = commit(&mut writer, vec![put("a", 1), put("b", 1), put("a", 2), put("c", 1)]);
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true]);
+    }
+
+    #[test]
+    fn what_was_queued_is_committed_before_the_writer_ends() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("store");
+        let (commits, queue) = mpsc::channel();
+        let mut results = Vec::new();
+        for n in 0..100 {
+            let (done, result) = oneshot::channel();
+            commits.send(Commit { changes: put(&n.to_string(), 1), done }).unwrap();
+            results.push(result);
+        }
+        drop(commits);
+        writer(&path).run(&queue);
+        assert!(results.into_iter().all(|result| result.blocking_recv().unwrap().is_ok()));
+    }
+}

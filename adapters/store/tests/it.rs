@@ -1,0 +1,12 @@
+//! What a store promises, checked against every backend.
+
+#[path = "it/contract.rs"]
+mod contract;
+#[path = "it/crash.rs"]
+mod crash;
+#[path = "it/model.rs"]
+mod model;
+#[path = "it/sqlite.rs"]
+mod sqlite;
+#[path = "it/thing.rs"]
+mod thing;
