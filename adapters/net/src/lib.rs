@@ -1,1 +1,25 @@
 //! TLS, HTTP, mDNS and GRASP on real sockets.
+//!
+//! Everything here is plumbing: it moves requests and responses, checks what a handshake proves, and bounds what a
+//! stranger may use. What a certificate is worth is judged by the protocol cores, to whom every connection brings
+//! its [`TlsPeer`](landfall_brski::TlsPeer).
+//!
+//! | module | client | server |
+//! |---|---|---|
+//! | [`tls`] | [`tls::ClientTls`]: provisional, anchored or named | [`tls::ServerTls`]: any client certificate, recorded |
+//! | [`http`] | [`http::Connection`], [`http::Pool`] | [`http::Server`] |
+//! | [`discovery`] | [`discovery::Browser`] | [`discovery::Announcer`] |
+//! | `proxy` | | [`proxy::Proxy`], the join proxy's TCP circuits |
+
+pub mod discovery;
+mod error;
+pub mod http;
+#[cfg(feature = "server")]
+mod listen;
+#[cfg(feature = "server")]
+pub mod proxy;
+pub mod tls;
+
+pub use error::NetError;
+#[cfg(feature = "server")]
+pub use listen::Accept;

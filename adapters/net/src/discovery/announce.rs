@@ -1,0 +1,119 @@
+//! Being found.
+
+use super::{Interface, Mdns, Service, mdns_error, socket};
+use crate::NetError;
+use aws_lc_rs::rand;
+use landfall_brski::proxy::grasp::{Flood, PERIOD};
+use mdns_sd::{IfKind, ServiceInfo};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+/// What to tell.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// What is offered.
+    pub service: Service,
+    /// What to call it, for people: one DNS label of at most 63 bytes.
+    pub name: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// Whether only link-local IPv6 addresses are told, as of a proxy that listens on these alone.
+    pub link_local_only: bool,
+}
+
+/// Announces a service by mDNS and GRASP until it is dropped.
+#[derive(Debug)]
+pub struct Announcer {
+    mdns: Mdns,
+    fullname: String,
+    _floods: JoinSet<()>,
+}
+
+impl Announcer {
+    /// Starts announcing on `interfaces`.
+    ///
+    /// # Errors
+    /// [`NetError::Io`] if the sockets cannot be had, [`NetError::Misuse`] if no interface has a fitting address.
+    pub fn start(announcement: &Announcement, interfaces: &[Interface]) -> Result<Self, NetError> {
+        Self::start_every(announcement, interfaces, PERIOD)
+    }
+
+    /// The same, with another period of GRASP floods than the usual minute.
+    ///
+    /// # Errors
+    /// As [`Announcer::start`].
+    pub fn start_every(
+        announcement: &Announcement,
+        interfaces: &[Interface],
+        period: Duration,
+    ) -> Result<Self, NetError> {
+        let mut floods = JoinSet::new();
+        for interface in interfaces {
+            let Some(address) = interface.link_local() else { continue };
+            let socket = socket::sender(address, interface.index)?;
+            floods.spawn(flood(socket, announcement.service, address, announcement.port, period));
+        }
+        let info = service_info(announcement, interfaces)?;
+        let fullname = info.get_fullname().to_owned();
+        let mdns = Mdns::on(interfaces)?;
+        mdns.0.register(info).map_err(mdns_error)?;
+        Ok(Self { mdns, fullname, _floods: floods })
+    }
+}
+
+impl Drop for Announcer {
+    /// Says goodbye, so that nobody comes in vain.
+    fn drop(&mut self) {
+        let _ = self.mdns.0.unregister(&self.fullname);
+    }
+}
+
+fn service_info(announcement: &Announcement, interfaces: &[Interface]) -> Result<ServiceInfo, NetError> {
+    let told = |address: &&IpAddr| match address {
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || !announcement.link_local_only,
+        IpAddr::V4(_) => !announcement.link_local_only,
+    };
+    let addresses: Vec<IpAddr> =
+        interfaces.iter().flat_map(|interface| &interface.addresses).filter(told).copied().collect();
+    if addresses.is_empty() {
+        return Err(NetError::Misuse("no interface has an address to announce".into()));
+    }
+    let host =
+        format!("{}.local.", announcement.name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let properties: &[(&str, &str)] = &[];
+    let mut info = ServiceInfo::new(
+        announcement.service.mdns(),
+        &announcement.name,
+        &host,
+        addresses.as_slice(),
+        announcement.port,
+        properties,
+    )
+    .map_err(mdns_error)?;
+    info.set_interfaces(interfaces.iter().map(|interface| IfKind::Name(interface.name.clone())).collect());
+    info.set_link_local_only(announcement.link_local_only);
+    Ok(info)
+}
+
+async fn flood(socket: UdpSocket, service: Service, address: Ipv6Addr, port: u16, period: Duration) {
+    let mut ticks = interval(period);
+    loop {
+        ticks.tick().await;
+        // RFC 8990 s2.7: a session id is random.
+        let mut session = [0; 4];
+        if rand::fill(&mut session).is_err() {
+            continue;
+        }
+        let session = u32::from_ne_bytes(session);
+        let flood = match service {
+            Service::Proxy => Flood::proxy(session, address, port),
+            Service::Registrar => Flood::registrar(session, address, port),
+        };
+        if let Err(error) = socket.send(&flood.encode()).await {
+            tracing::warn!(%error, "cannot send a GRASP flood");
+        }
+    }
+}
