@@ -48,8 +48,6 @@ impl Mdns {
         for interface in interfaces {
             daemon.0.enable_interface(interface.name.as_str()).map_err(mdns_error)?;
         }
-        // "brski-registrar" has the 15 letters that RFC 6763 s7.2 allows; the underscore is counted here too.
-        daemon.0.set_service_name_len_max(16).map_err(mdns_error)?;
         Ok(daemon)
     }
 }

@@ -4,7 +4,7 @@ use crate::NetError;
 use landfall_brski::proxy::grasp::{NEIGHBORS, PORT};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::SocketAddrV6;
 use tokio::net::UdpSocket;
 
 fn socket(configure: impl FnOnce(&Socket) -> io::Result<()>) -> Result<UdpSocket, NetError> {
@@ -31,7 +31,7 @@ pub(super) fn listener(interface: u32) -> Result<UdpSocket, NetError> {
 
 /// Sends floods from `address` out of one interface.
 #[cfg(feature = "server")]
-pub(super) fn sender(address: Ipv6Addr, interface: u32) -> Result<UdpSocket, NetError> {
+pub(super) fn sender(address: std::net::Ipv6Addr, interface: u32) -> Result<UdpSocket, NetError> {
     socket(|socket| {
         socket.set_multicast_if_v6(interface)?;
         // RFC 8990 s2.6: link-local, so no router needs to see it.

@@ -221,7 +221,10 @@ where
         let body = match timeout_at(deadline, receive(body, self.limits.body_bytes)).await {
             Ok(Ok(body)) => body,
             Ok(Err(BodyError::TooLarge)) => return last_words(413),
-            Ok(Err(BodyError::Broken(_))) => return last_words(400),
+            Ok(Err(BodyError::Broken(error))) => {
+                tracing::debug!(remote = ?from.remote, %error, "broken body");
+                return last_words(400);
+            }
             Err(_too_slow) => return last_words(408),
         };
         let request = Request {
