@@ -24,6 +24,7 @@ const TABLE: &[(&str, u16)] = &[
     ("idevid-untrusted", 404),
     ("idevid-serial", 404),
     ("device-unknown", 404),
+    ("audit-log-owner", 404),
     ("policy-denied", 404),
     // RFC 8995 s5.6: unacceptable because of the audit log, or for any other reason found after the MASA was asked.
     ("policy-denied-voucher", 406),
