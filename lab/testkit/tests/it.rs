@@ -1,0 +1,8 @@
+//! The test kit, tested.
+
+#[cfg(test)]
+mod it {
+    mod harness;
+    mod hosts;
+    mod pki;
+}
