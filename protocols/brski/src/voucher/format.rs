@@ -5,7 +5,8 @@ use landfall_types::http::essence;
 use std::fmt;
 
 /// How an artefact is encoded and signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// JSON in CMS (RFC 8366 s5.4), the one that every party of RFC 8995 speaks.
     CmsJson,

@@ -1,0 +1,183 @@
+//! What a CA wants to find in a request (RFC 7030 s4.5.2, restated in RFC 8951 s4).
+
+use der::{
+    Decode, Encode, Reader, SliceReader, Tag, Tagged,
+    asn1::{Any, ObjectIdentifier, SetOfVec},
+};
+use landfall_pki::extension::Extension;
+use landfall_types::{Fault, Refusal};
+
+/// challengePassword (RFC 2985 s5.4.1): asks for the channel binding.
+pub const CHALLENGE_PASSWORD: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.7");
+/// extensionRequest (RFC 2985 s5.4.2): asks for certificate extensions.
+pub const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+/// id-ecPublicKey (RFC 5480 s2.1.1): asks for a key on the curve named as value.
+pub const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// rsaEncryption (RFC 8017 appendix C): asks for an RSA key of the size named as value.
+pub const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// At most so many items, and values in each, are read.
+const MOST: usize = 64;
+
+/// One wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The attribute, subject field or signature algorithm of that name.
+    Oid(ObjectIdentifier),
+    /// An attribute, key type or set of extensions with values.
+    Attribute {
+        /// Its type.
+        oid: ObjectIdentifier,
+        /// Its values; at least one.
+        values: Vec<Any>,
+    },
+}
+
+/// An extension that a CA asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtensionWish {
+    /// Of that type; the client knows the value.
+    Type(ObjectIdentifier),
+    /// Exactly this one (the reading of RFC 8994 s6.2.2).
+    Value(Extension),
+}
+
+impl ExtensionWish {
+    /// The type of the extension.
+    pub const fn oid(&self) -> ObjectIdentifier {
+        match self {
+            Self::Type(oid) => *oid,
+            Self::Value(extension) => extension.oid,
+        }
+    }
+}
+
+impl From<x509_cert::ext::Extension> for ExtensionWish {
+    fn from(wished: x509_cert::ext::Extension) -> Self {
+        let critical = wished.critical;
+        Self::Value(Extension { oid: wished.extn_id, critical, value: wished.extn_value.into_bytes().into() })
+    }
+}
+
+/// The CSR attributes: zero or more wishes. None at all says the same as a 204 or 404 (RFC 8951 s4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsrAttrs(pub Vec<Wish>);
+
+impl CsrAttrs {
+    /// Reads the DER of CsrAttrs. The order in SETs is not held against the sender.
+    ///
+    /// Refuses (`csrattrs-syntax`) what is not that type or has more than 64 items.
+    pub fn from_der(der: &[u8]) -> Result<Self, Refusal> {
+        parse(der).map_err(|e| {
+            Refusal::new(Fault::Malformed, "csrattrs-syntax", "RFC 8951 s4", e.to_string()).field("CsrAttrs")
+        })
+    }
+
+    /// Writes the DER of CsrAttrs.
+    pub fn to_der(&self) -> der::Result<Vec<u8>> {
+        let mut items = Vec::new();
+        for wish in &self.0 {
+            match wish {
+                Wish::Oid(oid) => oid.encode_to_vec(&mut items)?,
+                Wish::Attribute { oid, values } => {
+                    let mut attribute = oid.to_der()?;
+                    SetOfVec::try_from(values.clone())?.encode_to_vec(&mut attribute)?;
+                    Any::new(Tag::Sequence, attribute)?.encode_to_vec(&mut items)?
+                }
+            };
+        }
+        Any::new(Tag::Sequence, items)?.to_der()
+    }
+
+    /// Whether that bare name is there.
+    pub fn names(&self, wanted: ObjectIdentifier) -> bool {
+        self.0.iter().any(|wish| matches!(wish, Wish::Oid(oid) if *oid == wanted))
+    }
+
+    /// The bare names, in order.
+    pub fn oids(&self) -> impl Iterator<Item = ObjectIdentifier> {
+        self.0.iter().filter_map(|wish| match wish {
+            Wish::Oid(oid) => Some(*oid),
+            Wish::Attribute { .. } => None,
+        })
+    }
+
+    /// The values of the attributes of that type.
+    pub fn values(&self, wanted: ObjectIdentifier) -> impl Iterator<Item = &Any> {
+        self.0
+            .iter()
+            .filter_map(move |wish| match wish {
+                Wish::Attribute { oid, values } if *oid == wanted => Some(values),
+                _ => None,
+            })
+            .flatten()
+    }
+
+    /// RFC 7030 s4.5.2: the server wants the request linked to the TLS connection ([`super::binding`]).
+    pub fn wants_binding(&self) -> bool {
+        self.names(CHALLENGE_PASSWORD)
+    }
+
+    /// The curve that the key has to be on, if one is asked for.
+    pub fn curve(&self) -> Option<ObjectIdentifier> {
+        self.values(EC_PUBLIC_KEY).find_map(|value| value.decode_as().ok())
+    }
+
+    /// The size in bits that an RSA key has to have, if one is asked for.
+    pub fn rsa_bits(&self) -> Option<u32> {
+        self.values(RSA_ENCRYPTION).find_map(|value| value.decode_as().ok())
+    }
+
+    /// The extensions that are asked for, in either of the two forms in use. Values in neither are passed over, as
+    /// RFC 7030 s4.5.2 says of all that a client does not recognise.
+    pub fn extensions(&self) -> Vec<ExtensionWish> {
+        self.values(EXTENSION_REQUEST)
+            .flat_map(|value| match value.tag() {
+                Tag::ObjectIdentifier => {
+                    value.decode_as().ok().map(ExtensionWish::Type).into_iter().collect::<Vec<_>>()
+                }
+                _ => {
+                    let listed: Vec<x509_cert::ext::Extension> = value.decode_as().unwrap_or_default();
+                    listed.into_iter().map(ExtensionWish::from).collect()
+                }
+            })
+            .collect()
+    }
+}
+
+fn parse(der: &[u8]) -> der::Result<CsrAttrs> {
+    let outer = Any::from_der(der)?;
+    outer.tag().assert_eq(Tag::Sequence)?;
+    let mut wishes = Vec::new();
+    for item in elements(outer.value())? {
+        wishes.push(match item.tag() {
+            Tag::ObjectIdentifier => Wish::Oid(item.decode_as()?),
+            Tag::Sequence => attribute(item.value())?,
+            other => return Err(other.unexpected_error(Some(Tag::Sequence)).into()),
+        });
+    }
+    Ok(CsrAttrs(wishes))
+}
+
+fn attribute(content: &[u8]) -> der::Result<Wish> {
+    let parts = elements(content)?;
+    let [oid, set] = parts.as_slice() else { return Err(Tag::Sequence.length_error().into()) };
+    set.tag().assert_eq(Tag::Set)?;
+    match elements(set.value())? {
+        values if values.is_empty() => Err(Tag::Set.length_error().into()),
+        values => Ok(Wish::Attribute { oid: oid.decode_as()?, values }),
+    }
+}
+
+/// The elements of a SEQUENCE or SET, at most [`MOST`] of them.
+fn elements(content: &[u8]) -> der::Result<Vec<Any>> {
+    let mut reader = SliceReader::new(content)?;
+    let mut found = Vec::new();
+    while !reader.is_finished() {
+        if found.len() == MOST {
+            return Err(Tag::Sequence.length_error().into());
+        }
+        found.push(Any::decode(&mut reader)?);
+    }
+    Ok(found)
+}
