@@ -1,4 +1,5 @@
 //! What a store promises, checked against every backend.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "it/contract.rs"]
 mod contract;

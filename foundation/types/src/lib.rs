@@ -3,6 +3,7 @@
 //!
 //! This crate is a leaf: it knows no protocol, no clock, no socket and no file.
 
+pub mod bundle;
 pub mod contract;
 pub mod event;
 pub mod fault;
@@ -15,6 +16,7 @@ pub mod redacted;
 pub mod refusal;
 pub mod time;
 
+pub use bundle::{BundleKey, DeviceBundle};
 pub use contract::Machine;
 pub use event::{Event, Outcome};
 pub use fault::Fault;

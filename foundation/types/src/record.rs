@@ -17,7 +17,8 @@ pub trait Record: Serialize + DeserializeOwned {
     }
 }
 
-/// How often a record has been written; a commit can demand that it is still the one that was read.
+/// Which writing of a record this is; a commit can demand that it is still the one that was read. A store never uses a
+/// version twice, so a record that was removed and made again has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
 

@@ -1,0 +1,69 @@
+//! What a device leaves the factory with: the file that the factory hands out and the device's agent takes in.
+
+use crate::{Model, Redacted, SerialNumber};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The format of [`DeviceBundle`] that is written here.
+pub const FORMAT: u32 = 1;
+
+/// A device's birth credential, and whom to trust: one JSON file per device, readable by its owner only.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeviceBundle {
+    /// The version of this format: [`FORMAT`].
+    pub format: u32,
+    /// The serial number, as the IDevID says it.
+    pub serial_number: SerialNumber,
+    /// The model, as the IDevID says it.
+    pub model: Model,
+    /// The IDevID certificate (IEEE 802.1AR-2018), in PEM.
+    pub idevid: String,
+    /// The CA certificates between the IDevID and its root, nearest first, in PEM one after another.
+    pub chain: String,
+    /// The IDevID's private key, unless the device made it and keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<BundleKey>,
+    /// What the signer of a voucher must chain to (RFC 8995 s5.6.1), in PEM.
+    pub masa_anchors: String,
+    /// Where the MASA is, as the IDevID says it (RFC 8995 s2.3.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa_url: Option<String>,
+}
+
+/// A private key on its way to the device: PKCS #8 (RFC 5958) in PEM. It is wiped when dropped and never printed.
+#[derive(Clone, Debug)]
+pub struct BundleKey(pub Redacted<String>);
+
+impl Serialize for BundleKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for BundleKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|pem| Self(Redacted::new(pem)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_reads_back_and_its_key_is_not_printed() {
+        let bundle = DeviceBundle {
+            format: FORMAT,
+            serial_number: "A-1".parse().unwrap(),
+            model: "T1".parse().unwrap(),
+            idevid: "idevid".into(),
+            chain: "chain".into(),
+            key: Some(BundleKey(Redacted::new("secret".into()))),
+            masa_anchors: "anchors".into(),
+            masa_url: None,
+        };
+        let again: DeviceBundle = serde_json::from_str(&serde_json::to_string(&bundle).unwrap()).unwrap();
+        assert_eq!(again.key.as_ref().unwrap().0.expose(), "secret");
+        assert!(!format!("{again:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,190 @@
+//! Process 1 (the guide's 4.1 and H.1.1): the manufacturer's database.
+
+mod serial;
+
+pub use serial::{BadSerial, SerialCounter, SerialRange, SerialScheme};
+
+use landfall_types::{DeviceId, Fault, Fingerprint, KeyUri, Model, Record, Refusal, SerialNumber, Time};
+use serde::{Deserialize, Serialize};
+
+/// The log of all that the factory did with devices.
+pub const LOG: &str = "factory-devices";
+
+/// How a device got its key (the guide's H.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Method 1: the device made it and asked for a certificate.
+    OnDevice,
+    /// Method 2: its secure element made it.
+    InSecureElement,
+    /// Method 3: the factory made it and loaded it.
+    Loaded,
+}
+
+/// A device that was made: its row in the manufacturer's database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactoryDevice {
+    /// Its serial number, which no other device of the manufacturer has.
+    pub serial_number: SerialNumber,
+    /// Its id: the key that issued its IDevID, and its serial number.
+    pub device: DeviceId,
+    /// Its model.
+    pub model: Model,
+    /// How it got its key.
+    pub method: Method,
+    /// Its IDevID, in PEM.
+    pub idevid: String,
+    /// The SHA-256 of its IDevID.
+    pub fingerprint: Fingerprint,
+    /// The SHA-256 of its public key info.
+    pub key: Fingerprint,
+    /// Where its private key is, if the factory keeps it in an element of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_uri: Option<KeyUri>,
+    /// The batch that it was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
+    /// When it was made.
+    pub made: Time,
+    /// When and why it was struck off: it must not be onboarded by anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<Void>,
+}
+
+/// When and why a device was struck off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Void {
+    /// When.
+    pub at: Time,
+    /// Why, in the words of whoever did it.
+    pub why: String,
+}
+
+impl FactoryDevice {
+    /// Whether the MASA may serve this device: it was made here and was not struck off.
+    pub fn known(device: Option<&Self>) -> Result<&Self, Refusal> {
+        let refused = |detail: String| Refusal::new(Fault::Denied, "voucher-device-known", "RFC 8995 s5.6", detail);
+        let device = device.ok_or_else(|| refused("no device with this serial number was made here".into()))?;
+        match &device.void {
+            None => Ok(device),
+            Some(void) => Err(refused(format!("{} was struck off: {}", device.serial_number, void.why))),
+        }
+    }
+
+    /// The index by [`DeviceId`].
+    pub const BY_DEVICE: &'static str = "device";
+    /// The index by public key: one key belongs to one device.
+    pub const BY_KEY: &'static str = "key";
+    /// The index by batch.
+    pub const BY_BATCH: &'static str = "batch";
+    /// The index by model.
+    pub const BY_MODEL: &'static str = "model";
+}
+
+impl Record for FactoryDevice {
+    const COLLECTION: &'static str = "factory-device";
+
+    fn key(&self) -> String {
+        self.serial_number.to_string()
+    }
+
+    fn indexes(&self) -> Vec<(&'static str, String)> {
+        let batch = self.batch.iter().map(|batch| (Self::BY_BATCH, batch.as_str().to_owned()));
+        let others = [
+            (Self::BY_DEVICE, self.device.to_string()),
+            (Self::BY_KEY, self.key.to_string()),
+            (Self::BY_MODEL, self.model.to_string()),
+        ];
+        others.into_iter().chain(batch).collect()
+    }
+}
+
+/// The name of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BatchId(String);
+
+impl BatchId {
+    /// The batch that got `range`: named after its first serial number, so that no two batches have one name.
+    pub fn of(range: &SerialRange) -> Result<Self, BadSerial> {
+        range.scheme.serial(range.first).map(|first| Self(first.to_string()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for BatchId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for BatchId {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+/// A number of devices to be made alike, with the serial numbers set aside for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its name.
+    pub id: BatchId,
+    /// The model.
+    pub model: Model,
+    /// How the devices get their keys.
+    pub method: Method,
+    /// Their serial numbers.
+    pub range: SerialRange,
+    /// When it was planned.
+    pub planned: Time,
+    /// When the last device was made, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Time>,
+}
+
+impl Batch {
+    /// The index of batches that are not finished; its value is `yes` or `no`.
+    pub const BY_FINISHED: &'static str = "finished";
+}
+
+impl Record for Batch {
+    const COLLECTION: &'static str = "factory-batch";
+
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn indexes(&self) -> Vec<(&'static str, String)> {
+        let finished = if self.finished.is_some() { "yes" } else { "no" };
+        vec![(Self::BY_FINISHED, finished.into())]
+    }
+}
+
+/// What the factory's log says of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum FactoryEvent {
+    /// It was made.
+    Made {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// The SHA-256 of its IDevID.
+        idevid: Fingerprint,
+        /// When.
+        at: Time,
+    },
+    /// It was struck off.
+    Voided {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Why.
+        why: String,
+        /// When.
+        at: Time,
+    },
+}
