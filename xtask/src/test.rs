@@ -32,6 +32,8 @@ pub(crate) fn run() -> Result<i32> {
         run.cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny=warnings"])
     });
 
+    run.step("docs", |run| run.cargo(&["doc", "--locked", "--workspace", "--no-deps"]));
+
     // Conformance with real peers and the replay of the fuzz corpora are tests of their crates, so they run here too.
     run.counted("tests, conformance, fuzz corpora", &["test", "--locked", "--workspace", "--all-targets"]);
     run.counted("doctests", &["test", "--locked", "--workspace", "--doc"]);
@@ -69,8 +71,9 @@ impl Run {
         self.heading(name);
         let start = Instant::now();
         let error = body(self).err();
-        if let Some(error) = &error {
-            println!("{name} failed: {error:#}");
+        match &error {
+            None => println!("{name}: ok"),
+            Some(error) => println!("{name}: failed: {error:#}"),
         }
         self.tally.step(name, error, start.elapsed());
     }
@@ -113,6 +116,8 @@ impl Run {
         command.args(arguments).current_dir(root()).stdin(Stdio::null());
         command.stdout(writer.try_clone()?).stderr(writer);
         command.env("LANDFALL_SKIPS", &self.skips).env("LANDFALL_RFC", target().join("rfc"));
+        // A link in the documents that leads nowhere is an error.
+        command.env("RUSTDOCFLAGS", "--deny=warnings");
         let mut child = command.spawn().context("cargo")?;
         // The command holds the pipe's other end too, and would keep it open for ever.
         drop(command);
