@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a test suite: a failed expectation panics")]
 
 use crate::{ElementError, SecureElement};
-use landfall_pki::{Algorithm, Signer, SoftwareKey};
-use landfall_types::{KeyUri, Redacted};
+use landfall_pki::{Algorithm, Certificate, CertificateSerial, Name, Signer, SoftwareKey, Validity, profile::Ca};
+use landfall_types::{KeyUri, Redacted, Time};
 
 const MESSAGE: &[u8] = b"signed by the element";
 
@@ -101,10 +101,28 @@ fn agrees(element: &dyn SecureElement) {
 fn keeps_only_its_own_certificates(element: &dyn SecureElement) {
     let Some(certificates) = element.certificates() else { return };
     let key = element.generate("certified", Algorithm::EcdsaP256).unwrap();
+    let other = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
+    let (own, other) = (self_signed(&*element.signer(&key).unwrap()), self_signed(&other));
     assert!(certificates.chain(&key).unwrap().is_empty());
-    assert!(matches!(certificates.keep(&key, &[]), Err(ElementError::OtherKey(_))), "a chain has a leaf");
+    for chain in [&[][..], std::slice::from_ref(&other), &[other.clone(), own.clone()]] {
+        assert!(matches!(certificates.keep(&key, chain), Err(ElementError::OtherKey(_))), "the leaf is the key's own");
+    }
+    for chain in [vec![own.clone(), other], vec![own]] {
+        certificates.keep(&key, &chain).unwrap();
+        assert_eq!(certificates.chain(&key).unwrap(), chain, "the last chain is the one");
+    }
     element.delete(&key).unwrap();
     assert!(matches!(certificates.chain(&key), Err(ElementError::Missing(_))));
+    let key = element.generate("certified", Algorithm::EcdsaP256).unwrap();
+    assert!(certificates.chain(&key).unwrap().is_empty(), "a new key of that label has nothing of the old one's");
+    element.delete(&key).unwrap();
+}
+
+fn self_signed(key: &dyn Signer) -> Certificate {
+    let validity = Validity::forever(Time::EPOCH);
+    let serial = CertificateSerial::random().unwrap();
+    let prepared = Ca::root(Name::common("element")).prepare_root(key.public_key(), serial, validity).unwrap();
+    prepared.lint().unwrap().issue(key).unwrap()
 }
 
 fn verifies(signer: &dyn Signer) -> bool {
