@@ -1,1 +1,48 @@
-//! Fuzz bodies for every parser that the network reaches, and their corpora.
+//! Fuzz bodies for every parser that the network reaches.
+//!
+//! A body takes whatever bytes there are, must not panic, and says whether the parser took them. Where something was
+//! taken, the body also checks what must hold of it: that looking at every part of it is safe, and that what we write
+//! of it we read again as the same.
+//!
+//! `corpus/NAME/` holds inputs for the body of that name: `good-…` must be taken, `bad-…` refused, and anything else
+//! is a find that once did harm. A test replays them all, then changes them at random with a fixed seed. To search
+//! for longer, point cargo-fuzz at a body:
+//!
+//! ```text
+//! fuzz_target!(|data: &[u8]| { landfall_fuzz::pki::certificate(data); });
+//! ```
+
+pub mod brski;
+pub mod est;
+pub mod pki;
+pub mod wire;
+
+/// A fuzz body: whether the parser took these bytes.
+pub type Body = fn(&[u8]) -> bool;
+
+/// Every body by the name of its corpus.
+pub const BODIES: &[(&str, Body)] = &[
+    ("http-accept", wire::accept),
+    ("json", wire::json),
+    ("certificate", pki::certificate),
+    ("pem", pki::pem),
+    ("csr", pki::csr),
+    ("crl", pki::crl),
+    ("cms", pki::cms),
+    ("certs-only", pki::certs_only),
+    ("voucher-json", brski::voucher_json),
+    ("voucher-cbor", brski::voucher_cbor),
+    ("voucher-cms", brski::voucher_cms),
+    ("voucher-jws", brski::voucher_jws),
+    ("voucher-cose", brski::voucher_cose),
+    ("request-json", brski::request_json),
+    ("request-cms", brski::request_cms),
+    ("telemetry", brski::telemetry),
+    ("audit-log", brski::audit_log),
+    ("grasp", brski::grasp),
+    ("est-path", est::path),
+    ("est-body", est::body),
+    ("est-csrattrs", est::csrattrs),
+    ("est-keygen", est::keygen),
+    ("masa-url", est::masa_url),
+];
