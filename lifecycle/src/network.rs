@@ -112,7 +112,7 @@ pub struct VoucherSeen {
 }
 
 /// What a manufacturer's audit log said of a device (RFC 8995 s5.8.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HistorySeen {
     /// When it was read.
