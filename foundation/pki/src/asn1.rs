@@ -3,8 +3,10 @@
 //! Structures that must be verified over their exact bytes (a TBSCertificate, a SignedData) are cut with this reader;
 //! everything inside them is decoded by x509-cert.
 
-use crate::{error::PkiError, oid::Oid};
-use std::borrow::Cow;
+use crate::{error::PkiError, key::Algorithm, oid::Oid};
+use der::{DateTime, Decode};
+use landfall_types::Time;
+use std::{borrow::Cow, time::Duration};
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -105,6 +107,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next element's tag.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -186,6 +193,46 @@ pub(crate) fn bits(bytes: &[u8]) -> Vec<u8> {
 
 pub(crate) fn octets(bytes: &[u8]) -> Vec<u8> {
     tlv(OCTET_STRING, &[bytes])
+}
+
+/// Something signed, as X.509 and PKCS #10 lay it out: what is signed, the algorithm, the signature.
+pub(crate) fn signed(tbs: &[u8], algorithm: Algorithm, signature: &[u8]) -> Vec<u8> {
+    sequence(&[tbs, &algorithm.identifier_der(), &bits(signature)])
+}
+
+/// A Time: UTCTime through 2049, GeneralizedTime after (RFC 5280 s4.1.2.5).
+pub(crate) fn time(at: Time) -> Result<Vec<u8>, PkiError> {
+    let out_of_range = || PkiError::Misuse(format!("no certificate can say {}", at.as_unix()));
+    let seconds = u64::try_from(at.as_unix()).map_err(|_| out_of_range())?;
+    let at = DateTime::from_unix_duration(Duration::from_secs(seconds)).map_err(|_| out_of_range())?;
+    let (year, rest) = (at.year(), (at.month(), at.day(), at.hour(), at.minutes(), at.seconds()));
+    let rest = format!("{:02}{:02}{:02}{:02}{:02}Z", rest.0, rest.1, rest.2, rest.3, rest.4);
+    Ok(match year {
+        ..2050 => tlv(UTC_TIME, &[format!("{:02}", year % 100).as_bytes(), rest.as_bytes()]),
+        _ => tlv(GENERALIZED_TIME, &[format!("{year:04}").as_bytes(), rest.as_bytes()]),
+    })
+}
+
+/// Reads an Attribute of exactly one value (RFC 5652 s5.3, RFC 2986 s4.1).
+pub(crate) fn attribute<'a>(reader: &mut Reader<'a>) -> Result<(Oid, Tlv<'a>), PkiError> {
+    let mut fields = reader.enter(SEQUENCE)?;
+    let oid = fields.oid()?;
+    let mut values = fields.enter(SET)?;
+    fields.finish()?;
+    let value = values.next()?;
+    values.finish()?;
+    Ok((oid, value))
+}
+
+/// Reads a Time.
+pub(crate) fn read_time(element: Tlv<'_>) -> Result<Time, PkiError> {
+    let time = x509_cert::time::Time::from_der(element.raw).map_err(|e| PkiError::malformed("time", e))?;
+    Ok(from_x509(time))
+}
+
+/// From x509-cert's time.
+pub(crate) fn from_x509(time: x509_cert::time::Time) -> Time {
+    Time::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The same structure with definite, minimal lengths and primitive octet strings.

@@ -83,8 +83,8 @@ impl Certificate {
             issuer: position(issuer.raw),
             subject: position(subject.raw),
             signature: position(signature),
-            not_before: time(validity.not_before),
-            not_after: time(validity.not_after),
+            not_before: asn1::from_x509(validity.not_before),
+            not_after: asn1::from_x509(validity.not_after),
             fingerprint: sha256(der),
             der: der.to_vec(),
             parsed,
@@ -260,8 +260,7 @@ impl Certificate {
 
     /// Its DNS names.
     pub fn dns_names(&self) -> Vec<String> {
-        let dns = |name: &AltName| if let AltName::Dns(text) = name { Some(text.clone()) } else { None };
-        self.alt_names().iter().filter_map(dns).collect()
+        AltName::dns_of(self.alt_names())
     }
 
     /// All its extensions.
@@ -315,10 +314,6 @@ impl Certificate {
     fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.0.der.get(range.clone()).unwrap_or_default()
     }
-}
-
-pub(crate) fn time(time: x509_cert::time::Time) -> Time {
-    Time::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
 }
 
 impl PartialEq for Certificate {

@@ -69,6 +69,8 @@ pub struct KeyUsage(u16);
 impl KeyUsage {
     /// digitalSignature.
     pub const DIGITAL_SIGNATURE: Self = Self(1 << 15);
+    /// nonRepudiation, also called contentCommitment.
+    pub const NON_REPUDIATION: Self = Self(1 << 14);
     /// keyEncipherment.
     pub const KEY_ENCIPHERMENT: Self = Self(1 << 13);
     /// keyAgreement.

@@ -1,6 +1,11 @@
 //! Issuing: prepare, lint, a token that can be used once, sign.
 
-use crate::{Algorithm, Certificate, Finding, PkiError, PublicKey, Signer};
+use crate::{
+    Algorithm, Certificate, Finding, Name, PkiError, PublicKey, Severity, Signer, asn1,
+    extension::Extension,
+    lint::{self, Role},
+    oid,
+};
 use aws_lc_rs::rand;
 use landfall_types::Time;
 use std::time::Duration;
@@ -35,6 +40,25 @@ impl CertificateSerial {
         Ok(Self::from_random(bytes))
     }
 
+    /// The serial number of an existing certificate.
+    pub fn of(certificate: &Certificate) -> Self {
+        Self(certificate.serial().to_vec())
+    }
+
+    /// From big-endian bytes, such as a record's: 1 to 20 of them, positive.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PkiError> {
+        let negative = bytes.first().is_none_or(|first| *first >= 0x80);
+        if negative || bytes.len() > 20 || bytes.iter().all(|b| *b == 0) {
+            return Err(PkiError::malformed("serial number", "it is not a positive number of at most 20 bytes"));
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// In lower-case hexadecimal, as [`Certificate::serial_hex`] writes it.
+    pub fn to_hex(&self) -> String {
+        hex::encode(&self.0)
+    }
+
     /// The bytes, big-endian.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -62,37 +86,122 @@ impl Validity {
     }
 }
 
+/// What a profile decides; the rest comes from the issuer and the key.
+pub(crate) struct Template {
+    pub(crate) role: Role,
+    pub(crate) subject: Name,
+    pub(crate) extensions: Vec<Extension>,
+}
+
+impl Template {
+    pub(crate) fn prepare(
+        self,
+        issuer: &Authority,
+        key: &PublicKey,
+        serial: CertificateSerial,
+        validity: Validity,
+    ) -> Result<Prepared, PkiError> {
+        let above = &issuer.certificate;
+        // RFC 5280 s4.2.1.1: the key identifier is the one in the issuer's certificate.
+        let above_id = asn1::tlv(asn1::context_primitive(0), &[&above.key_id()]);
+        let authority_key_id = Extension::new(oid::AUTHORITY_KEY_ID, asn1::sequence(&[&above_id]));
+        self.assemble(above.subject_der(), above.public_key(), authority_key_id.into(), key, serial, validity)
+    }
+
+    pub(crate) fn prepare_root(
+        self,
+        key: &PublicKey,
+        serial: CertificateSerial,
+        validity: Validity,
+    ) -> Result<Prepared, PkiError> {
+        let name = self.subject.to_der();
+        self.assemble(&name, key, None, key, serial, validity)
+    }
+
+    fn assemble(
+        self,
+        issuer_name: &[u8],
+        issuer: &PublicKey,
+        authority_key_id: Option<Extension>,
+        key: &PublicKey,
+        serial: CertificateSerial,
+        validity: Validity,
+    ) -> Result<Prepared, PkiError> {
+        let algorithm = Algorithm::of(issuer.kind())
+            .ok_or_else(|| PkiError::Misuse(format!("nothing here signs with a key of {}", issuer.kind())))?;
+        // IEEE 802.1AR-2018 s8.10: a DevID is told apart by its serial number, and its key identifier is left out.
+        let subject_key_id =
+            (self.role != Role::Idevid).then(|| Extension::new(oid::SUBJECT_KEY_ID, asn1::octets(&key.key_id())));
+        let extensions: Vec<Vec<u8>> =
+            authority_key_id.into_iter().chain(subject_key_id).chain(self.extensions).map(|e| e.to_der()).collect();
+        let extensions: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+        const VERSION_3: &[u8] = &[asn1::INTEGER, 1, 2];
+        let tbs = asn1::sequence(&[
+            &asn1::tlv(asn1::context(0), &[VERSION_3]),
+            &asn1::unsigned(serial.as_bytes()),
+            &algorithm.identifier_der(),
+            issuer_name,
+            &asn1::sequence(&[&asn1::time(validity.not_before)?, &asn1::time(validity.not_after)?]),
+            &self.subject.to_der(),
+            key.spki_der(),
+            &asn1::tlv(asn1::context(3), &[&asn1::sequence(&extensions)]),
+        ]);
+        Ok(Prepared { tbs, algorithm, issuer: issuer.clone(), role: self.role })
+    }
+}
+
 /// A certificate that has been put together and not been looked at.
 #[derive(Debug)]
 pub struct Prepared {
-    pub(crate) tbs: Vec<u8>,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) issuer: PublicKey,
+    tbs: Vec<u8>,
+    algorithm: Algorithm,
+    issuer: PublicKey,
+    role: Role,
 }
 
 impl Prepared {
-    /// Checks it against every lint; an error among the findings means that it must not be signed.
+    /// What would be signed.
+    pub fn tbs_der(&self) -> &[u8] {
+        &self.tbs
+    }
+
+    /// Checks it against every lint. An error among the findings means that it must not be signed; then all findings
+    /// come back.
     pub fn lint(self) -> Result<Token, Vec<Finding>> {
-        todo!()
+        // Lints look at a whole certificate, so it gets an empty signature to look at.
+        let findings = match Certificate::from_der(&asn1::signed(&self.tbs, self.algorithm, &[])) {
+            Ok(draft) => lint::certificate_as(self.role, &draft),
+            Err(e) => vec![Finding::error("readable", "RFC 5280 s4.1", e.to_string())],
+        };
+        if findings.iter().any(|f| f.severity == Severity::Error) { Err(findings) } else { Ok(Token(self)) }
+    }
+
+    /// Lints, and makes the findings one error.
+    pub fn checked(self) -> Result<Token, PkiError> {
+        self.lint().map_err(|findings| {
+            let errors = findings.iter().filter(|f| f.severity == Severity::Error).map(ToString::to_string);
+            PkiError::Misuse(format!("it must not be signed: {}", errors.collect::<Vec<_>>().join("; ")))
+        })
     }
 }
 
 /// Leave to sign one certificate once.
 #[derive(Debug)]
-pub struct Token {
-    prepared: Prepared,
-}
+#[must_use = "a token does nothing until it signs"]
+pub struct Token(Prepared);
 
 impl Token {
     /// What must be signed, with the issuer's key.
     pub fn to_be_signed(&self) -> &[u8] {
-        &self.prepared.tbs
+        &self.0.tbs
     }
 
     /// The certificate with that signature (ECDSA as DER), which is checked with the issuer's key first.
     pub fn sign(self, signature: &[u8]) -> Result<Certificate, PkiError> {
-        let _ = (signature, self.prepared.algorithm, self.prepared.issuer);
-        todo!()
+        let Prepared { tbs, algorithm, issuer, .. } = self.0;
+        let certificate = Certificate::from_der(&asn1::signed(&tbs, algorithm, signature))?;
+        certificate.verify_issued_by(&issuer)?;
+        Ok(certificate)
     }
 
     /// The certificate signed by a key that is at hand.

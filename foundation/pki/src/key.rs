@@ -121,7 +121,7 @@ impl FromStr for Algorithm {
 }
 
 /// How old a signature may look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strength {
     /// RSA of at least 2048 bits.
     #[default]

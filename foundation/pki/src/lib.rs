@@ -4,8 +4,6 @@
 //! What is made goes one way: prepare, lint, a token that can be used once, sign. Private keys stay behind
 //! [`Signer`], so a file, a TPM and an HSM look alike.
 
-#![allow(clippy::todo, dead_code)]
-
 mod asn1;
 pub mod cert;
 pub mod cms;

@@ -1,6 +1,6 @@
 //! Remembering which CA signatures have been checked.
 
-use crate::{Certificate, PublicKey};
+use crate::{PublicKey, key::Strength};
 use landfall_types::Fingerprint;
 use std::{
     collections::{HashSet, VecDeque},
@@ -8,10 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Signatures of CA certificates that were checked and found good, so that an unchanged CA chain costs one check, not
+/// Signatures of CA certificates and revocation lists that were checked and found good, so that an unchanged CA chain costs one check, not
 /// one per device.
 ///
-/// It holds pure facts ("this key made the signature of these very bytes"), so it can be shared by everything and never
+/// It holds pure facts ("this key signed these very bytes"), so it can be shared by everything and never
 /// goes stale; expiry, revocation and policy are checked anew each time. Bounded: the oldest facts go first.
 pub struct SignatureMemo {
     facts: Mutex<Facts>,
@@ -20,9 +20,13 @@ pub struct SignatureMemo {
 
 #[derive(Default)]
 struct Facts {
-    known: HashSet<(Fingerprint, Fingerprint)>,
-    order: VecDeque<(Fingerprint, Fingerprint)>,
+    known: HashSet<Fact>,
+    order: VecDeque<Fact>,
 }
+
+/// Of what, by whom, and how strictly it was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Fact(Fingerprint, Fingerprint, Strength);
 
 impl SignatureMemo {
     /// Remembers at most `capacity` signatures.
@@ -30,14 +34,14 @@ impl SignatureMemo {
         Self { facts: Mutex::default(), capacity }
     }
 
-    /// Whether it is known that `issuer` signed `certificate`.
-    pub(crate) fn knows(&self, certificate: &Certificate, issuer: &PublicKey) -> bool {
-        self.lock().known.contains(&(certificate.fingerprint(), issuer.fingerprint()))
+    /// Whether it is known that `issuer` signed what has that fingerprint.
+    pub(crate) fn knows(&self, signed: Fingerprint, issuer: &PublicKey, strength: Strength) -> bool {
+        self.lock().known.contains(&Fact(signed, issuer.fingerprint(), strength))
     }
 
-    /// Remembers that `issuer` signed `certificate`.
-    pub(crate) fn learn(&self, certificate: &Certificate, issuer: &PublicKey) {
-        let fact = (certificate.fingerprint(), issuer.fingerprint());
+    /// Remembers it.
+    pub(crate) fn learn(&self, signed: Fingerprint, issuer: &PublicKey, strength: Strength) {
+        let fact = Fact(signed, issuer.fingerprint(), strength);
         let mut facts = self.lock();
         if facts.known.insert(fact) {
             facts.order.push_back(fact);

@@ -67,13 +67,15 @@ impl Name {
     /// The same with a device's serial number (RFC 8995 s2.3.1); X.520 wants it printable.
     #[must_use]
     pub fn serial_number(self, value: &SerialNumber) -> Self {
-        let printable = value.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b));
-        let tag = if printable { asn1::PRINTABLE_STRING } else { asn1::UTF8_STRING };
-        self.with(oid::SERIAL_NUMBER, tag, value.as_str())
+        self.push(oid::SERIAL_NUMBER, &directory_string(value.as_str()))
     }
 
-    fn with(mut self, attribute: Oid, tag: u8, value: &str) -> Self {
-        let pair = asn1::sequence(&[&asn1::oid(&attribute), &asn1::tlv(tag, &[value.as_bytes()])]);
+    fn with(self, attribute: Oid, tag: u8, value: &str) -> Self {
+        self.push(attribute, &asn1::tlv(tag, &[value.as_bytes()]))
+    }
+
+    fn push(mut self, attribute: Oid, value: &[u8]) -> Self {
+        let pair = asn1::sequence(&[&asn1::oid(&attribute), value]);
         self.rdns.extend(asn1::tlv(asn1::SET, &[&pair]));
         self
     }
@@ -92,8 +94,15 @@ impl Name {
     }
 }
 
+/// A PrintableString where the text allows it, else a UTF8String.
+pub(crate) fn directory_string(text: &str) -> Vec<u8> {
+    let printable = text.bytes().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b));
+    let tag = if printable { asn1::PRINTABLE_STRING } else { asn1::UTF8_STRING };
+    asn1::tlv(tag, &[text.as_bytes()])
+}
+
 /// The text of a string of one of the DirectoryString kinds (RFC 5280 s4.1.2.4) or IA5String.
-fn text(element: asn1::Tlv<'_>) -> Option<String> {
+pub(crate) fn text(element: asn1::Tlv<'_>) -> Option<String> {
     const TELETEX_STRING: u8 = 0x14;
     const BMP_STRING: u8 = 0x1e;
     match element.tag {
@@ -157,6 +166,11 @@ impl AltName {
             Self::Other(der) => return der.clone(),
         };
         asn1::tlv(asn1::context_primitive(n), &[value])
+    }
+
+    pub(crate) fn dns_of(names: &[Self]) -> Vec<String> {
+        let dns = |name: &Self| if let Self::Dns(text) = name { Some(text.clone()) } else { None };
+        names.iter().filter_map(dns).collect()
     }
 
     pub(crate) fn from_tlv(element: asn1::Tlv<'_>) -> Self {

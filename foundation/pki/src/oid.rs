@@ -112,3 +112,29 @@ oids! {
     /// Organizational unit (X.520).
     ORGANIZATIONAL_UNIT = "2.5.4.11";
 }
+
+/// What people call it, for messages: a name where this crate knows one that they would recognise, else the numbers.
+pub fn name(oid: Oid) -> String {
+    let known = match oid {
+        SERVER_AUTH => "serverAuth",
+        CLIENT_AUTH => "clientAuth",
+        CMC_RA => "cmcRA",
+        ANY_EKU => "anyExtendedKeyUsage",
+        MASA_URL => "MASA URL",
+        MUD_URL => "MUD URL",
+        MUD_SIGNER => "MUD signer",
+        SUBJECT_KEY_ID => "subject key identifier",
+        AUTHORITY_KEY_ID => "authority key identifier",
+        KEY_USAGE => "key usage",
+        EXTENDED_KEY_USAGE => "extended key usage",
+        BASIC_CONSTRAINTS => "basic constraints",
+        SUBJECT_ALT_NAME => "subject alternative names",
+        CRL_DISTRIBUTION_POINTS => "CRL distribution points",
+        CERTIFICATE_POLICIES => "certificate policies",
+        NAME_CONSTRAINTS => "name constraints",
+        VOUCHER_CONTENT => "voucher in JSON",
+        DATA => "data",
+        _ => return oid.to_string(),
+    };
+    known.into()
+}

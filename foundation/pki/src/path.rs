@@ -1,7 +1,7 @@
 //! Certification paths: whether a certificate leads to an anchor (RFC 5280 s6).
 
-use crate::{Certificate, Crl, PublicKey, SignatureMemo, oid::Oid};
-use landfall_types::{Refusal, Time};
+use crate::{Certificate, Crl, Oid, PublicKey, SignatureMemo, extension::KeyUsage, key::Strength, oid};
+use landfall_types::{Fault, Refusal, Time};
 use std::sync::Arc;
 
 /// Something that is trusted to begin with.
@@ -146,6 +146,10 @@ impl PathPolicy {
         self.memo = Some(memo);
         self
     }
+
+    const fn strength(&self) -> Strength {
+        if self.legacy_rsa { Strength::Legacy } else { Strength::Modern }
+    }
 }
 
 /// A path that was found good.
@@ -158,12 +162,285 @@ pub struct ValidPath {
 }
 
 /// Finds a path from `leaf` through `intermediates` to one of `anchors` that satisfies `policy`.
+///
+/// An anchor is trusted as a name and a key: its own dates are not looked at (RFC 5280 s6.1.1 d), and an end entity
+/// that holds an anchor's very key needs no other path (RFC 8995 s5.6.2). Name constraints are not understood, so
+/// certificates that have them are refused.
 pub fn validate(
     leaf: &Certificate,
     intermediates: &[Certificate],
     anchors: &Anchors,
     policy: &PathPolicy,
 ) -> Result<ValidPath, Refusal> {
-    let _ = (leaf, intermediates, anchors, policy);
-    todo!()
+    let mut search = Search { intermediates, anchors, policy, checks: MAX_SIGNATURE_CHECKS, nearest: None };
+    if intermediates.len() > MAX_INTERMEDIATES {
+        return Err(refuse("path-too-long", "RFC 5280 s6.1", "more certificates came than any path needs"));
+    }
+    let mut path = vec![leaf.clone()];
+    let Some(anchor) = search.climb(&mut path) else {
+        return Err(search.nearest.map_or_else(|| unknown_issuer(leaf), |(_, refusal)| refusal));
+    };
+    check_leaf(leaf, policy)?;
+    if let Anchor::Certificate(top) = &anchor
+        && path.last() != Some(top)
+        && path.last().is_none_or(|last| last.public_key() != top.public_key())
+    {
+        path.push(top.clone());
+    }
+    check_revocation(&path, &anchor, policy)?;
+    Ok(ValidPath { chain: path, anchor })
+}
+
+/// How many certificates may come along, and how many signatures may be checked in one search: a peer that sends many
+/// CAs of one name must not make the search explode.
+const MAX_INTERMEDIATES: usize = 32;
+const MAX_SIGNATURE_CHECKS: usize = 48;
+
+struct Search<'a> {
+    intermediates: &'a [Certificate],
+    anchors: &'a Anchors,
+    policy: &'a PathPolicy,
+    checks: usize,
+    /// The refusal that was met farthest up, for the operator.
+    nearest: Option<(usize, Refusal)>,
+}
+
+impl Search<'_> {
+    /// Extends `path` upwards until it meets an anchor.
+    fn climb(&mut self, path: &mut Vec<Certificate>) -> Option<Anchor> {
+        let top = path.last()?.clone();
+        if let Some(anchor) = self.anchors.iter().find(|a| a.public_key() == top.public_key()) {
+            return Some(anchor.clone());
+        }
+        let depth = path.len();
+        for anchor in self.anchors.iter() {
+            match self.issued_by_anchor(path, &top, anchor) {
+                Some(Ok(())) => return Some(anchor.clone()),
+                Some(Err(refusal)) => self.note(depth, refusal),
+                None => {}
+            }
+        }
+        for issuer in self.intermediates.iter().filter(|c| may_have_issued(c, &top)) {
+            // RFC 5280 s6.1: a certificate stands in a path once; cross-certified loops end here.
+            if path.iter().any(|c| c.public_key() == issuer.public_key() && c.subject_der() == issuer.subject_der()) {
+                continue;
+            }
+            if let Err(refusal) = self.issued_by(path, &top, issuer) {
+                self.note(depth, refusal);
+                continue;
+            }
+            path.push(issuer.clone());
+            if let Some(anchor) = self.climb(path) {
+                return Some(anchor);
+            }
+            path.pop();
+        }
+        self.note(depth.saturating_sub(1), unknown_issuer(&top));
+        None
+    }
+
+    /// `None` if the anchor's name says that it is another.
+    fn issued_by_anchor(
+        &mut self,
+        path: &[Certificate],
+        top: &Certificate,
+        anchor: &Anchor,
+    ) -> Option<Result<(), Refusal>> {
+        match anchor {
+            Anchor::Certificate(certificate) if !may_have_issued(certificate, top) => None,
+            Anchor::Certificate(certificate) => Some(
+                check_issuer(path, certificate)
+                    .and_then(|()| self.check_length(path))
+                    .and_then(|()| self.check_signature(path.len(), top, certificate.public_key())),
+            ),
+            // A bare key has no name: only its signature tells, and a wrong one says nothing.
+            Anchor::Key(key) => self
+                .check_length(path)
+                .and_then(|()| self.check_signature(path.len(), top, key))
+                .is_ok()
+                .then_some(Ok(())),
+        }
+    }
+
+    fn issued_by(&mut self, path: &[Certificate], top: &Certificate, issuer: &Certificate) -> Result<(), Refusal> {
+        check_issuer(path, issuer)?;
+        check_dates(issuer, self.policy, false)?;
+        check_extensions(issuer)?;
+        self.check_length(path)?;
+        self.check_signature(path.len(), top, issuer.public_key())
+    }
+
+    fn check_length(&self, path: &[Certificate]) -> Result<(), Refusal> {
+        if path.len() < self.policy.max_len {
+            return Ok(());
+        }
+        let most = self.policy.max_len;
+        Err(refuse("path-too-long", "RFC 5280 s6.1", format!("it is longer than {most} certificates")))
+    }
+
+    /// Checks that `key` signed `certificate`, which is a CA's unless it stands first.
+    fn check_signature(&mut self, depth: usize, certificate: &Certificate, key: &PublicKey) -> Result<(), Refusal> {
+        let memo = self.policy.memo.as_ref().filter(|_| depth > 1);
+        if memo.is_some_and(|memo| memo.knows(certificate.fingerprint(), key, self.policy.strength())) {
+            return Ok(());
+        }
+        self.checks = self
+            .checks
+            .checked_sub(1)
+            .ok_or_else(|| refuse("path-too-long", "RFC 5280 s6.1", "too many issuers of the same name came"))?;
+        certificate.verify_issued_with(key, self.policy.strength()).map_err(|e| {
+            let detail = format!("{}: {e}", certificate.subject());
+            Refusal::new(e.fault(), "path-signature", "RFC 5280 s6.1.3 a.1", detail).field("signatureValue")
+        })?;
+        if let Some(memo) = memo {
+            memo.learn(certificate.fingerprint(), key, self.policy.strength());
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, depth: usize, refusal: Refusal) {
+        if self.nearest.as_ref().is_none_or(|(nearest, _)| depth > *nearest) {
+            self.nearest = Some((depth, refusal));
+        }
+    }
+}
+
+/// Whether names and key identifiers allow that `issuer` issued `certificate` (RFC 5280 s6.1.3 a.4, s4.2.1.1).
+fn may_have_issued(issuer: &Certificate, certificate: &Certificate) -> bool {
+    let key_fits = match (certificate.authority_key_id(), issuer.subject_key_id()) {
+        (Some(wanted), Some(id)) => wanted == id,
+        _ => true,
+    };
+    key_fits && issuer.subject_der() == certificate.issuer_der()
+}
+
+/// Whether `issuer` may stand above `path` (RFC 5280 s6.1.4 k to n).
+fn check_issuer(path: &[Certificate], issuer: &Certificate) -> Result<(), Refusal> {
+    if !issuer.is_ca() {
+        let detail = format!("{} issued a certificate and is not a CA", issuer.subject());
+        return Err(refuse("path-not-a-ca", "RFC 5280 s6.1.4 k", detail).field("basicConstraints"));
+    }
+    if issuer.key_usage().is_some_and(|usage| !usage.allows(KeyUsage::KEY_CERT_SIGN)) {
+        let detail = format!("{} issued a certificate without keyCertSign", issuer.subject());
+        return Err(refuse("path-key-usage", "RFC 5280 s6.1.4 n", detail).field("keyUsage"));
+    }
+    // RFC 5280 s4.2.1.9: the end entity and self-issued certificates do not count.
+    let below = path.iter().skip(1).filter(|c| !c.is_self_issued()).count();
+    if issuer.path_len().is_some_and(|most| below > usize::from(most)) {
+        let detail = format!("{} allows fewer CAs below it than the {below} that there are", issuer.subject());
+        return Err(refuse("path-length", "RFC 5280 s6.1.4 m", detail).field("pathLenConstraint"));
+    }
+    Ok(())
+}
+
+fn check_leaf(leaf: &Certificate, policy: &PathPolicy) -> Result<(), Refusal> {
+    check_dates(leaf, policy, policy.ignore_leaf_expiry)?;
+    check_extensions(leaf)?;
+    let signing = KeyUsage::DIGITAL_SIGNATURE;
+    if !leaf.is_ca() && leaf.key_usage().is_some_and(|u| !u.allows(signing) && !u.allows(KeyUsage::NON_REPUDIATION)) {
+        let detail = format!("{} may not sign", leaf.subject());
+        return Err(refuse("path-key-usage", "RFC 5280 s4.2.1.3", detail).field("keyUsage"));
+    }
+    match policy.required_eku {
+        Some(purpose) if !leaf.has_eku(purpose) => {
+            let detail = format!("{} is not for {}", leaf.subject(), oid::name(purpose));
+            Err(refuse("path-purpose", "RFC 5280 s4.2.1.12", detail).field("extKeyUsage"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 5280 s6.1.3 a.2.
+fn check_dates(certificate: &Certificate, policy: &PathPolicy, ignore_expiry: bool) -> Result<(), Refusal> {
+    let (subject, at) = (certificate.subject(), policy.at);
+    if at < certificate.not_before() {
+        let detail = format!("{subject} is valid from {} on, and it is {at}", certificate.not_before());
+        return Err(refuse("path-not-yet-valid", "RFC 5280 s6.1.3 a.2", detail).field("notBefore"));
+    }
+    // The last second counts whole.
+    if !ignore_expiry && at.as_unix() > certificate.not_after().as_unix() {
+        let detail = format!("{subject} was valid until {}, and it is {at}", certificate.not_after());
+        return Err(refuse("path-expired", "RFC 5280 s6.1.3 a.2", detail).field("notAfter"));
+    }
+    Ok(())
+}
+
+/// RFC 5280 s6.1.4 o: what is critical must be understood. Name constraints are refused even when not critical.
+fn check_extensions(certificate: &Certificate) -> Result<(), Refusal> {
+    const UNDERSTOOD: [Oid; 10] = [
+        oid::BASIC_CONSTRAINTS,
+        oid::KEY_USAGE,
+        oid::EXTENDED_KEY_USAGE,
+        oid::SUBJECT_ALT_NAME,
+        oid::SUBJECT_KEY_ID,
+        oid::AUTHORITY_KEY_ID,
+        // Any policy is acceptable to start with (s6.1.1 c), so policies restrict nothing.
+        oid::CERTIFICATE_POLICIES,
+        oid::MASA_URL,
+        oid::MUD_URL,
+        oid::MUD_SIGNER,
+    ];
+    let subject = || certificate.subject();
+    if certificate.extension(oid::NAME_CONSTRAINTS).is_some() {
+        let detail = format!("{} has name constraints, which are not understood here", subject());
+        return Err(refuse("path-name-constraints", "RFC 5280 s4.2.1.10", detail).field("nameConstraints"));
+    }
+    match certificate.extensions().iter().find(|e| e.critical && !UNDERSTOOD.contains(&e.oid)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let detail = format!("{} has the critical extension {}, which is not understood", subject(), unknown.oid);
+            Err(refuse("path-critical-extension", "RFC 5280 s6.1.4 o", detail).field("extensions"))
+        }
+    }
+}
+
+/// RFC 5280 s6.3, for the lists that are at hand.
+fn check_revocation(path: &[Certificate], anchor: &Anchor, policy: &PathPolicy) -> Result<(), Refusal> {
+    for (position, certificate) in path.iter().enumerate() {
+        let issuer = path.get(position + 1);
+        let issuer_key = issuer.map_or(anchor.public_key(), Certificate::public_key);
+        let is_anchor = certificate.public_key() == anchor.public_key();
+        if is_anchor {
+            break;
+        }
+        let may_sign = issuer.and_then(Certificate::key_usage).is_none_or(|u| u.allows(KeyUsage::CRL_SIGN));
+        let of_issuer = policy.crls.iter().filter(|crl| {
+            may_sign && crl.issuer_der() == certificate.issuer_der() && verify_crl(crl, issuer_key, policy)
+        });
+        let mut covered = false;
+        for crl in of_issuer {
+            // What an overdue list revokes stays revoked; what it does not name, it says nothing about.
+            if let Some(revoked) = crl.is_revoked(certificate) {
+                let detail = format!("{} was revoked at {} ({})", certificate.subject(), revoked.at, revoked.reason);
+                return Err(refuse("path-revoked", "RFC 5280 s6.3.3", detail).field("revokedCertificates"));
+            }
+            covered |= crl.is_current(policy.at);
+        }
+        if policy.require_crls && !covered {
+            let detail = format!("no current revocation list of {} is at hand", certificate.issuer());
+            return Err(refuse("path-revocation-unknown", "RFC 5280 s6.3.3", detail));
+        }
+    }
+    Ok(())
+}
+
+fn verify_crl(crl: &Crl, key: &PublicKey, policy: &PathPolicy) -> bool {
+    let known = |memo: &Arc<SignatureMemo>| memo.knows(crl.fingerprint(), key, Strength::Modern);
+    if policy.memo.as_ref().is_some_and(known) {
+        return true;
+    }
+    let good = crl.verify_issued_by(key).is_ok();
+    if let Some(memo) = policy.memo.as_ref().filter(|_| good) {
+        memo.learn(crl.fingerprint(), key, Strength::Modern);
+    }
+    good
+}
+
+fn unknown_issuer(certificate: &Certificate) -> Refusal {
+    let detail = format!("{} was issued by {}, which leads to no anchor", certificate.subject(), certificate.issuer());
+    refuse("path-unknown-issuer", "RFC 5280 s6.1", detail).field("issuer")
+}
+
+fn refuse(check: &'static str, section: &'static str, detail: impl Into<String>) -> Refusal {
+    Refusal::new(Fault::Peer, check, section, detail)
 }

@@ -1,34 +1,25 @@
 //! Certificate profiles: what a caller chooses, and nothing else.
+//!
+//! Each is prepared for a key and an issuer; [`Prepared::lint`] then decides whether it may be signed.
 
-use crate::{AltName, Authority, CertificateSerial, Name, Oid, PkiError, Prepared, PublicKey, Validity};
+use crate::{
+    AltName, Authority, CertificateSerial, Name, Oid, PkiError, Prepared, PublicKey, Validity, asn1,
+    extension::{Extension, KeyUsage},
+    issue::Template,
+    lint::Role,
+    oid,
+};
 use landfall_types::SerialNumber;
 
-macro_rules! prepare {
-    ($profile:ident) => {
-        impl $profile {
-            /// Prepares it for `key`, to be issued by `issuer`.
-            pub fn prepare(
-                &self,
-                issuer: &Authority,
-                key: &PublicKey,
-                serial: CertificateSerial,
-                validity: Validity,
-            ) -> Result<Prepared, PkiError> {
-                let _ = (issuer, key, serial, validity);
-                todo!()
-            }
-        }
-    };
-}
-
-/// A device's identity from its factory (IEEE 802.1AR-2018 s8, RFC 8995 s2.3).
+/// A device's identity from its factory (IEEE 802.1AR-2018 s8, RFC 8995 s2.3). Its validity should be
+/// [`Validity::forever`].
 #[derive(Clone, Debug)]
 pub struct Idevid {
     /// The device's serial number.
     pub serial_number: SerialNumber,
     /// What else the subject says, such as organization and model.
     pub subject: Name,
-    /// Where its MASA is (RFC 8995 s2.3.2).
+    /// Where its MASA is (RFC 8995 s2.3.2): an authority, such as `masa.example.com:9443`, or an https URL.
     pub masa_url: Option<String>,
     /// Where its MUD file is (RFC 8520 s11).
     pub mud_url: Option<String>,
@@ -36,6 +27,27 @@ pub struct Idevid {
     pub mud_signer: Option<Name>,
     /// The name of its hardware module (RFC 4108 s5).
     pub hardware_module: Option<HardwareModule>,
+}
+
+impl Idevid {
+    /// An IDevID that says nothing but its serial number.
+    pub const fn new(serial_number: SerialNumber) -> Self {
+        let subject = Name::new();
+        Self { serial_number, subject, masa_url: None, mud_url: None, mud_signer: None, hardware_module: None }
+    }
+
+    fn template(&self) -> Template {
+        let ia5 = |oid, text: &String| Extension::new(oid, asn1::tlv(asn1::IA5_STRING, &[text.as_bytes()]));
+        let module = self.hardware_module.as_ref().map(HardwareModule::alt_name);
+        let subject = self.subject.clone().serial_number(&self.serial_number);
+        let alt_names = alt_names(&subject, module.as_slice());
+        let mut extensions = vec![KeyUsage::DIGITAL_SIGNATURE.extension()];
+        extensions.extend(alt_names);
+        extensions.extend(self.masa_url.as_ref().map(|url| ia5(oid::MASA_URL, url)));
+        extensions.extend(self.mud_url.as_ref().map(|url| ia5(oid::MUD_URL, url)));
+        extensions.extend(self.mud_signer.as_ref().map(|name| Extension::new(oid::MUD_SIGNER, name.to_der())));
+        Template { role: Role::Idevid, subject, extensions }
+    }
 }
 
 /// A hardware module's name (RFC 4108 s5).
@@ -47,6 +59,14 @@ pub struct HardwareModule {
     pub serial: Vec<u8>,
 }
 
+impl HardwareModule {
+    fn alt_name(&self) -> AltName {
+        let name = asn1::sequence(&[&asn1::oid(&self.kind), &asn1::octets(&self.serial)]);
+        let value = asn1::tlv(asn1::context(0), &[&name]);
+        AltName::Other(asn1::tlv(asn1::context(0), &[&asn1::oid(&oid::HARDWARE_MODULE_NAME), &value]))
+    }
+}
+
 /// A device's identity in a domain.
 #[derive(Clone, Debug)]
 pub struct Ldevid {
@@ -54,11 +74,19 @@ pub struct Ldevid {
     pub subject: Name,
     /// Names beside the subject.
     pub alt_names: Vec<AltName>,
-    /// What it is for; clientAuth if empty.
+    /// What it is for; clientAuth if empty, without which it could not be renewed.
     pub purposes: Vec<Oid>,
 }
 
-/// A registrar: cmcRA, serverAuth and clientAuth (RFC 8995 s5.5.4).
+impl Ldevid {
+    fn template(&self) -> Template {
+        let purposes = if self.purposes.is_empty() { &[oid::CLIENT_AUTH] } else { self.purposes.as_slice() };
+        end_entity(Role::Ldevid, &self.subject, &self.alt_names, purposes)
+    }
+}
+
+/// A registrar: cmcRA, serverAuth and clientAuth, since it is the RA (RFC 8995 s5.5.4), the pledge's server and the
+/// MASA's client.
 #[derive(Clone, Debug)]
 pub struct RegistrarRa {
     /// The subject.
@@ -67,11 +95,24 @@ pub struct RegistrarRa {
     pub alt_names: Vec<AltName>,
 }
 
+impl RegistrarRa {
+    fn template(&self) -> Template {
+        let purposes = [oid::CMC_RA, oid::SERVER_AUTH, oid::CLIENT_AUTH];
+        end_entity(Role::Registrar, &self.subject, &self.alt_names, &purposes)
+    }
+}
+
 /// Who signs vouchers.
 #[derive(Clone, Debug)]
 pub struct Masa {
     /// The subject.
     pub subject: Name,
+}
+
+impl Masa {
+    fn template(&self) -> Template {
+        end_entity(Role::Masa, &self.subject, &[], &[])
+    }
 }
 
 /// A TLS server.
@@ -83,11 +124,23 @@ pub struct Server {
     pub alt_names: Vec<AltName>,
 }
 
+impl Server {
+    fn template(&self) -> Template {
+        end_entity(Role::Server, &self.subject, &self.alt_names, &[oid::SERVER_AUTH])
+    }
+}
+
 /// A person or program that operates a server: clientAuth.
 #[derive(Clone, Debug)]
 pub struct Operator {
     /// The subject.
     pub subject: Name,
+}
+
+impl Operator {
+    fn template(&self) -> Template {
+        end_entity(Role::Operator, &self.subject, &[], &[oid::CLIENT_AUTH])
+    }
 }
 
 /// A certification authority.
@@ -122,15 +175,54 @@ impl Ca {
         serial: CertificateSerial,
         validity: Validity,
     ) -> Result<Prepared, PkiError> {
-        let _ = (key, serial, validity);
-        todo!()
+        self.template().prepare_root(key, serial, validity)
+    }
+
+    fn template(&self) -> Template {
+        const TRUE: &[u8] = &[asn1::BOOLEAN, 1, 0xff];
+        let path_len = self.path_len.map(|n| asn1::unsigned(&[n])).unwrap_or_default();
+        let constraints = asn1::sequence(&[TRUE, &path_len]);
+        let extensions = vec![
+            Extension::new(oid::BASIC_CONSTRAINTS, constraints).critical(),
+            KeyUsage::KEY_CERT_SIGN.and(KeyUsage::CRL_SIGN).extension(),
+        ];
+        Template { role: Role::Ca, subject: self.subject.clone(), extensions }
     }
 }
 
-prepare!(Idevid);
-prepare!(Ldevid);
-prepare!(RegistrarRa);
-prepare!(Masa);
-prepare!(Server);
-prepare!(Operator);
-prepare!(Ca);
+macro_rules! prepare {
+    ($($profile:ident),*) => {
+        $(impl $profile {
+            /// Prepares it for `key`, to be issued by `issuer`.
+            pub fn prepare(
+                &self,
+                issuer: &Authority,
+                key: &PublicKey,
+                serial: CertificateSerial,
+                validity: Validity,
+            ) -> Result<Prepared, PkiError> {
+                self.template().prepare(issuer, key, serial, validity)
+            }
+        })*
+    };
+}
+
+prepare!(Idevid, Ldevid, RegistrarRa, Masa, Server, Operator, Ca);
+
+fn end_entity(role: Role, subject: &Name, names: &[AltName], purposes: &[Oid]) -> Template {
+    let mut extensions = vec![KeyUsage::DIGITAL_SIGNATURE.extension()];
+    if !purposes.is_empty() {
+        let purposes: Vec<u8> = purposes.iter().flat_map(asn1::oid).collect();
+        extensions.push(Extension::new(oid::EXTENDED_KEY_USAGE, asn1::sequence(&[&purposes])));
+    }
+    extensions.extend(alt_names(subject, names));
+    Template { role, subject: subject.clone(), extensions }
+}
+
+/// RFC 5280 s4.2.1.6: critical where the subject is empty.
+pub(crate) fn alt_names(subject: &Name, names: &[AltName]) -> Option<Extension> {
+    let list: Vec<u8> = names.iter().flat_map(AltName::to_der).collect();
+    let extension = Extension::new(oid::SUBJECT_ALT_NAME, asn1::sequence(&[&list]));
+    let extension = if subject.is_empty() { extension.critical() } else { extension };
+    (!names.is_empty()).then_some(extension)
+}

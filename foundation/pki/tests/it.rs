@@ -1,0 +1,12 @@
+//! The tests of this crate, one module per part.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+
+mod it {
+    mod certificates;
+    mod crls;
+    mod draft;
+    mod issuing;
+    mod keys;
+    mod requests;
+    mod world;
+}
