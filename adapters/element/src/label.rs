@@ -33,3 +33,21 @@ pub(crate) fn of<'a>(scheme: &'static str, key: &'a KeyUri) -> Result<&'a str, E
     check(label)?;
     Ok(label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    proptest! {
+        #[test]
+        fn a_label_stays_in_its_folder_and_comes_back_from_its_uri(label in prop_oneof!["[a-zA-Z0-9._-]{1,20}", "[a-z./\\\\:\u{0}]{0,6}"]) {
+            if let Ok(key) = uri("software", &label) {
+                prop_assert_eq!(of("software", &key).unwrap(), label.as_str());
+                let path = Path::new("element").join(format!("{label}.key"));
+                prop_assert_eq!(path.parent(), Some(Path::new("element")));
+            }
+        }
+    }
+}
