@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use landfall_pki::{Algorithm, AltName, Certificate, CsrRequest, Name, extension::Extension, oid};
-use landfall_types::{Fault, Refusal};
+use landfall_types::{Fault, Redacted, Refusal};
 
 const SECTION: &str = "RFC 7030 s4.5.2";
 
@@ -45,7 +45,7 @@ impl Subject {
             subject: self.name.clone(),
             alt_names: self.alt_names.clone(),
             extensions: self.extensions(wishes),
-            challenge_password,
+            challenge_password: challenge_password.map(Redacted::new),
             attributes: Vec::new(),
         })
     }
