@@ -1,0 +1,12 @@
+//! The parties against each other, and each against peers that misbehave in one way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod it {
+    mod pledge;
+}

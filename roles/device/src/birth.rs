@@ -1,0 +1,131 @@
+//! What the factory gave the device: taken out of the bundle once, its key into the element.
+
+use crate::{Config, DeviceError, file};
+use landfall_brski::pledge;
+use landfall_element::{ElementError, SecureElement};
+use landfall_pki::{Anchors, Certificate, pem};
+use landfall_types::{Fault, KeyUri, Model, Redacted, Refusal, SerialNumber, bundle::{DeviceBundle, FORMAT}};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The label of the IDevID's key in the element.
+const LABEL: &str = "idevid";
+
+/// The birth credential, without its private key.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth {
+    pub(crate) serial_number: SerialNumber,
+    pub(crate) model: Model,
+    pub(crate) idevid: Certificate,
+    pub(crate) chain: Vec<Certificate>,
+    pub(crate) masa_anchors: Vec<Certificate>,
+    pub(crate) key: KeyUri,
+}
+
+/// The same as it is kept.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Kept {
+    #[serde(flatten)]
+    bundle: DeviceBundle,
+    key_uri: KeyUri,
+}
+
+impl Birth {
+    /// What was taken in before, or what the bundle says now.
+    pub(crate) fn open(config: &Config, element: &dyn SecureElement) -> Result<Self, DeviceError> {
+        let path = config.state.join("birth.json");
+        match (Self::kept(&path)?, &config.bundle) {
+            (Some(birth), _) => Ok(birth),
+            (None, Some(bundle)) => Self::take_in(bundle, &path, config, element),
+            (None, None) => Err(DeviceError::Unborn),
+        }
+    }
+
+    fn kept(path: &Path) -> Result<Option<Self>, DeviceError> {
+        let Some(content) = file::read(path)? else { return Ok(None) };
+        let kept: Kept = serde_json::from_slice(&content).map_err(|e| DeviceError::file(path, e))?;
+        Self::of(&kept.bundle, kept.key_uri).map(Some)
+    }
+
+    /// Puts the key into the element first: killed before the rest is written, the next start finds it there.
+    fn take_in(
+        bundle_path: &Path,
+        path: &Path,
+        config: &Config,
+        element: &dyn SecureElement,
+    ) -> Result<Self, DeviceError> {
+        let absent = || DeviceError::file(bundle_path, "there is no such file");
+        let content = Redacted::new(file::read(bundle_path)?.ok_or_else(absent)?);
+        let mut bundle: DeviceBundle =
+            serde_json::from_slice(content.expose()).map_err(|e| DeviceError::file(bundle_path, e))?;
+        if bundle.format != FORMAT {
+            return Err(DeviceError::file(bundle_path, format!("its format is {}, not {FORMAT}", bundle.format)));
+        }
+        let key = match (bundle.key.take(), &config.keys.idevid) {
+            (Some(key), _) => import(element, key.0.expose())?,
+            (None, Some(uri)) => uri.clone(),
+            (None, None) => {
+                return Err(DeviceError::file(bundle_path, "it holds no key, and [keys] idevid does not name one"));
+            }
+        };
+        let birth = Self::of(&bundle, key.clone())?;
+        if element.signer(&key)?.public_key() != birth.idevid.public_key() {
+            let detail = format!("{key} is not the key of the IDevID");
+            return Err(DeviceError::Birth(Refusal::new(Fault::Misuse, "idevid-key", "802.1AR s6.1", detail)));
+        }
+        let kept = serde_json::to_vec_pretty(&Kept { bundle, key_uri: key }).map_err(|e| DeviceError::file(path, e))?;
+        file::replace(path, &kept)?;
+        Ok(birth)
+    }
+
+    fn of(bundle: &DeviceBundle, key: KeyUri) -> Result<Self, DeviceError> {
+        let birth = Self {
+            serial_number: bundle.serial_number.clone(),
+            model: bundle.model.clone(),
+            idevid: Certificate::from_pem(&bundle.idevid)?,
+            chain: Certificate::chain_from_pem(&bundle.chain)?,
+            masa_anchors: Certificate::chain_from_pem(&bundle.masa_anchors)?,
+            key,
+        };
+        let refuse = |check, detail: &str| {
+            Err(DeviceError::Birth(Refusal::new(Fault::Misuse, check, "RFC 8995 s2.3.1", detail)))
+        };
+        if birth.idevid.subject_serial_number().as_ref() != Some(&birth.serial_number) {
+            return refuse("idevid-serial-number", "the bundle's serial number is not that of the IDevID");
+        }
+        if birth.masa_anchors.is_empty() {
+            return refuse("masa-anchors", "without an anchor for vouchers, none could ever be accepted");
+        }
+        Ok(birth)
+    }
+
+    /// What is presented in TLS, leaf first.
+    pub(crate) fn presented(&self) -> Vec<Certificate> {
+        std::iter::once(&self.idevid).chain(&self.chain).cloned().collect()
+    }
+
+    /// How the device behaves as a pledge.
+    pub(crate) fn pledge(&self, config: &Config) -> Result<pledge::Config, DeviceError> {
+        let anchors = Anchors::of(self.masa_anchors.iter().cloned());
+        let mut pledge =
+            pledge::Config::new(self.idevid.clone(), self.chain.clone(), anchors).map_err(DeviceError::Birth)?;
+        pledge.vouchers.clock = config.clock;
+        pledge.vouchers.nonceless = config.nonceless;
+        pledge.format = config.format()?;
+        pledge.algorithm = config.algorithm()?;
+        Ok(pledge)
+    }
+}
+
+fn import(element: &dyn SecureElement, text: &str) -> Result<KeyUri, DeviceError> {
+    let block = pem::decode(text)?.into_iter().find(|block| block.label == "PRIVATE KEY");
+    let Some(block) = block else {
+        return Err(DeviceError::Config("the bundle's key is not PKCS #8 in PEM".into()));
+    };
+    match element.import(LABEL, &Redacted::new(block.der)) {
+        // An earlier start was interrupted here; whether it is the right key is checked by the caller.
+        Err(ElementError::Taken(key)) => Ok(key),
+        imported => Ok(imported?),
+    }
+}
