@@ -7,7 +7,7 @@ use landfall_types::Refusal;
 use std::{io, path::PathBuf};
 
 /// Why the agent could not do what it was asked. A registrar that says no is not an error but an
-/// [`Answer`](crate::Answer).
+/// answer.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The configuration cannot work.

@@ -1,0 +1,2 @@
+//! The device's own agent.
+fn main() {}
