@@ -8,5 +8,11 @@
 )]
 
 mod it {
+    mod examples;
+    mod masa;
+    mod openssl;
     mod pledge;
+    mod sealed;
+    mod vectors;
+    mod voucher;
 }

@@ -12,6 +12,8 @@ const S556: &str = "RFC 8995 s5.5.6";
 pub(super) struct Prior {
     /// Who signed it.
     pub(super) idevid: Certificate,
+    /// The key identifier of who issued its certificate.
+    pub(super) issuer: Vec<u8>,
     /// Proximity, if the pledge names the registrar that asks.
     pub(super) assertion: Assertion,
 }
@@ -22,7 +24,7 @@ pub(super) fn check(config: &Config, now: Time, registrar: &Registrar) -> Result
     let Some(bytes) = &request.prior_signed_voucher_request else { return Ok(None) };
     let pledge = open(bytes)?;
     let idevid = &pledge.signer;
-    trusted(config, now, &pledge)?;
+    let issuer = trusted(config, now, &pledge)?;
 
     // RFC 8995 s5.5.5: the registrar asks for the device that signed, by the serial number in its certificate.
     let certified = idevid.subject_serial_number();
@@ -40,7 +42,7 @@ pub(super) fn check(config: &Config, now: Time, registrar: &Registrar) -> Result
         return Err(Refusal::new(Fault::Peer, "prior-request-nonce", S556, detail).field("nonce"));
     }
     let assertion = proximity(&pledge.payload, &registrar.chain)?;
-    Ok(Some(Prior { idevid: pledge.signer, assertion }))
+    Ok(Some(Prior { idevid: pledge.signer, issuer, assertion }))
 }
 
 fn open(bytes: &[u8]) -> Result<Signed<VoucherRequest>, Refusal> {
@@ -53,11 +55,15 @@ fn open(bytes: &[u8]) -> Result<Signed<VoucherRequest>, Refusal> {
     voucher::open(format, bytes).map_err(refuse)
 }
 
-/// The signer is one of our devices.
-fn trusted(config: &Config, now: Time, pledge: &Signed<VoucherRequest>) -> Result<(), Refusal> {
+/// The signer is one of our devices. Gives the key identifier of its issuer, as the IDevID says, or if it says nothing
+/// (that of RFC 8995 App. C does not), as its path does.
+fn trusted(config: &Config, now: Time, pledge: &Signed<VoucherRequest>) -> Result<Vec<u8>, Refusal> {
     let policy = config.path_policy(now).ignore_leaf_expiry(config.idevid_expiry_ignored);
     match validate(&pledge.signer, &pledge.certificates, &config.idevid_anchors, &policy) {
-        Ok(_) => Ok(()),
+        Ok(path) => Ok(pledge.signer.authority_key_id().unwrap_or_else(|| match path.chain.get(1) {
+            Some(issuer) => issuer.key_id(),
+            None => path.anchor.public_key().key_id().to_vec(),
+        })),
         Err(refusal) => {
             let detail = format!("{}: {refusal}", pledge.signer.subject());
             Err(Refusal::new(Fault::Denied, "idevid-untrusted", S555, detail).field("prior-signed-voucher-request"))

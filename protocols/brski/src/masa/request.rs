@@ -139,12 +139,12 @@ pub(super) fn claim(
     let prior = prior::check(config, now, &registrar)?;
     let Registrar { request, chain } = registrar;
     let Signed { payload: VoucherRequest { serial_number, nonce, idevid_issuer, .. }, signer, raw, .. } = request;
+    let issuer = issuer(config, idevid_issuer.as_deref(), prior.as_ref().map(|prior| prior.issuer.as_slice()))?;
     let (idevid, assertion) = match prior {
-        Some(Prior { idevid, assertion }) => (Some(idevid), assertion),
+        Some(Prior { idevid, assertion, .. }) => (Some(idevid), assertion),
         None => (None, Assertion::Logged),
     };
     let certified = idevid.as_ref().and_then(Certificate::idevid_issuer);
-    let issuer = issuer(config, idevid_issuer.as_deref(), certified.as_deref())?;
     let pin = if nonce.is_some() { config.pin_nonced } else { config.pin_nonceless };
     let pinned = pin.choose(&chain).unwrap_or(&signer).clone();
     Ok(Claim {
@@ -164,24 +164,21 @@ pub(super) fn claim(
     })
 }
 
-/// The key identifier of who issued the IDevID: as its certificate says, else as the registrar says, else the only
-/// one that there is (RFC 8366 s5.3: optional where serial numbers are unique).
+/// The key identifier of who issued the IDevID: as its own certificate certifies, else as the registrar claims, else
+/// the only one that there is (RFC 8366 s5.3: optional where serial numbers are unique).
 fn issuer(config: &Config, claimed: Option<&[u8]>, certified: Option<&[u8]>) -> Result<Vec<u8>, Refusal> {
-    let refuse = |check, detail: &str| Err(Refusal::new(Fault::Peer, check, S55, detail).field("idevid-issuer"));
+    let refuse = |detail: &str| Err(Refusal::new(Fault::Peer, "idevid-issuer", S55, detail).field("idevid-issuer"));
     let claimed = match claimed.map(key_identifier) {
-        Some(None) => return refuse("idevid-issuer", "it is no authority key identifier"),
-        Some(Some(identifier)) => Some(identifier),
+        Some(None) => return refuse("it is no authority key identifier"),
+        Some(identifier) => identifier,
         None => None,
     };
-    match (claimed, certified.and_then(key_identifier)) {
-        (Some(claimed), Some(certified)) if claimed != certified => {
-            refuse("idevid-issuer", "it is not that of the IDevID which signed the pledge's request")
+    match (claimed.as_deref(), certified, config.sole_idevid_issuer.as_deref()) {
+        (Some(claimed), Some(certified), _) if claimed != certified => {
+            refuse("it is not that of the IDevID which signed the pledge's request")
         }
-        (_, Some(issuer)) | (Some(issuer), None) => Ok(issuer),
-        (None, None) => match &config.sole_idevid_issuer {
-            Some(issuer) => Ok(issuer.clone()),
-            None => refuse("idevid-issuer", "it is missing, and several CAs issue IDevIDs here"),
-        },
+        (_, Some(issuer), _) | (Some(issuer), None, _) | (None, None, Some(issuer)) => Ok(issuer.to_vec()),
+        (None, None, None) => refuse("it is missing, and several CAs issue IDevIDs here"),
     }
 }
 

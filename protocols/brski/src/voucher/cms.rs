@@ -24,7 +24,7 @@ pub(super) fn open(der: &[u8]) -> Result<Opened, VoucherError> {
     if message.certificates().is_empty() {
         return Err(VoucherError::NoSigner);
     }
-    let signer = message.verify().map_err(failed)?;
+    let signer = message.verify().map_err(|e| VoucherError::signature(&e))?;
     let certificates = message.certificates().iter().filter(|c| **c != signer).cloned().collect();
     Ok(Opened { content: message.content().to_vec(), signer, certificates })
 }

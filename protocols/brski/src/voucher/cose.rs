@@ -58,7 +58,7 @@ pub(super) fn open(bytes: &[u8], candidates: &[Certificate]) -> Result<Opened, V
             let key = c.public_key();
             fixed_algorithm(c).is_ok_and(|a| key.verify_raw(a, &signed, &message.signature).is_ok())
         })
-        .ok_or(VoucherError::Signature)?
+        .ok_or_else(|| VoucherError::Signature("with no certificate's key".into()))?
         .clone();
     let content = content.clone();
     let certificates = certificates.into_iter().filter(|c| *c != signer).collect();

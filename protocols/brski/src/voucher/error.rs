@@ -34,8 +34,8 @@ pub enum VoucherError {
     #[error("the algorithm {0}")]
     Algorithm(String),
     /// The signature is wrong.
-    #[error("the signature does not verify with the signer's key")]
-    Signature,
+    #[error("the signature does not verify: {0}")]
+    Signature(String),
     /// The content is not JSON or CBOR as it should be.
     #[error("the content cannot be read: {0}")]
     Content(String),
@@ -86,10 +86,17 @@ impl VoucherError {
         Self::Container { format, why: why.to_string() }
     }
 
+    /// That a signature was found wrong.
+    pub(super) fn signature(error: &PkiError) -> Self {
+        match error {
+            PkiError::BadSignature(_) | PkiError::Unacceptable { .. } => Self::Signature(error.to_string()),
+            _ => Self::Algorithm(error.to_string()),
+        }
+    }
+
     /// A certificate library's finding, about an object of `format`.
     pub(super) fn pki(format: Format, error: &PkiError) -> Self {
         match error {
-            PkiError::BadSignature(_) => Self::Signature,
             PkiError::Unsupported { .. } => Self::Algorithm(error.to_string()),
             _ => Self::container(format, error),
         }
@@ -105,7 +112,7 @@ impl VoucherError {
             Self::NoSigner => ("voucher-signer", Fault::Peer, "RFC 8366 s5.4", "certificates"),
             Self::TooManyCertificates(_) => ("voucher-certificates", Fault::Malformed, "RFC 8366 s5.4", "certificates"),
             Self::Algorithm(_) => ("voucher-algorithm", Fault::Incompatible, "RFC 8995 s5.6", ""),
-            Self::Signature => ("voucher-signature", Fault::Peer, "RFC 8995 s5.5.3", ""),
+            Self::Signature(_) => ("voucher-signature", Fault::Peer, "RFC 8995 s5.5.3", ""),
             Self::Content(_) => ("voucher-content", Fault::Malformed, "RFC 8366 s5", ""),
             Self::Artefact { .. } => ("voucher-artefact", Fault::Malformed, "RFC 8366 s5.3", ""),
             Self::Missing(field) => ("voucher-mandatory", Fault::Malformed, "RFC 8366 s5.3", field),

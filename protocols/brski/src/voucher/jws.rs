@@ -68,7 +68,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Opened, VoucherError> {
     }
     let signed = format!("{protected}.{payload}");
     let verified = signer.public_key().verify_raw(algorithm, signed.as_bytes(), &signature);
-    verified.map_err(|_| VoucherError::Signature)?;
+    verified.map_err(|e| VoucherError::signature(&e))?;
     Ok(Opened { content: base64url(payload)?, signer, certificates })
 }
 
