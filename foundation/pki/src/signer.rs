@@ -53,7 +53,8 @@ impl SoftwareKey {
         let document = match algorithm {
             Algorithm::EcdsaP256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random),
             Algorithm::EcdsaP384 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &random),
-            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random),
+            // Version 1: OpenSSL before 3.2 does not read version 2.
+            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&random),
         };
         Self::from_pkcs8_der(document.map_err(failed)?.as_ref())
     }

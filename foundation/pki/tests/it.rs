@@ -3,10 +3,16 @@
 
 mod it {
     mod certificates;
+    mod cms;
     mod crls;
     mod draft;
     mod issuing;
     mod keys;
+    mod lints;
+    mod mutations;
+    mod openssl;
+    mod paths;
+    mod published;
     mod requests;
     mod world;
 }

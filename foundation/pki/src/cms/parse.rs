@@ -205,12 +205,16 @@ impl SignerInfo {
     }
 
     /// RFC 3370 s3.2: an RSA signature may be named by its key's identifier, and the digest then stands beside it.
+    /// Some signers in the field do so with ECDSA too.
     fn signature_algorithm(&self) -> Result<AlgorithmIdentifierOwned, PkiError> {
         let oid = match (self.algorithm.oid, self.digest) {
             (oid::RSA, oid::SHA256) => oid::RSA_SHA256,
             (oid::RSA, oid::SHA384) => oid::RSA_SHA384,
             (oid::RSA, oid::SHA512) => oid::RSA_SHA512,
-            (oid::RSA, other) => return Err(PkiError::unsupported("digest", other)),
+            (oid::EC_PUBLIC_KEY, oid::SHA256) => oid::ECDSA_SHA256,
+            (oid::EC_PUBLIC_KEY, oid::SHA384) => oid::ECDSA_SHA384,
+            (oid::EC_PUBLIC_KEY, oid::SHA512) => oid::ECDSA_SHA512,
+            (oid::RSA | oid::EC_PUBLIC_KEY, other) => return Err(PkiError::unsupported("digest", other)),
             _ => return Ok(self.algorithm.clone()),
         };
         Ok(AlgorithmIdentifierOwned { oid, parameters: None })

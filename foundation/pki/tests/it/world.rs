@@ -99,3 +99,14 @@ impl Hierarchy {
 pub(crate) fn domain() -> Hierarchy {
     Hierarchy::new("Domain", Algorithm::EcdsaP256)
 }
+
+/// Says aloud that a test did not run.
+pub(crate) fn skip(test: &str, reason: &str) {
+    use std::io::Write;
+    let line = format!("SKIPPED {test}: {reason}");
+    eprintln!("{line}");
+    if let Some(file) = std::env::var_os("LANDFALL_SKIPS") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+}
