@@ -15,7 +15,7 @@ const SEED: u64 = 8995;
 /// How often each input is changed.
 const ROUNDS: u64 = 2000;
 
-fn setting(name: &str, usual: u64) -> u64 {
+pub(crate) fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
