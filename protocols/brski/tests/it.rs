@@ -8,10 +8,12 @@
 )]
 
 mod it {
+    mod est;
     mod examples;
     mod masa;
     mod openssl;
     mod pledge;
+    mod registrar;
     mod sealed;
     mod vectors;
     mod voucher;

@@ -6,6 +6,7 @@ use der::{
 };
 use landfall_pki::extension::Extension;
 use landfall_types::{Fault, Refusal};
+use x509_cert::ext as pkix;
 
 /// challengePassword (RFC 2985 s5.4.1): asks for the channel binding.
 pub const CHALLENGE_PASSWORD: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.7");
@@ -52,8 +53,8 @@ impl ExtensionWish {
     }
 }
 
-impl From<x509_cert::ext::Extension> for ExtensionWish {
-    fn from(wished: x509_cert::ext::Extension) -> Self {
+impl From<pkix::Extension> for ExtensionWish {
+    fn from(wished: pkix::Extension) -> Self {
         let critical = wished.critical;
         Self::Value(Extension { oid: wished.extn_id, critical, value: wished.extn_value.into_bytes().into() })
     }
@@ -128,21 +129,19 @@ impl CsrAttrs {
         self.values(RSA_ENCRYPTION).find_map(|value| value.decode_as().ok())
     }
 
-    /// The extensions that are asked for, in either of the two forms in use. Values in neither are passed over, as
-    /// RFC 7030 s4.5.2 says of all that a client does not recognise.
+    /// The extensions that are asked for: by their types, as in the example of RFC 7030 s4.5.2, or whole, as in RFC 8994
+    /// s6.2.2, in a list or without. Anything else is passed over, as all that a client does not recognise.
     pub fn extensions(&self) -> Vec<ExtensionWish> {
-        self.values(EXTENSION_REQUEST)
-            .flat_map(|value| match value.tag() {
-                Tag::ObjectIdentifier => {
-                    value.decode_as().ok().map(ExtensionWish::Type).into_iter().collect::<Vec<_>>()
-                }
-                _ => {
-                    let listed: Vec<x509_cert::ext::Extension> = value.decode_as().unwrap_or_default();
-                    listed.into_iter().map(ExtensionWish::from).collect()
-                }
-            })
-            .collect()
+        self.values(EXTENSION_REQUEST).flat_map(extension_wishes).collect()
     }
+}
+
+fn extension_wishes(value: &Any) -> Vec<ExtensionWish> {
+    let whole = |wished: Vec<pkix::Extension>| wished.into_iter().map(ExtensionWish::from).collect();
+    (value.decode_as().map(|oid| vec![ExtensionWish::Type(oid)]))
+        .or_else(|_| value.decode_as().map(whole))
+        .or_else(|_| value.decode_as().map(|one| whole(vec![one])))
+        .unwrap_or_default()
 }
 
 fn parse(der: &[u8]) -> der::Result<CsrAttrs> {

@@ -97,7 +97,8 @@ impl<'a> Expected<'a> {
             let detail = format!("it is for {}, not for {}", content.serial_number, self.serial);
             return refuse("voucher-serial", S56, "serial-number", detail);
         }
-        if content.idevid_issuer.is_some() && content.idevid_issuer != self.idevid_issuer {
+        let issuer = |field: &Option<Vec<u8>>| field.as_deref().and_then(voucher::key_identifier);
+        if content.idevid_issuer.is_some() && issuer(&content.idevid_issuer) != issuer(&self.idevid_issuer) {
             let detail = "it is for a device of another manufacturer with the same serial number".into();
             return refuse("voucher-idevid-issuer", "RFC 8366 s5.3", "idevid-issuer", detail);
         }

@@ -353,7 +353,7 @@ impl AwaitMasa {
                 Ok(with_voucher(cx, asked, sealed, found))
             }
             Said::Later(seconds) => {
-                let seconds = seconds.unwrap_or_else(|| cx.config.retry_after.as_secs());
+                let seconds = seconds.unwrap_or(cx.config.retry_after.as_secs());
                 cx.emit(Output::Respond(later(seconds)));
                 cx.emit(Output::Close(Outcome::Pending));
                 Ok(State::Over)

@@ -4,7 +4,7 @@ use super::{History, MasaEndpoint, Pledge, Source};
 use crate::voucher::{Assertion, Nonce};
 use landfall_pki::Certificate;
 use landfall_policy::{Decision, Facts, acceptance};
-use landfall_types::{DeviceId, DomainId, SerialNumber, Time, VendorId};
+use landfall_types::{DeviceId, DomainId, Model, SerialNumber, Time, VendorId};
 
 /// Everything that has been verified so far.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct JoinFacts {
     pub serial: SerialNumber,
     /// Its vendor.
     pub vendor: VendorId,
+    /// Its model, as far as its IDevID tells.
+    pub model: Option<Model>,
     /// Its IDevID.
     pub idevid: Certificate,
     /// The nonce of its request.
@@ -74,6 +76,7 @@ impl JoinFacts {
             device: pledge.device.clone(),
             serial: pledge.serial.clone(),
             vendor: pledge.vendor.id.clone(),
+            model: pledge.model.clone(),
             idevid: pledge.idevid.clone(),
             nonce,
             created_on,
@@ -89,6 +92,9 @@ impl JoinFacts {
             .with(acceptance::MANUFACTURER, self.vendor.as_str(), "the anchors that the IDevID chains to", at)
             .with(acceptance::SERIAL_NUMBER, self.serial.as_str(), IDEVID, at)
             .with("masa", self.masa.to_string(), IDEVID, at);
+        if let Some(model) = &self.model {
+            facts = facts.with(acceptance::MODEL, model.as_str(), IDEVID, at);
+        }
         if let Some(url) = self.idevid.mud_url() {
             facts = facts.with("mud-url", url, IDEVID, at);
         }

@@ -8,13 +8,11 @@ use crate::{
     paths,
     voucher::{self, Format, Unsealed, VoucherRequest},
 };
-use der::{Decode, asn1::OctetString};
 use landfall_types::{
     DeviceId, Fault, Machine, Outcome, Refusal, SerialNumber, Time, VendorId,
     http::{Headers, Request, Response},
 };
 use std::{collections::VecDeque, mem, sync::Arc};
-use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 const S55: &str = "RFC 8995 s5.5";
 
@@ -36,9 +34,7 @@ pub struct Target {
 impl Target {
     /// The device in our records.
     pub fn device(&self) -> Option<DeviceId> {
-        let inner = OctetString::from_der(&self.idevid_issuer).ok()?;
-        let authority = AuthorityKeyIdentifier::from_der(inner.as_bytes()).ok()?;
-        Some(DeviceId::new(authority.key_identifier?.as_bytes(), &self.serial))
+        Some(DeviceId::new(&voucher::key_identifier(&self.idevid_issuer)?, &self.serial))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::MasaEndpoint;
 use crate::TlsPeer;
-use landfall_pki::{Anchors, Certificate, PathPolicy, SignatureMemo, validate};
-use landfall_types::{DeviceId, Fault, Refusal, SerialNumber, Time, VendorId};
+use landfall_pki::{Anchors, Certificate, PathPolicy, SignatureMemo, oid, validate};
+use landfall_types::{DeviceId, Fault, Model, Refusal, SerialNumber, Time, VendorId};
 use std::sync::Arc;
 
 /// A manufacturer, as the owner of the network has configured it.
@@ -82,6 +82,8 @@ pub struct Pledge {
     pub device: DeviceId,
     /// Its serial number, read from the IDevID.
     pub serial: SerialNumber,
+    /// Its model, as far as its IDevID tells.
+    pub model: Option<Model>,
     /// Whose it is.
     pub vendor: Arc<Vendor>,
     /// Its IDevID.
@@ -132,12 +134,21 @@ impl Vendors {
         let issuer = chain.get(1).map(Certificate::key_id).or_else(|| idevid.authority_key_id()).unwrap_or_default();
         Ok(Pledge {
             device: DeviceId::new(&issuer, &serial),
+            model: model(idevid, &serial),
             serial,
             vendor: Arc::clone(vendor),
             idevid: idevid.clone(),
             chain,
         })
     }
+}
+
+/// No specification has a field for the model. Manufacturers write it into the common name or the organizational unit,
+/// where it is not the serial number that stands there.
+fn model(idevid: &Certificate, serial: &SerialNumber) -> Option<Model> {
+    let unit = || idevid.subject_name().attribute(oid::ORGANIZATIONAL_UNIT);
+    let name = idevid.common_name().filter(|name| name != serial.as_str());
+    name.or_else(unit)?.parse().ok()
 }
 
 impl Vendor {

@@ -1,0 +1,10 @@
+//! EST: the server's machine, the client's readers, and the CSR attributes.
+
+mod client;
+mod csrattrs;
+mod keygen;
+mod openssl;
+mod reenroll;
+mod refusals;
+mod server;
+mod world;
