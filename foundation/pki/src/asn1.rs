@@ -6,7 +6,7 @@
 use crate::{error::PkiError, key::Algorithm, oid::Oid};
 use der::{DateTime, Decode};
 use landfall_types::Time;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, ops::Range, time::Duration};
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -99,6 +99,15 @@ impl<'a> Reader<'a> {
         Oid::from_bytes(value).map_err(|e| PkiError::malformed(self.what, e))
     }
 
+    /// A BOOLEAN DEFAULT FALSE. That it is false may be written out: not DER, yet harmless and seen in the field.
+    pub(crate) fn boolean(&mut self) -> Result<bool, PkiError> {
+        match self.optional(BOOLEAN)?.map(|flag| flag.value) {
+            None | Some([0]) => Ok(false),
+            Some([0xff]) => Ok(true),
+            Some(_) => Err(self.bad("a boolean is not DER")),
+        }
+    }
+
     /// A small non-negative INTEGER, such as a version.
     pub(crate) fn small_integer(&mut self) -> Result<u8, PkiError> {
         match self.expect(INTEGER)?.value {
@@ -147,6 +156,12 @@ fn header(bytes: &[u8]) -> Option<(usize, Option<usize>)> {
             minimal.then_some((2 + count, Some(length)))
         }
     }
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    start..start.wrapping_add(part.len())
 }
 
 /// One element of `tag` around the joined `parts`.

@@ -48,11 +48,7 @@ impl Certificate {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
         let parsed = x509_cert::Certificate::from_der(der).map_err(|e| PkiError::malformed(WHAT, e))?;
-        let position = |part: &[u8]| {
-            // `part` is cut from `der`.
-            let start = (part.as_ptr() as usize).wrapping_sub(der.as_ptr() as usize);
-            start..start + part.len()
-        };
+        let position = |part| asn1::position(der, part);
         let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
         let tbs = outer.expect(asn1::SEQUENCE)?;
         let outer_algorithm = outer.expect(asn1::SEQUENCE)?;
@@ -145,7 +141,7 @@ impl Certificate {
 
     /// The subject, for use in a request or another certificate.
     pub fn subject_name(&self) -> Name {
-        Name::from_der(self.subject_der()).unwrap_or_default()
+        Name::of_checked(self.subject_der())
     }
 
     /// The subject's first common name.

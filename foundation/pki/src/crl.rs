@@ -20,7 +20,6 @@ pub struct Crl(Arc<Inner>);
 
 struct Inner {
     der: Vec<u8>,
-    /// The TBSCertList, by its place from the start and its length.
     tbs: Range<usize>,
     issuer: Vec<u8>,
     this_update: Time,
@@ -96,7 +95,6 @@ impl Crl {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
         let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
-        let before_tbs = der.len() - outer.rest().len();
         let tbs = outer.expect(asn1::SEQUENCE)?;
         let outer_algorithm = outer.expect(asn1::SEQUENCE)?;
         let Some((0, signature)) = outer.expect(asn1::BIT_STRING)?.value.split_first() else {
@@ -130,7 +128,7 @@ impl Crl {
         let number = extensions.into_iter().find(|e| e.oid == oid::CRL_NUMBER).map(|e| e.value);
         let algorithm = AlgorithmIdentifierOwned::from_der(outer_algorithm.raw);
         Ok(Self(Arc::new(Inner {
-            tbs: before_tbs..before_tbs + tbs.raw.len(),
+            tbs: asn1::position(der, tbs.raw),
             issuer,
             this_update,
             next_update,

@@ -15,6 +15,9 @@ const WHAT: &str = "certificate request";
 /// The longest request that is read, in bytes.
 pub const MAX_LEN: usize = 32 * 1024;
 
+/// How many attributes a request may have.
+const MAX_ATTRIBUTES: usize = 64;
+
 /// A request, parsed; possession of the key has not been checked. Cheap to clone.
 #[derive(Clone)]
 pub struct Csr(Arc<Inner>);
@@ -85,7 +88,7 @@ impl Csr {
 
     /// The subject.
     pub fn subject_name(&self) -> Name {
-        Name::from_der(self.subject_der()).unwrap_or_default()
+        Name::of_checked(self.subject_der())
     }
 
     /// The subject in the form of RFC 4514, for people.
@@ -159,6 +162,9 @@ fn attributes(set: &[u8]) -> Result<Vec<(Oid, Vec<u8>)>, PkiError> {
     let mut list: Vec<(Oid, Vec<u8>)> = Vec::new();
     let mut all = asn1::Reader::new(WHAT, set);
     while !all.is_empty() {
+        if list.len() == MAX_ATTRIBUTES {
+            return Err(PkiError::malformed(WHAT, "it has too many attributes"));
+        }
         let (oid, value) = asn1::attribute(&mut all)?;
         if list.iter().any(|(found, _)| *found == oid) {
             return Err(PkiError::malformed(WHAT, format!("attribute {oid} stands twice")));

@@ -8,6 +8,9 @@ use crate::{
     oid::Oid,
 };
 
+/// How many extensions one list may hold.
+const MAX_EXTENSIONS: usize = 64;
+
 /// One extension as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Extension {
@@ -44,15 +47,12 @@ impl Extension {
         while !all.is_empty() {
             let mut fields = all.enter(asn1::SEQUENCE)?;
             let oid = fields.oid()?;
-            let critical = match fields.optional(asn1::BOOLEAN)? {
-                None => false,
-                Some(flag) if flag.value == [0xff] => true,
-                // Written out although it is the default: not DER, yet harmless and seen in the field.
-                Some(flag) if flag.value == [0] => false,
-                Some(_) => return Err(fields.bad("a critical flag is not a DER boolean")),
-            };
+            let critical = fields.boolean()?;
             let value = fields.expect(asn1::OCTET_STRING)?.value.to_vec();
             fields.finish()?;
+            if list.len() == MAX_EXTENSIONS {
+                return Err(PkiError::malformed(what, "it has too many extensions"));
+            }
             if list.iter().any(|e| e.oid == oid) {
                 return Err(PkiError::malformed(what, format!("extension {oid} stands twice")));
             }
@@ -142,7 +142,7 @@ impl Known {
         match extension.oid {
             oid::BASIC_CONSTRAINTS => {
                 let mut fields = asn1::Reader::inside("basic constraints", asn1::SEQUENCE, value)?;
-                self.ca = fields.optional(asn1::BOOLEAN)?.is_some_and(|flag| flag.value != [0]);
+                self.ca = fields.boolean()?;
                 self.path_len = if fields.is_empty() { None } else { Some(fields.small_integer()?) };
                 fields.finish()?;
             }

@@ -3,6 +3,32 @@
 //! What is read is kept as it came: signatures are checked over slices of the original DER, never over a re-encoding.
 //! What is made goes one way: prepare, lint, a token that can be used once, sign. Private keys stay behind
 //! [`Signer`], so a file, a TPM and an HSM look alike.
+//!
+//! ```
+//! use landfall_pki::{Algorithm, Anchors, Authority, CertificateSerial, Name, PathPolicy, Signer, SoftwareKey, Validity};
+//! use landfall_pki::{profile, validate};
+//! use landfall_types::Time;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now: Time = "2026-11-22T00:00:00Z".parse()?;
+//! let ca_key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
+//! let ca = profile::Ca::issuing(Name::common("Example CA"))
+//!     .prepare_root(ca_key.public_key(), CertificateSerial::random()?, Validity::forever(now))?
+//!     .checked()?
+//!     .issue(&ca_key)?;
+//! let issuer = Authority { certificate: ca.clone(), chain: vec![] };
+//!
+//! let device_key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
+//! let idevid = profile::Idevid::new("JADA123456789".parse()?)
+//!     .prepare(&issuer, device_key.public_key(), CertificateSerial::random()?, Validity::forever(now))?
+//!     .checked()?
+//!     .issue(&ca_key)?;
+//!
+//! let path = validate(&idevid, &[], &Anchors::of([ca]), &PathPolicy::at(now))?;
+//! assert_eq!(path.chain.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod asn1;
 pub mod cert;

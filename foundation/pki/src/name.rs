@@ -26,8 +26,13 @@ impl Name {
     /// From its DER.
     pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
         x509_cert::name::Name::from_der(der).map_err(|e| PkiError::malformed("name", e))?;
-        let rdns = asn1::Reader::inside("name", asn1::SEQUENCE, der)?;
-        Ok(Self { rdns: rdns.rest().to_vec() })
+        Ok(Self::of_checked(der))
+    }
+
+    /// From DER that was checked before.
+    pub(crate) fn of_checked(der: &[u8]) -> Self {
+        let rdns = asn1::Reader::inside("name", asn1::SEQUENCE, der).map(|reader| reader.rest().to_vec());
+        Self { rdns: rdns.unwrap_or_default() }
     }
 
     /// Its DER.

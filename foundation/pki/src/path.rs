@@ -1,7 +1,7 @@
 //! Certification paths: whether a certificate leads to an anchor (RFC 5280 s6).
 
 use crate::{Certificate, Crl, Oid, PublicKey, SignatureMemo, extension::KeyUsage, key::Strength, oid};
-use landfall_types::{Fault, Refusal, Time};
+use landfall_types::{Fault, Fingerprint, Refusal, Time};
 use std::sync::Arc;
 
 /// Something that is trusted to begin with.
@@ -164,15 +164,17 @@ pub struct ValidPath {
 /// Finds a path from `leaf` through `intermediates` to one of `anchors` that satisfies `policy`.
 ///
 /// An anchor is trusted as a name and a key: its own dates are not looked at (RFC 5280 s6.1.1 d), and an end entity
-/// that holds an anchor's very key needs no other path (RFC 8995 s5.6.2). Name constraints are not understood, so
-/// certificates that have them are refused.
+/// that holds an anchor's very key needs no other path (RFC 8995 s5.6.2), so whoever presents one must also prove that
+/// it has the private half. Names are compared byte by byte. Name constraints are not understood, so certificates that
+/// have them are refused.
 pub fn validate(
     leaf: &Certificate,
     intermediates: &[Certificate],
     anchors: &Anchors,
     policy: &PathPolicy,
 ) -> Result<ValidPath, Refusal> {
-    let mut search = Search { intermediates, anchors, policy, checks: MAX_SIGNATURE_CHECKS, nearest: None };
+    let mut search =
+        Search { intermediates, anchors, policy, checks: MAX_SIGNATURE_CHECKS, learned: Vec::new(), nearest: None };
     if intermediates.len() > MAX_INTERMEDIATES {
         return Err(refuse("path-too-long", "RFC 5280 s6.1", "more certificates came than any path needs"));
     }
@@ -188,6 +190,10 @@ pub fn validate(
         path.push(top.clone());
     }
     check_revocation(&path, &anchor, policy)?;
+    // Only now: a stranger's chain must not drive the known ones out.
+    if let Some(memo) = &policy.memo {
+        search.learned.iter().for_each(|(signed, key)| memo.learn(*signed, key, policy.strength()));
+    }
     Ok(ValidPath { chain: path, anchor })
 }
 
@@ -200,7 +206,10 @@ struct Search<'a> {
     intermediates: &'a [Certificate],
     anchors: &'a Anchors,
     policy: &'a PathPolicy,
+    /// How many signatures may still be looked at.
     checks: usize,
+    /// CA signatures that were found good.
+    learned: Vec<(Fingerprint, PublicKey)>,
     /// The refusal that was met farthest up, for the operator.
     nearest: Option<(usize, Refusal)>,
 }
@@ -209,7 +218,13 @@ impl Search<'_> {
     /// Extends `path` upwards until it meets an anchor.
     fn climb(&mut self, path: &mut Vec<Certificate>) -> Option<Anchor> {
         let top = path.last()?.clone();
-        if let Some(anchor) = self.anchors.iter().find(|a| a.public_key() == top.public_key()) {
+        let is_anchor = |anchor: &&Anchor| match anchor {
+            Anchor::Certificate(certificate) if path.len() > 1 => *certificate == top,
+            // Above the end entity only the anchor itself will do: another certificate of its key could be without its
+            // constraints.
+            _ => anchor.public_key() == top.public_key(),
+        };
+        if let Some(anchor) = self.anchors.iter().find(is_anchor) {
             return Some(anchor.clone());
         }
         let depth = path.len();
@@ -250,6 +265,7 @@ impl Search<'_> {
             Anchor::Certificate(certificate) if !may_have_issued(certificate, top) => None,
             Anchor::Certificate(certificate) => Some(
                 check_issuer(path, certificate)
+                    .and_then(|()| check_extensions(certificate))
                     .and_then(|()| self.check_length(path))
                     .and_then(|()| self.check_signature(path.len(), top, certificate.public_key())),
             ),
@@ -280,20 +296,18 @@ impl Search<'_> {
 
     /// Checks that `key` signed `certificate`, which is a CA's unless it stands first.
     fn check_signature(&mut self, depth: usize, certificate: &Certificate, key: &PublicKey) -> Result<(), Refusal> {
+        let spent = || refuse("path-too-long", "RFC 5280 s6.1", "too many issuers of the same name came");
+        self.checks = self.checks.checked_sub(1).ok_or_else(spent)?;
         let memo = self.policy.memo.as_ref().filter(|_| depth > 1);
         if memo.is_some_and(|memo| memo.knows(certificate.fingerprint(), key, self.policy.strength())) {
             return Ok(());
         }
-        self.checks = self
-            .checks
-            .checked_sub(1)
-            .ok_or_else(|| refuse("path-too-long", "RFC 5280 s6.1", "too many issuers of the same name came"))?;
         certificate.verify_issued_with(key, self.policy.strength()).map_err(|e| {
             let detail = format!("{}: {e}", certificate.subject());
             Refusal::new(e.fault(), "path-signature", "RFC 5280 s6.1.3 a.1", detail).field("signatureValue")
         })?;
-        if let Some(memo) = memo {
-            memo.learn(certificate.fingerprint(), key, self.policy.strength());
+        if memo.is_some() {
+            self.learned.push((certificate.fingerprint(), key.clone()));
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 use super::world::{Hierarchy, key, now, skip};
 use landfall_pki::{
     Algorithm, Certificate, Crl, Csr, CsrRequest, Name, SignedData, SignedDataBuilder, Signer, SoftwareKey,
-    cms::certs_only, key::Strength, oid, pem,
+    cms::{certs_only, parse_certs_only},
+    key::Strength,
+    oid, pem,
 };
 use landfall_types::Redacted;
 use std::{
@@ -176,6 +178,15 @@ fn its_messages_verify_here() {
     // Content that stayed behind.
     bench.run("cms -sign -binary -in content -outform DER -out message.cms -signer p256.pem -inkey p256.key");
     SignedData::parse(&bench.take("message.cms")).unwrap().verify().unwrap_err();
+}
+
+#[test]
+fn its_bags_are_read_here() {
+    let Some(bench) = Bench::new("its_bags_are_read_here") else { return };
+    let certificates = ["one", "two"].map(|name| bench.self_signed(name, "-algorithm ED25519"));
+    bench.run("crl2pkcs7 -nocrl -certfile one.pem -certfile two.pem -outform DER -out bag.p7");
+    let bag = parse_certs_only(&bench.take("bag.p7")).unwrap();
+    assert!(bag.len() == 2 && certificates.iter().all(|certificate| bag.contains(certificate)));
 }
 
 #[test]

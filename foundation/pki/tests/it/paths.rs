@@ -268,6 +268,29 @@ fn loops_and_crowds_end() {
 }
 
 #[test]
+fn another_certificate_of_the_anchors_key_lifts_none_of_its_limits() {
+    let mut case = Case::good();
+    let zero = Extension::new(oid::BASIC_CONSTRAINTS, vec![0x30, 6, 1, 1, 0xff, 2, 1, 0]).critical();
+    let limited = Draft::of(&case.domain.root).with(zero).sign(&case.domain.root_key).unwrap();
+    case.anchors = Anchors::of([limited]);
+    // The same key and name, without the limit, and with a signature that nobody checked.
+    case.intermediates.push(Draft::of(&case.domain.root).sign(&key()).unwrap());
+    assert_eq!(case.refused(), "path-length");
+    case.intermediates.push(case.domain.root.clone());
+    assert_eq!(case.refused(), "path-length");
+}
+
+#[test]
+fn a_stranger_teaches_the_memo_nothing() {
+    let memo = Arc::new(SignatureMemo::default());
+    let mut case = Case::good();
+    case.policy = case.policy.memo(memo.clone());
+    case.anchors = Hierarchy::new("Stranger", Algorithm::EcdsaP256).anchors();
+    assert_eq!(case.refused(), "path-unknown-issuer");
+    assert!(memo.is_empty());
+}
+
+#[test]
 fn a_memo_saves_checks_and_no_judgement() {
     let memo = Arc::new(SignatureMemo::new(16));
     let mut case = Case::good();
