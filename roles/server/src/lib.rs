@@ -1,1 +1,21 @@
 //! The server roles: factory, MASA, supply chain, registrar, join proxy, console API.
+
+pub mod admin;
+pub mod domain;
+pub mod drive;
+mod exchange;
+pub mod health;
+pub mod identity;
+pub mod masa;
+pub mod observe;
+pub mod open;
+pub mod proxy;
+pub mod registrar;
+pub mod role;
+pub mod settings;
+pub mod world;
+
+pub use identity::Identity;
+pub use role::{RoleError, RoleName, Shutdown, Task, Trigger, shutdown};
+pub use settings::Settings;
+pub use world::{Clock, World};

@@ -1,0 +1,342 @@
+//! What the admin API shows and takes. These shapes are its contract: docs/openapi.json is made from them.
+
+use crate::RoleName;
+use landfall_types::{Outcome, Process, Time};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which part of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Part {
+    /// Only what comes after this key: the `next` of the part before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// At most this many, 100 if it is not said, never more than 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Only those in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl Part {
+    /// How many to give.
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(100).clamp(1, 1000)
+    }
+}
+
+/// Part of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to ask for `after` to get the next part; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A part of at most `limit` items; if it is full, there may be more after its last.
+    pub fn of(items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
+        let next = (items.len() >= limit).then(|| items.last().map(key)).flatten();
+        Self { items, next }
+    }
+}
+
+/// The server, and what it depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// When it started.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    /// The roles that run here.
+    pub roles: Vec<RoleStatus>,
+    /// What is not ready; empty when all is well.
+    pub not_ready: Vec<String>,
+    /// The servers elsewhere that roles here need.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A role that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoleStatus {
+    /// Which.
+    pub role: RoleName,
+    /// Where it listens.
+    pub address: String,
+}
+
+/// A server elsewhere that a role here needs, and what follows if it is away (SP 1800-36B 6.2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Dependency {
+    /// Who needs it.
+    pub role: RoleName,
+    /// What is needed: `masa`.
+    pub needs: String,
+    /// The manufacturer whose it is.
+    pub vendor: String,
+    /// Where it was last looked for.
+    pub address: String,
+    /// Whether it answered the last time: unknown until it was asked.
+    pub state: Reachability,
+    /// Since when that is so.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
+    /// What went wrong the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many devices can join without it, since vouchers for them were fetched ahead.
+    pub vouchers_ahead: u64,
+    /// What follows if it is away, in words.
+    pub consequence: String,
+}
+
+/// Whether a server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reachability {
+    /// It has not been asked.
+    #[default]
+    Unknown,
+    /// It answered.
+    Up,
+    /// It did not.
+    Down,
+}
+
+/// A device of this domain, or one that wanted to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Its id here: the issuing key of its IDevID, and its serial number.
+    pub id: String,
+    /// Its serial number.
+    pub serial_number: String,
+    /// Its manufacturer, as the operator calls it.
+    pub vendor: String,
+    /// Its model, if its IDevID says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How far it is.
+    pub state: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    /// Why it is in that state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Its certificates of this domain, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<IssuedCertificate>,
+    /// What it told of itself, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub telemetry: Vec<Telemetry>,
+}
+
+/// A certificate that this domain issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedCertificate {
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// Whose it is.
+    pub device: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it begins.
+    #[schema(value_type = String, format = DateTime)]
+    pub not_before: Time,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub not_after: Time,
+    /// When it was revoked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked: Option<Time>,
+    /// The certificate itself.
+    pub pem: String,
+}
+
+/// A status report of a device (RFC 8995 s5.7, s5.9.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Telemetry {
+    /// When it came.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// What about: `voucher` or `enrolment`.
+    pub about: String,
+    /// Whether the device was content.
+    pub ok: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the certificate that it came with was the one to expect.
+    pub certificate_matched: bool,
+}
+
+/// A decision of an operator, or why there is one to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Note {
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A voucher fetched ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoredVoucher {
+    /// For which device.
+    pub device: String,
+    /// Its serial number.
+    pub serial_number: String,
+    /// Whose device it is.
+    pub vendor: String,
+    /// When it was fetched.
+    #[schema(value_type = String, format = DateTime)]
+    pub fetched: Time,
+    /// Until when it is good.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires: Option<Time>,
+}
+
+/// Which vouchers to fetch ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Prefetch {
+    /// Whose devices.
+    pub vendor: String,
+    /// Which.
+    pub serial_numbers: Vec<String>,
+}
+
+/// What came of one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Prefetched {
+    /// Which device.
+    pub serial_number: String,
+    /// The voucher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher: Option<StoredVoucher>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// An entry of a hash-chained log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// What was written.
+    #[schema(value_type = Object)]
+    pub entry: serde_json::Value,
+    /// SHA-256 of the entry before it, its number and itself, in hexadecimal.
+    pub hash: String,
+}
+
+/// Whether a log is as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogVerified {
+    /// The log.
+    pub log: String,
+    /// Whether every hash is right.
+    pub intact: bool,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The hash of its last entry. Keep it elsewhere, and a log that was written anew as a whole can be told too.
+    pub head: String,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The end of an exchange, as the audit keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEvent {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// The guide's process.
+    #[schema(value_type = String)]
+    pub process: Process,
+    /// The role.
+    pub role: String,
+    /// What was done.
+    pub action: String,
+    /// The device.
+    pub device: String,
+    /// How it ended: `done`, `pending`, or the refusal.
+    #[schema(value_type = Object)]
+    pub outcome: Outcome,
+}
+
+/// A sale of a device to an owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewSale {
+    /// The devices sold, by serial number.
+    pub serial_numbers: Vec<String>,
+    /// Who bought them.
+    pub owner: String,
+    /// The owner's domain: a PEM certificate of the CA that its registrar chains to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_certificate: Option<String>,
+    /// The number of the order or invoice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+}
+
+/// Who owns a device, as its manufacturer knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sale {
+    /// The device.
+    pub device: String,
+    /// Its serial number.
+    pub serial_number: String,
+    /// Who owns it; absent while nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Since when that is so.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    /// How it came to be known: a sales record, or first use.
+    pub basis: String,
+}
+
+/// Devices whose owner gives them up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resale {
+    /// Which devices, by serial number.
+    pub serial_numbers: Vec<String>,
+    /// The new owner, if there is one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The new owner's domain: a PEM certificate of the CA that its registrar chains to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_certificate: Option<String>,
+}
+
+/// What was done to how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Count {
+    /// How many.
+    pub count: u64,
+}
+
+/// Serial numbers, each of which was done something to or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PerDevice {
+    /// Done.
+    pub done: Vec<String>,
+    /// Not done, and why.
+    pub failed: Vec<Failure>,
+}
+
+/// One that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// The serial number.
+    pub serial_number: String,
+    /// Why.
+    pub error: String,
+}

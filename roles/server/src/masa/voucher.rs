@@ -1,0 +1,178 @@
+//! One request for a voucher (RFC 8995 s5.5): whose device it is, and the voucher made durable before it is sent.
+
+use super::{IssuedVoucher, Masa};
+use crate::{
+    drive::{Host, drive},
+    exchange::{Ending, Kind, sign},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use landfall_brski::{
+    TlsPeer,
+    masa::{Authentication, Claim, Input, Issued, Output, PastVoucher, Permit, Precedent, Ruling, VoucherExchange},
+    voucher::Assertion,
+};
+use landfall_lifecycle::{
+    factory::FactoryDevice,
+    transfer::{self, Claimant, Customer, Grant, Ownership},
+};
+use landfall_store::ReadError;
+use landfall_types::{
+    Changes, Fault, Fingerprint, Process, Refusal, Time,
+    http::{Request, Response},
+    record::Version,
+};
+use std::convert::Infallible;
+
+const KIND: Kind = Kind { process: Process::Transfer, role: "masa", action: "voucher-issued" };
+
+pub(super) async fn answer(masa: &Masa, request: Request, client: Option<TlsPeer>) -> Response {
+    let mut host = VoucherHost { masa, ending: Ending::new(KIND), granted: None };
+    let mut exchange = VoucherExchange::new(masa.core.clone());
+    let driven = drive(&mut exchange, Input::Request { request, client }, &mut host, &masa.world.clock).await;
+    host.ending.tell(&masa.world, crate::drive::refusal(driven)).await
+}
+
+struct VoucherHost<'a> {
+    masa: &'a Masa,
+    ending: Ending,
+    granted: Option<Granted>,
+}
+
+/// A claim that was granted, and the version of the ownership that it was granted on.
+struct Granted {
+    grant: Grant,
+    version: Option<Version>,
+}
+
+impl Host<VoucherExchange> for VoucherHost<'_> {
+    type Error = Infallible;
+
+    async fn perform(&mut self, output: Output) -> Result<Option<Input>, Infallible> {
+        Ok(match output {
+            Output::Rule(claim) => {
+                self.ending.device = claim.serial.to_string();
+                Some(self.rule(&claim).map_or_else(|why| Input::Failed(why.to_string()), Input::Ruled))
+            }
+            Output::Sign { bytes } => {
+                Some(sign(self.masa.signer.signer.as_ref(), &bytes).map_or_else(Input::Failed, Input::Signed))
+            }
+            Output::Persist(issued) => {
+                Some(self.persist(*issued).await.map_or_else(Input::Failed, |()| Input::Persisted))
+            }
+            Output::Respond(response) => {
+                self.ending.respond(response);
+                None
+            }
+            Output::Close(outcome) => {
+                self.ending.close(outcome);
+                None
+            }
+        })
+    }
+}
+
+impl VoucherHost<'_> {
+    fn rule(&mut self, claim: &Claim) -> Result<Ruling, ReadError> {
+        let now = self.masa.world.clock.now();
+        let store = &self.masa.world.store;
+        if self.masa.made_here_only {
+            let made = store.find_by::<FactoryDevice>(FactoryDevice::BY_DEVICE, claim.device.as_str(), 1)?;
+            if let Err(mut refusal) = FactoryDevice::known(made.first().map(|device| &device.record)) {
+                // The name under which the status table knows it.
+                refusal.check = "device-unknown".into();
+                return Ok(Ruling::Refuse(refusal));
+            }
+        }
+        let found = store.find::<Ownership>(claim.device.as_str())?;
+        let version = found.as_ref().map(|found| found.version);
+        let ownership =
+            found.map_or_else(|| Ownership::unsold(claim.device.clone(), claim.serial.clone()), |found| found.record);
+        let customer = self.customer(claim)?;
+        let granted = transfer::claim(&ownership, claimant(claim), customer.as_ref(), &self.masa.transfer, now);
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(refusal) => return Ok(Ruling::Refuse(refusal)),
+        };
+        if let Some(ruling) = self.precedent(claim, &ownership, now)? {
+            return Ok(ruling);
+        }
+        let permit = Permit {
+            ownership_verified: grant.assertion == Assertion::Verified,
+            lifetime: grant.expires.map(|expires| expires.since(now)),
+            last_renewal: None,
+        };
+        self.granted = Some(Granted { grant, version });
+        Ok(Ruling::Permit(permit))
+    }
+
+    /// What the vouchers of before say, if that settles the matter.
+    fn precedent(&self, claim: &Claim, ownership: &Ownership, now: Time) -> Result<Option<Ruling>, ReadError> {
+        let issued = IssuedVoucher::of(&self.masa.world.store, &claim.device)?;
+        let past: Vec<PastVoucher> = issued.iter().map(|voucher| voucher.past.clone()).collect();
+        let refuse = |check, section, detail: &str| {
+            Ok(Some(Ruling::Refuse(Refusal::new(Fault::Denied, check, section, detail))))
+        };
+        match claim.precedent(&past, now) {
+            Precedent::Answered(_) if ownership.holding.is_none() => refuse(
+                "voucher-released",
+                "SP 1800-36B s4.2",
+                "the device was released after this request was answered",
+            ),
+            Precedent::Answered(at) => Ok(issued
+                .get(at)
+                .and_then(|voucher| Some(Ruling::Repeat { format: voucher.format, voucher: voucher.bytes()? }))),
+            Precedent::NonceReused => {
+                refuse("voucher-nonce-reused", "RFC 8995 s11.4", "another domain has used this nonce")
+            }
+            Precedent::Outstanding(until) => {
+                // RFC 8995 s5.6 leaves it to policy: the new owner is told by the audit log, and the old one's voucher
+                // works only where it is presented.
+                tracing::warn!(device = %claim.serial, %until, "another domain holds a voucher without nonce");
+                Ok(None)
+            }
+            Precedent::None | Precedent::Renewal => Ok(None),
+        }
+    }
+
+    /// The customer that the registrar belongs to, by its certificate or one above it.
+    fn customer(&self, claim: &Claim) -> Result<Option<Customer>, ReadError> {
+        let store = &self.masa.world.store;
+        for certificate in &claim.domain_chain {
+            let names = [
+                (Customer::BY_CERTIFICATE, certificate.fingerprint().to_string()),
+                (Customer::BY_DOMAIN, certificate.domain_id().to_string()),
+            ];
+            for (index, value) in names {
+                if let Some(found) = store.find_by::<Customer>(index, &value, 1)?.pop() {
+                    return Ok(Some(found.record));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn persist(&mut self, issued: Issued) -> Result<(), String> {
+        let Granted { grant, version } = self.granted.take().ok_or("a voucher that nobody granted")?;
+        let now = issued.past.created_on;
+        let issue = grant.issue(fingerprint(&issued.voucher), now);
+        let Issued { claim, format, voucher, past } = issued;
+        let kept = IssuedVoucher::new(claim.device, issue.event.number, past, format, &voucher);
+        let changes = issue.changes(version).and_then(|changes| Ok(changes.and(Changes::new().insert(&kept)?)));
+        let changes = changes.map_err(|why| why.to_string())?;
+        self.masa.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+    }
+}
+
+fn claimant(claim: &Claim) -> Claimant {
+    Claimant {
+        domain: claim.domain.clone(),
+        registrar: claim.registrar.fingerprint(),
+        nonce: claim.nonce.as_ref().map(|nonce| nonce.as_str().to_owned()),
+        proximity: claim.assertion == Assertion::Proximity,
+        authenticated: claim.authentication != Authentication::None,
+    }
+}
+
+fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    Fingerprint(digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default())
+}

@@ -1,0 +1,90 @@
+//! Opens what settings name: the store and the keys.
+
+use crate::{role::RoleError, settings::Settings};
+use landfall_element::{
+    SecureElement,
+    software::{KeySource, SoftwareElement},
+};
+use landfall_store::Store;
+use landfall_types::Redacted;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where records are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// Nowhere: they are forgotten at the end.
+    Memory,
+    /// In the SQLite database at this path.
+    Sqlite(PathBuf),
+}
+
+impl StoreUrl {
+    /// Reads `memory:` or `sqlite:PATH`.
+    pub fn parse(url: &str) -> Result<Self, RoleError> {
+        match url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(RoleError::new(format!("the store {url:?}"), "is not understood; write sqlite:PATH or memory:")),
+        }
+    }
+}
+
+/// The store that `settings` name, made if it is not there.
+pub fn store(settings: &Settings) -> Result<Store, RoleError> {
+    match StoreUrl::parse(&settings.store.url)? {
+        StoreUrl::Memory => Ok(Store::memory()),
+        StoreUrl::Sqlite(path) => {
+            let path = settings.resolve(&path);
+            make_folder_of(&path)?;
+            Store::sqlite(&path).map_err(|why| RoleError::new("opening the store", why))
+        }
+    }
+}
+
+/// The software element that `settings` name, made if it is not there.
+pub fn element(settings: &Settings) -> Result<Arc<dyn SecureElement>, RoleError> {
+    let folder = settings.resolve(&settings.keys.directory);
+    make_folder_of(&folder)?;
+    let element =
+        SoftwareElement::open(&folder, key_source(settings)?).map_err(RoleError::while_("opening the keys"))?;
+    Ok(Arc::new(element))
+}
+
+/// The same, but an error if it is not there.
+pub fn existing_element(settings: &Settings) -> Result<Arc<dyn SecureElement>, RoleError> {
+    let folder = settings.resolve(&settings.keys.directory);
+    match folder.is_dir() {
+        true => element(settings),
+        false => Err(RoleError::new(
+            format!("the keys in {}", folder.display()),
+            "are not there yet; `landfall network init` and `landfall factory init` make them",
+        )),
+    }
+}
+
+fn key_source(settings: &Settings) -> Result<KeySource, RoleError> {
+    let Some(path) = &settings.keys.passphrase_file else {
+        let path = settings.resolve(&settings.keys.key_file);
+        make_folder_of(&path)?;
+        return Ok(KeySource::KeyFile(path));
+    };
+    let path = settings.resolve(path);
+    let failed = |why: &dyn std::fmt::Display| RoleError::new(format!("the passphrase in {}", path.display()), why);
+    let text = Redacted::new(fs::read_to_string(&path).map_err(|why| failed(&why))?);
+    match text.expose().lines().next().unwrap_or_default() {
+        "" => Err(failed(&"is empty; its first line is the passphrase")),
+        line => Ok(KeySource::Passphrase(Redacted::new(line.to_owned()))),
+    }
+}
+
+/// Makes the folder that `path` is in.
+pub fn make_folder_of(path: &Path) -> Result<(), RoleError> {
+    match path.parent() {
+        Some(folder) => fs::create_dir_all(folder).map_err(RoleError::while_(format!("making {}", folder.display()))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,170 @@
+//! What is wrong with settings that can be read: files that are missing, keys that do not fit, addresses that clash.
+
+use super::{IdentitySettings, Settings};
+use crate::identity::{Identity, certificates};
+use landfall_element::SecureElement;
+use serde::Serialize;
+use std::{collections::HashMap, fmt, net::SocketAddr, path::Path};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong, and where it is known what to do.
+    pub why: String,
+}
+
+impl Problem {
+    /// What is wrong with `key`.
+    pub fn new(key: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { key: key.into(), why: why.to_string() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.why)
+    }
+}
+
+/// Everything that would keep the roles of `settings` from starting, in the order of the file. Nothing is made or
+/// changed.
+pub fn check(settings: &Settings) -> Vec<Problem> {
+    let mut check = Check { settings, element: None, problems: Vec::new() };
+    check.keys();
+    check.store();
+    check.admin();
+    check.masa();
+    check.registrar();
+    check.listeners();
+    check.problems
+}
+
+struct Check<'a> {
+    settings: &'a Settings,
+    element: Option<std::sync::Arc<dyn SecureElement>>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn wrong(&mut self, key: impl Into<String>, why: impl fmt::Display) {
+        self.problems.push(Problem::new(key, why));
+    }
+
+    fn keys(&mut self) {
+        match crate::open::existing_element(self.settings) {
+            Ok(element) => self.element = Some(element),
+            Err(why) => self.wrong("keys", why),
+        }
+    }
+
+    fn store(&mut self) {
+        if let Err(why) = crate::open::StoreUrl::parse(&self.settings.store.url) {
+            self.wrong("store.url", why);
+        }
+    }
+
+    fn admin(&mut self) {
+        let admin = &self.settings.admin;
+        if admin.listen.is_none() {
+            return;
+        }
+        match &admin.identity {
+            Some(identity) => self.identity("admin.identity", identity),
+            None => self.wrong("admin.identity", "is needed to listen on an address"),
+        }
+        match &admin.operator_anchors {
+            Some(path) => self.anchors("admin.operator-anchors", path),
+            None => self.wrong("admin.operator-anchors", "is needed to know operators from others"),
+        }
+    }
+
+    fn masa(&mut self) {
+        let Some(masa) = &self.settings.masa else { return };
+        self.identity("masa.identity", &masa.identity);
+        self.identity("masa.voucher-signer", &masa.voucher_signer);
+        for (index, path) in masa.idevid_anchors.iter().enumerate() {
+            self.anchors(&format!("masa.idevid-anchors[{index}]"), path);
+        }
+        if masa.idevid_anchors.is_empty() {
+            self.wrong("masa.idevid-anchors", "is empty, so no device would get a voucher");
+        }
+    }
+
+    fn registrar(&mut self) {
+        let Some(registrar) = &self.settings.registrar else { return };
+        self.identity("registrar.identity", &registrar.identity);
+        self.identity("registrar.authority", &registrar.authority);
+        if registrar.vendor.is_empty() {
+            self.wrong("registrar.vendor", "names nobody, so no device may come; add a [[registrar.vendor]]");
+        }
+        if let Some(policy) = &registrar.policy {
+            for set in policy.missing_sets() {
+                self.wrong("registrar.policy", format_args!("a rule names the set {set:?}, which is not there"));
+            }
+        }
+        let mut seen = HashMap::new();
+        for (index, vendor) in registrar.vendor.iter().enumerate() {
+            let key = format!("registrar.vendor[{index}]");
+            if let Some(first) = seen.insert(&vendor.id, index) {
+                self.wrong(format!("{key}.id"), format_args!("{} is also vendor[{first}]", vendor.id));
+            }
+            if vendor.anchors.is_empty() {
+                self.wrong(format!("{key}.anchors"), "is empty, so none of its devices may come");
+            }
+            let lists = [
+                ("anchors", &vendor.anchors),
+                ("masa-anchors", &vendor.masa_anchors),
+                ("voucher-anchors", &vendor.voucher_anchors),
+            ];
+            for (name, paths) in lists {
+                for (at, path) in paths.iter().enumerate() {
+                    self.anchors(&format!("{key}.{name}[{at}]"), path);
+                }
+            }
+        }
+    }
+
+    /// Two listeners on one port cannot both start.
+    fn listeners(&mut self) {
+        let settings = self.settings;
+        let metrics = match settings.metrics.listen.as_str() {
+            "" => None,
+            listen => listen.parse::<SocketAddr>().map_err(|why| self.wrong("metrics.listen", why)).ok(),
+        };
+        let all = [
+            ("metrics.listen", metrics),
+            ("admin.listen", settings.admin.listen),
+            ("masa.listen", settings.masa.as_ref().map(|role| role.listen)),
+            ("registrar.listen", settings.registrar.as_ref().map(|role| role.listen)),
+            ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
+        ];
+        let mut taken = HashMap::new();
+        for (key, address) in all.into_iter().filter_map(|(key, address)| Some((key, address?))) {
+            if address.port() == 0 {
+                continue;
+            }
+            if let Some(other) = taken.insert(address.port(), key) {
+                self.wrong(key, format_args!("has the port of {other}"));
+            }
+        }
+    }
+
+    fn identity(&mut self, key: &str, identity: &IdentitySettings) {
+        let resolve = |path: &Path| self.settings.resolve(path);
+        let result = match &self.element {
+            Some(element) => Identity::load(identity, resolve, element.as_ref()).map(|_| ()),
+            None => certificates(&resolve(&identity.certificate)).map(|_| ()),
+        };
+        if let Err(why) = result {
+            self.wrong(key, why);
+        }
+    }
+
+    fn anchors(&mut self, key: &str, path: &Path) {
+        if let Err(why) = certificates(&self.settings.resolve(path)) {
+            self.wrong(key, why);
+        }
+    }
+}

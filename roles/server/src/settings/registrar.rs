@@ -1,0 +1,110 @@
+//! `[registrar]`: BRSKI and EST on one listener, and the vendors whose devices may come.
+
+use super::{IdentitySettings, LimitsSettings, Span};
+use landfall_brski::registrar::SerialField;
+use landfall_policy::{Policy, Verdict, acceptance::Acceptance};
+use landfall_types::VendorId;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// `[registrar]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct RegistrarSettings {
+    /// Where pledges and their proxies reach it.
+    pub listen: SocketAddr,
+    /// The registrar's certificate, for TLS and for voucher requests (RFC 8995 s5.5: id-kp-cmcRA).
+    pub identity: IdentitySettings,
+    /// The domain's issuing CA, which signs LDevIDs.
+    pub authority: IdentitySettings,
+    /// What devices get and must ask for.
+    pub enrolment: EnrolmentSettings,
+    /// Whether proxies and pledges are told of it, by multicast DNS (RFC 8995 appendix B) and GRASP (s4.3).
+    pub announce: bool,
+    /// The network interfaces that it announces itself on; empty means all but loopback.
+    pub interfaces: Vec<String>,
+    /// Whether the manufacturer's audit log is fetched and judged before a voucher is passed on (RFC 8995 s5.8.3).
+    pub check_audit_log: bool,
+    /// How long a device waits before it asks again while a person decides.
+    pub retry_after: Span,
+    /// How long to wait for a MASA.
+    pub masa_timeout: Span,
+    /// How often the revocation list is made anew.
+    pub crl_every: Span,
+    /// What the listener bears.
+    pub limits: LimitsSettings,
+    /// Who may join.
+    pub acceptance: Acceptance,
+    /// Rules of the operator's own, in the place of `acceptance`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// Whose devices may come.
+    pub vendor: Vec<VendorSettings>,
+}
+
+impl Default for RegistrarSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0u16; 8], 8443)),
+            identity: IdentitySettings::at("domain/registrar.pem"),
+            authority: IdentitySettings::at("domain/issuing.pem"),
+            enrolment: EnrolmentSettings::default(),
+            announce: true,
+            interfaces: Vec::new(),
+            check_audit_log: true,
+            retry_after: Span::seconds(30),
+            masa_timeout: Span::seconds(20),
+            crl_every: Span::days(1),
+            limits: LimitsSettings::default(),
+            acceptance: Acceptance { others: Verdict::Ask, ..Acceptance::default() },
+            policy: None,
+            vendor: Vec::new(),
+        }
+    }
+}
+
+/// `[registrar.enrolment]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct EnrolmentSettings {
+    /// How long an LDevID is good for.
+    pub lifetime: Span,
+    /// The labels of RFC 7030 s3.2.2 that are answered beside the bare paths.
+    pub labels: Vec<String>,
+    /// Whether keys are made for devices that ask (RFC 7030 s4.4).
+    pub server_keygen: bool,
+    /// Whether a certificate request must be bound to its TLS connection (RFC 7030 s3.5).
+    pub require_binding: bool,
+}
+
+impl Default for EnrolmentSettings {
+    fn default() -> Self {
+        Self { lifetime: Span::days(90), labels: Vec::new(), server_keygen: false, require_binding: false }
+    }
+}
+
+/// `[[registrar.vendor]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VendorSettings {
+    /// What the operator calls it.
+    pub id: VendorId,
+    /// The PEM files of those who issue its IDevIDs.
+    pub anchors: Vec<PathBuf>,
+    /// The MASA's address, where the one in the IDevID is not to be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa: Option<String>,
+    /// Who issued the MASA's TLS certificate; without it, the system's public authorities are not asked either: the
+    /// vendor's own `anchors` are.
+    #[serde(default)]
+    pub masa_anchors: Vec<PathBuf>,
+    /// Who issued the certificate that vouchers are signed with; without it, `anchors`.
+    #[serde(default)]
+    pub voucher_anchors: Vec<PathBuf>,
+    /// Where to look for the serial number if the subject has no serialNumber: common-name or dns-name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_fallback: Option<SerialField>,
+    /// Whether an IDevID past its end is taken all the same (RFC 8995 s2.6.2).
+    #[serde(default)]
+    pub ignore_idevid_expiry: bool,
+}

@@ -1,0 +1,55 @@
+//! What every role shares: the store, the keys, the clock, and the one place where the end of an exchange is told.
+
+use crate::observe::Recorder;
+use landfall_element::SecureElement;
+use landfall_store::Store;
+use landfall_types::Time;
+use std::{fmt, sync::Arc};
+
+/// What every role shares; clones are the same world.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Durable records and logs.
+    pub store: Store,
+    /// Where private keys are.
+    pub element: Arc<dyn SecureElement>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where exchanges are told of when they end.
+    pub recorder: Recorder,
+}
+
+impl World {
+    /// A world on the machine's clock that keeps its audit records in `store`.
+    pub fn new(store: Store, element: Arc<dyn SecureElement>) -> Self {
+        let recorder = Recorder::new(store.clone());
+        Self { store, element, clock: Clock::system(), recorder }
+    }
+}
+
+/// Says what time it is; a test may set it.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Time + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Arc::new(Time::now))
+    }
+
+    /// A clock that asks `now`.
+    pub fn of(now: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now())
+    }
+}
