@@ -128,6 +128,18 @@ fn domain_chain(config: &Config, now: Time, request: &Signed<VoucherRequest>) ->
     })
 }
 
+/// The certificates of a request are not signed with it, and nothing above a temporary anchor vouches for it; so what
+/// is pinned has at least to be what its own key signed, where it is self-signed.
+fn own_signature(pinned: &Certificate) -> Result<(), Refusal> {
+    if !pinned.is_self_issued() {
+        return Ok(());
+    }
+    pinned.verify_issued_by(pinned.public_key()).map_err(|e| {
+        let detail = format!("{}: {e}", pinned.subject());
+        Refusal::new(Fault::Peer, "registrar-path", "RFC 8995 s5.5.2", detail).field("certificates")
+    })
+}
+
 /// Puts together what the request proves.
 pub(super) fn claim(
     config: &Config,
@@ -147,6 +159,7 @@ pub(super) fn claim(
     let certified = idevid.as_ref().and_then(Certificate::idevid_issuer);
     let pin = if nonce.is_some() { config.pin_nonced } else { config.pin_nonceless };
     let pinned = pin.choose(&chain).unwrap_or(&signer).clone();
+    own_signature(&pinned)?;
     Ok(Claim {
         device: DeviceId::new(&issuer, &serial_number),
         serial: serial_number,

@@ -11,12 +11,15 @@ use landfall_brski::{
     media, paths,
     voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
 };
-use landfall_pki::{Anchors, Certificate, oid};
+use landfall_pki::{
+    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Validity, crl::Reason, oid,
+};
 use landfall_testkit::{Domain, Identity, Manufacturer, NOW};
 use landfall_types::{
     Fault, Machine, Outcome, Refusal, Time,
     http::{Method, Request, Response},
 };
+use proptest::prelude::*;
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
@@ -166,7 +169,7 @@ impl Case {
 
 /// What the registrar lets the MASA choose from.
 fn whole_chain(domain: &Domain) -> Vec<Certificate> {
-    [domain.registrar.intermediates.as_slice(), &[domain.root.authority.certificate.clone()]].concat()
+    [&domain.registrar.intermediates[..], std::slice::from_ref(&domain.root.authority.certificate)].concat()
 }
 
 /// Runs `case` after `change`, and expects a refusal by `check` that the registrar hears of as `status`.
@@ -542,6 +545,132 @@ fn the_audit_log_is_for_those_who_owned_the_device() {
     let mut impostor = Case::nonced();
     impostor.registrar = DOMAIN.impostor("registrar.example");
     assert_eq!(check(audit(&impostor, vec![mine], |_| {})), expect("registrar-cmc-ra", 403));
+}
+
+/// A list of the domain's issuing CA that revokes `revoked` and is due again in two minutes.
+fn revocations(revoked: &[&Certificate]) -> Crl {
+    let entry = |certificate: &&Certificate| {
+        let serial = CertificateSerial::of(certificate);
+        (serial, Revoked { at: NOW - MINUTE, reason: Reason::KeyCompromise })
+    };
+    let request = CrlRequest {
+        number: 1,
+        this_update: NOW - MINUTE,
+        next_update: NOW + 2 * MINUTE,
+        revoked: revoked.iter().map(entry).collect(),
+    };
+    let issuer = &DOMAIN.issuing;
+    request.prepare(&issuer.authority).expect("a list").issue(&*issuer.key).expect("it is signed")
+}
+
+/// A root on the way from the registrar may be another's work; here its own signature, which stands at its end.
+#[test]
+fn a_pinned_root_that_did_not_sign_itself_is_refused() {
+    refused(Case::nonceless(), "registrar-path", 403, |c| {
+        let mut forged = DOMAIN.root.authority.certificate.der().to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        c.extra.pop();
+        c.extra.push(Certificate::from_der(&forged).unwrap());
+    });
+}
+
+/// RFC 8995 s5.5.3: revocation is looked at as usual.
+#[test]
+fn a_revoked_registrar_is_refused() {
+    refused(Case::nonced(), "registrar-path", 403, |c| {
+        c.config.crls = vec![revocations(&[&DOMAIN.registrar.certificate])];
+    });
+    let mut case = Case::nonced();
+    case.config.crls = vec![revocations(&[&DOMAIN.operator("another").certificate])];
+    case.granted();
+}
+
+/// RFC 8995 s5.6: a nonceless voucher ends before the revocation list does.
+#[test]
+fn a_nonceless_voucher_ends_with_the_revocation_list() {
+    let mut case = Case::nonceless();
+    case.config.crls = vec![revocations(&[])];
+    assert_eq!(case.granted().2.payload.expires_on, Some(NOW + 2 * MINUTE));
+}
+
+/// RFC 8995 s2.6.2: the end of an IDevID's validity counts only where the manufacturer says so.
+#[test]
+fn an_expired_idevid_counts_as_configured() {
+    let issuing = &MANUFACTURER.issuing;
+    let profile = landfall_pki::profile::Idevid {
+        serial_number: serial(SERIAL),
+        subject: landfall_pki::Name::common("Test Model"),
+        masa_url: None,
+        mud_url: None,
+        mud_signer: None,
+        hardware_module: None,
+    };
+    let ended = Validity { not_before: NOW - 60 * MINUTE, not_after: NOW - MINUTE };
+    let certificate = {
+        let number = CertificateSerial::random().expect("a serial number");
+        let prepared = profile.prepare(&issuing.authority, DEVICE.certificate.public_key(), number, ended);
+        prepared
+            .expect("a certificate")
+            .lint()
+            .expect("no lint stands against it")
+            .issue(&*issuing.key)
+            .expect("issued")
+    };
+    let mut case = Case::nonced();
+    case.device.certificate = certificate.clone();
+    case.granted();
+    refused(Case::nonced(), "idevid-untrusted", 404, |c| {
+        c.device.certificate = certificate;
+        c.config.idevid_expiry_ignored = false;
+    });
+}
+
+/// With the memo, a path through the same CAs is judged the same.
+#[test]
+fn remembered_signatures_change_no_judgement() {
+    let memo = Arc::new(SignatureMemo::default());
+    for _ in 0..2 {
+        let mut case = Case::nonced();
+        case.config.memo = Some(memo.clone());
+        case.granted();
+        refused(Case::nonced(), "idevid-untrusted", 404, |c| {
+            c.config.memo = Some(memo.clone());
+            c.device = Manufacturer::new().device(SERIAL);
+        });
+    }
+    assert!(!memo.is_empty());
+}
+
+static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| Case::nonced().body());
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a good request, the exchange ends with a refusal, or the claim is the one that was signed.
+    #[test]
+    fn damage_never_makes_another_claim(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        let mut body = GOOD.clone();
+        let at = at.index(body.len());
+        body[at] = to;
+        body.truncate(body.len() - cut.index(2) * cut.index(body.len()));
+        let case = Case::nonced();
+        let request = Request::post(paths::REQUEST_VOUCHER, media::VOUCHER_CMS, body);
+        let mut exchange = VoucherExchange::new(Arc::new(case.config));
+        exchange.handle(case.now, Input::Request { request, client: None }).unwrap();
+        match exchange.poll_output() {
+            Some(Output::Rule(claim)) => {
+                prop_assert_eq!(claim.serial, serial(SERIAL));
+                prop_assert_eq!(claim.registrar, DOMAIN.registrar.certificate.clone());
+                prop_assert_eq!(claim.nonce, Some(Nonce::from_random([7; 16])));
+                // The other certificates are not signed with the request: one may get lost, or, where nothing above it
+                // came along, hold something else beside its key.
+                let mine = [&DOMAIN.registrar.certificate, &DOMAIN.issuing.authority.certificate].map(Certificate::public_key);
+                prop_assert!(mine.contains(&claim.pinned.public_key()), "{}", claim.pinned.subject());
+            }
+            Some(Output::Respond(response)) => prop_assert!(response.status >= 400),
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -370,6 +370,8 @@ fn a_nonce_that_is_no_base64_has_no_form_in_cbor() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_request_of_any_fields_there_and_back(
         serial in "[ -~]{1,64}",
