@@ -18,6 +18,9 @@ use landfall_types::{
 use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// The members of a voucher in JSON.
 pub(super) type Members = Map<String, Value>;
 
@@ -46,8 +49,8 @@ pub(super) struct Registrar {
     pub(super) other_key: Option<PublicKey>,
     /// What it hands out as CA certificates.
     pub(super) cas: Vec<Certificate>,
-    /// How long its certificates are valid.
-    pub(super) life: Duration,
+    /// When its certificates are valid, if they are issued then.
+    pub(super) validity: fn(Time) -> Validity,
     /// Every request, in order.
     pub(super) seen: Vec<Request>,
 }
@@ -66,7 +69,7 @@ impl Registrar {
             profile: Box::new(|_| {}),
             other_key: None,
             cas: vec![domain.root.authority.certificate.clone(), domain.issuing.authority.certificate.clone()],
-            life: Duration::from_secs(90 * 86_400),
+            validity: |now| Validity { not_before: now - MINUTE, not_after: now - MINUTE + 90 * DAY },
             seen: Vec::new(),
         }
     }
@@ -130,7 +133,7 @@ impl Registrar {
             Ldevid { subject: csr.subject_name(), alt_names: csr.alt_names().to_vec(), purposes: Vec::new() };
         (self.profile)(&mut profile);
         let key = self.other_key.as_ref().unwrap_or_else(|| csr.public_key());
-        let validity = Validity { not_before: now - Duration::from_secs(60), not_after: now + self.life };
+        let validity = (self.validity)(now);
         let issuer = &self.domain.issuing;
         let prepared = profile.prepare(&issuer.authority, key, CertificateSerial::random().unwrap(), validity).unwrap();
         let certificate = prepared.lint().unwrap().issue(&*issuer.key).unwrap();

@@ -98,10 +98,12 @@ fn failures_are_repeated_until_the_old_one_is_over() {
 
 #[test]
 fn a_certificate_that_is_not_what_was_asked_for() {
-    let cases: [(fn(&mut Registrar), &str); 5] = [
+    type Change = fn(&mut Registrar);
+    let other_names: Change = |r| r.profile = Box::new(|p| p.alt_names = vec![AltName::Dns("other.example".into())]);
+    let cases: [(Change, &str); 5] = [
         (|r| r.other_key = Some(stranger()), "est-issued-key"),
         (|r| r.profile = Box::new(|p| p.subject = Name::common("someone else")), "ldevid-subject"),
-        (|r| r.profile = Box::new(|p| p.alt_names = vec![AltName::Dns("other.example".into())]), "ldevid-alt-names"),
+        (other_names, "ldevid-alt-names"),
         (|r| r.cas = vec![Domain::new().root.authority.certificate], "ldevid-chain"),
         (|r| r.shown = Domain::new().registrar.chain(), "registrar-domain"),
     ];

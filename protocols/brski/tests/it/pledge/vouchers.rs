@@ -6,7 +6,7 @@ use super::{
 };
 use der::{Decode, Encode};
 use landfall_brski::{media, paths, pledge::Onboarding, voucher::Format};
-use landfall_pki::Anchors;
+use landfall_pki::{Anchors, Validity};
 use landfall_testkit::{Domain, Manufacturer, NOW};
 use landfall_types::http::Response;
 use serde_json::json;
@@ -99,8 +99,8 @@ fn changed_after_signing() {
         honest.shown = registrar.shown.clone();
         registrar.quirk = instead(paths::REQUEST_VOUCHER, move |request| {
             let mut response = honest.answer(request.clone(), NOW);
-            let at = response.body.windows(9).position(|w| w == b"proximity").unwrap();
-            response.body[at] = b'q';
+            // In CMS the signature stands last.
+            *response.body.last_mut().unwrap() ^= 1;
             response
         });
     });
@@ -209,6 +209,7 @@ fn a_device_without_a_clock_ignores_dates() {
     let (maker, domain, device) = cast();
     let mut registrar = Registrar::new(&maker, &domain);
     registrar.voucher = Box::new(|v| nonceless(v, -3600));
+    registrar.validity = |_| Validity { not_before: NOW, not_after: NOW + Duration::from_secs(3600) };
     let config = config(&maker, &device).without_clock();
     let mut sim = Sim::new(config, device, vec![("registrar", registrar)]);
     // It wakes up in 1970, as such devices do.
