@@ -4,7 +4,10 @@ use crate::{Config, DeviceError, file};
 use landfall_brski::pledge;
 use landfall_element::{ElementError, SecureElement};
 use landfall_pki::{Anchors, Certificate, pem};
-use landfall_types::{Fault, KeyUri, Model, Redacted, Refusal, SerialNumber, bundle::{DeviceBundle, FORMAT}};
+use landfall_types::{
+    Fault, KeyUri, Model, Redacted, Refusal, SerialNumber,
+    bundle::{DeviceBundle, FORMAT},
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -7,7 +7,10 @@ use landfall_net::http::Endpoint;
 use landfall_pki::Algorithm;
 use landfall_types::{KeyUri, Redacted};
 use serde::Deserialize;
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// How the agent works.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,17 +1,22 @@
 //! The device's own agent: discover, onboard, renew, reset.
 //!
-//! An agent has what the factory gave the device, an element that keeps its keys, and a folder for what it is
+//! An [`Agent`] has what the factory gave the device, an element that keeps its keys, and a folder for what it is
 //! told later. It drives the cores of [`landfall_brski::pledge`] over real connections; everything that is decided is
 //! decided there.
 //!
 //! It can be killed at any point: what is durable is a whole credential or none, and the next start goes on from it.
 
+mod agent;
 mod birth;
+pub mod cli;
 mod config;
+mod discover;
+mod drive;
 mod error;
 mod evidence;
 mod file;
 mod state;
 
+pub use agent::{Agent, Onboarded, Outcome, Standing};
 pub use config::{Config, Discovery, Keys};
 pub use error::DeviceError;

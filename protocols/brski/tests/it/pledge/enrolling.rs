@@ -56,12 +56,12 @@ fn everything_in_order() {
     assert!(summary.reported);
     // First with the IDevID, then anew with the LDevID.
     assert_eq!(sim.connections.iter().map(|(_, _, ldevid)| *ldevid).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(sim.persisted, [summary.credential.clone()]);
+    assert_eq!(sim.persisted, std::slice::from_ref(&summary.credential));
     let credential = summary.credential;
     assert_eq!(credential.ldevid.subject_serial_number().unwrap().as_str(), "SN-0001");
     let domain = &sim.registrar().domain;
-    assert_eq!(credential.chain, [domain.issuing.authority.certificate.clone()]);
-    assert_eq!(credential.anchors, [domain.root.authority.certificate.clone()]);
+    assert_eq!(credential.chain, std::slice::from_ref(&domain.issuing.authority.certificate));
+    assert_eq!(credential.anchors, std::slice::from_ref(&domain.root.authority.certificate));
 }
 
 #[test]

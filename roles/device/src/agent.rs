@@ -1,0 +1,349 @@
+//! What the agent can do.
+
+use crate::{
+    Config, DeviceError,
+    birth::Birth,
+    discover::Announcements,
+    drive::{End, LDEVID, World, discard, drive},
+    evidence::Evidence,
+    file,
+    state::{Held, Lock, State},
+};
+use landfall_brski::pledge::{
+    Credential, Input, InvalidInput, Onboarding, Output, Progress, Renewal, RenewalConfig, Timing,
+};
+use landfall_element::{SecureElement, SoftwareElement};
+use landfall_pki::Certificate;
+use landfall_types::{Event, Fault, Machine, Process, Refusal, SerialNumber, Time};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Who watches an onboarding or a renewal.
+pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send);
+
+/// A device's agent.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    birth: Birth,
+    element: Arc<dyn SecureElement>,
+    state: State,
+    evidence: Evidence,
+}
+
+/// How an onboarding or a renewal ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The device has a network credential.
+    Onboarded(Box<Onboarded>),
+    /// It has none, or not a new one, for this reason.
+    Refused(Refusal),
+}
+
+/// What a device got, and how.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Onboarded {
+    /// The device.
+    pub serial_number: SerialNumber,
+    /// What it has.
+    pub credential: LdevidSummary,
+    /// Whether it had that before, so that nothing was done.
+    pub before: bool,
+    /// Whether the registrar was told over a connection with the new credential.
+    pub reported: bool,
+    /// How many connections were tried.
+    pub attempts: u32,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// A network credential, in words.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LdevidSummary {
+    /// The LDevID's subject.
+    pub subject: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Its own serial number, in hexadecimal.
+    pub serial: String,
+    /// From when it is valid.
+    pub not_before: Time,
+    /// Until when.
+    pub not_after: Time,
+    /// Where its private key lives.
+    pub key: String,
+    /// Who the registrar is.
+    pub registrar: String,
+    /// Where the registrar was reached.
+    pub address: String,
+    /// What the voucher pinned.
+    pub pinned: String,
+}
+
+/// Where the device stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Standing {
+    /// The device.
+    pub serial_number: SerialNumber,
+    /// Its model.
+    pub model: String,
+    /// Who made it: the issuer of its IDevID.
+    pub manufacturer: String,
+    /// Where the IDevID's private key lives.
+    pub idevid_key: String,
+    /// Its network credential.
+    pub credential: Option<LdevidSummary>,
+    /// Whether the credential is valid now.
+    pub valid: bool,
+}
+
+impl Agent {
+    /// The agent of the device that `config` describes. Takes in the factory's bundle at the first start.
+    ///
+    /// # Errors
+    /// If the configuration, the bundle, the element or the state folder is not as it should be.
+    pub fn open(config: Config) -> Result<Self, DeviceError> {
+        file::make_folder(&config.state)?;
+        let element = SoftwareElement::open(&config.state.join("keys"), config.key_source()?)?;
+        Self::with_element(config, Arc::new(element))
+    }
+
+    /// The same with the keys in an element of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Agent::open`].
+    pub fn with_element(config: Config, element: Arc<dyn SecureElement>) -> Result<Self, DeviceError> {
+        let state = State::open(&config.state)?;
+        let birth = Birth::open(&config, &*element)?;
+        let evidence = Evidence::new(config.evidence.clone())?;
+        Ok(Self { config, birth, element, state, evidence })
+    }
+
+    /// Where the device stands.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn standing(&self) -> Result<Standing, DeviceError> {
+        let held = self.state.read()?;
+        let credential = held.as_ref().map(|held| summary(&held.credential));
+        let valid = held.is_some_and(|held| !self.config.clock || is_valid(&held.credential.ldevid, Time::now()));
+        Ok(Standing {
+            serial_number: self.birth.serial_number.clone(),
+            model: self.birth.model.to_string(),
+            manufacturer: self.birth.idevid.issuer(),
+            idevid_key: self.birth.key.to_string(),
+            credential,
+            valid,
+        })
+    }
+
+    /// Gets a network credential, unless the device has one (RFC 8995 s5: a configured device does not onboard by
+    /// itself). Gives up after `attempts` failures or after `limit`, if there are such bounds.
+    ///
+    /// # Errors
+    /// If the device itself fails; a registrar's refusal is an [`Outcome`].
+    pub async fn onboard(
+        &self,
+        attempts: Option<u32>,
+        limit: Option<Duration>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError> {
+        let _lock = self.tidy()?;
+        let mut pledge = self.birth.pledge(&self.config)?;
+        pledge.attempts = attempts;
+        let random = random;
+        let mut machine = match self.state.read()? {
+            Some(Held { credential, reported: true }) => return Ok(self.had(&credential)),
+            Some(Held { credential, reported: false }) => Onboarding::resume(pledge, random, credential),
+            None => Onboarding::new(pledge, random),
+        };
+        self.evidence.birth(&self.birth);
+        self.drive(&mut machine, "onboarded", false, true, limit, watch).await
+    }
+
+    /// Renews the network credential, at once or when it is time.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotOnboarded`], or if the device itself fails.
+    pub async fn renew(&self, now: bool, limit: Option<Duration>, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        let _lock = self.tidy()?;
+        let credential = self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential;
+        let config = RenewalConfig {
+            serial_number: self.birth.serial_number.clone(),
+            rekey: self.config.rekey,
+            clock: self.config.clock,
+            timing: Timing::default(),
+        };
+        let mut machine = Renewal::new(config, credential, random);
+        tracing::info!(process = "network", role = "device", due = %machine.due(), "renewal");
+        self.drive(&mut machine, "renewed", true, now, limit, watch).await
+    }
+
+    /// Onboards the device if it is not, and keeps its credential alive; ends only when it cannot go on.
+    ///
+    /// # Errors
+    /// As [`Agent::onboard`].
+    pub async fn run(&self, watch: Watch<'_>) -> Result<Refusal, DeviceError> {
+        if let Outcome::Refused(refusal) = self.onboard(None, None, &mut *watch).await? {
+            return Ok(refusal);
+        }
+        loop {
+            if let Outcome::Refused(refusal) = self.renew(false, None, &mut *watch).await? {
+                return Ok(refusal);
+            }
+        }
+    }
+
+    /// Makes the device ready for another owner: forgets the network credential and everything about its owner, and
+    /// destroys the credential's key. The birth credential stays. True if there was anything to forget.
+    ///
+    /// # Errors
+    /// If something could not be removed; then it is to be called again.
+    pub fn reset(&self) -> Result<bool, DeviceError> {
+        let lock = self.state.lock()?;
+        let held = self.state.read().ok().flatten().is_some();
+        // The credential first: a key without a credential is of no use to anybody, and is removed by the next start.
+        self.state.forget()?;
+        let keys = self.ldevid_keys()?;
+        keys.iter().try_for_each(|key| self.element.delete(key))?;
+        drop(lock);
+        Ok(held || !keys.is_empty())
+    }
+
+    /// Takes the lock, and removes keys that an interrupted run left behind.
+    fn tidy(&self) -> Result<Lock, DeviceError> {
+        let lock = self.state.lock()?;
+        let used = self.state.read()?.map(|held| held.credential.key);
+        for key in self.ldevid_keys()?.iter().filter(|key| Some(*key) != used.as_ref()) {
+            discard(&*self.element, key);
+        }
+        Ok(lock)
+    }
+
+    fn ldevid_keys(&self) -> Result<Vec<landfall_types::KeyUri>, DeviceError> {
+        let prefix = format!("{}:{LDEVID}", self.element.scheme());
+        let keys = self.element.list()?;
+        Ok(keys.into_iter().filter(|key| key.as_str().starts_with(&prefix)).collect())
+    }
+
+    async fn drive<M>(
+        &self,
+        machine: &mut M,
+        action: &'static str,
+        reported: bool,
+        start: bool,
+        limit: Option<Duration>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError>
+    where
+        M: Machine<Input = Input, Output = Output, Error = InvalidInput>,
+    {
+        let begun = Instant::now();
+        let world = World {
+            config: &self.config,
+            format: self.config.format()?,
+            birth: &self.birth,
+            element: &self.element,
+            state: &self.state,
+            evidence: &self.evidence,
+            watch,
+            announcements: Announcements::new(&self.config)?,
+            reported,
+        };
+        let outcome = match drive(machine, world, start, limit.map(|limit| begun + limit)).await? {
+            End::Done(done) => {
+                // A registrar that could not be told is told by the next start.
+                if done.reported {
+                    self.state.write(&Held { credential: done.credential.clone(), reported: true })?;
+                }
+                Outcome::Onboarded(Box::new(Onboarded {
+                    serial_number: done.serial_number.clone(),
+                    credential: summary(&done.credential),
+                    before: false,
+                    reported: done.reported,
+                    attempts: done.attempts,
+                    took_ms: u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX),
+                }))
+            }
+            End::GaveUp(refusal) => Outcome::Refused(refusal),
+            End::TimedOut => {
+                let detail = "the time that was allowed is over";
+                Outcome::Refused(Refusal::new(Fault::Backend, "device-time-limit", "RFC 8995 s4.1", detail))
+            }
+        };
+        self.log(action, &outcome, begun.elapsed());
+        Ok(outcome)
+    }
+
+    fn had(&self, credential: &Credential) -> Outcome {
+        Outcome::Onboarded(Box::new(Onboarded {
+            serial_number: self.birth.serial_number.clone(),
+            credential: summary(credential),
+            before: true,
+            reported: true,
+            attempts: 0,
+            took_ms: 0,
+        }))
+    }
+
+    /// The one closing line.
+    fn log(&self, action: &'static str, outcome: &Outcome, duration: Duration) {
+        let event = Event {
+            at: Time::now(),
+            process: Process::Network,
+            role: "device",
+            action,
+            device: self.birth.serial_number.to_string(),
+            outcome: match outcome {
+                Outcome::Onboarded(_) => landfall_types::Outcome::Done,
+                Outcome::Refused(refusal) => landfall_types::Outcome::Refused(refusal.clone()),
+            },
+            duration,
+        };
+        let reason = match outcome {
+            Outcome::Onboarded(_) => String::new(),
+            Outcome::Refused(refusal) => refusal.to_string(),
+        };
+        tracing::info!(
+            process = event.process.as_str(),
+            role = event.role,
+            device = event.device,
+            outcome = event.outcome.as_str(),
+            reason,
+            duration_ms = u64::try_from(event.duration.as_millis()).unwrap_or(u64::MAX),
+            "{}",
+            event.action,
+        );
+    }
+}
+
+fn summary(credential: &Credential) -> LdevidSummary {
+    let ldevid = &credential.ldevid;
+    LdevidSummary {
+        subject: ldevid.subject(),
+        issuer: ldevid.issuer(),
+        serial: ldevid.serial_hex(),
+        not_before: ldevid.not_before(),
+        not_after: ldevid.not_after(),
+        key: credential.key.to_string(),
+        registrar: credential.registrar.subject(),
+        address: credential.offer.to_string(),
+        pinned: credential.pinned.subject(),
+    }
+}
+
+fn is_valid(certificate: &Certificate, at: Time) -> bool {
+    (certificate.not_before()..=certificate.not_after()).contains(&at)
+}
+
+/// The system's random source. It does not fail once a system is up; if it did, a fixed nonce would be the one thing
+/// that must not happen (RFC 8995 s11.3), so the process ends.
+fn random(bytes: &mut [u8]) {
+    if aws_lc_rs::rand::fill(bytes).is_err() {
+        std::process::abort();
+    }
+}

@@ -1,0 +1,233 @@
+//! The command line of the agent, for its own program and for `landfall device`.
+
+use crate::{Agent, Config, DeviceError, Onboarded, Outcome, Standing, agent::LdevidSummary};
+use clap::{Args, Subcommand};
+use landfall_brski::pledge::Progress;
+use serde_json::json;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// The device's own agent: discover, onboard, renew, reset.
+#[derive(Args, Clone, Debug)]
+pub struct Device {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Options {
+    /// Configuration file (TOML); flags stand above it.
+    #[arg(long, global = true, value_name = "FILE", env = "LANDFALL_DEVICE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The factory's bundle, needed at the first start.
+    #[arg(long, global = true, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Where the agent keeps what it is told, and its keys.
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Leave copies of what crossed the wire there.
+    #[arg(long, global = true, value_name = "DIR")]
+    evidence: Option<PathBuf>,
+    /// A registrar or proxy that is known beforehand; may be given several times.
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    registrar: Vec<String>,
+    /// Look for announcements on this interface; may be given several times.
+    #[arg(long, global = true, value_name = "NAME")]
+    interface: Vec<String>,
+    /// Do not look for announcements.
+    #[arg(long, global = true)]
+    no_discovery: bool,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// Get a network credential, unless there is one.
+    Onboard {
+        /// Give up after so many failed attempts.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempts: Option<u32>,
+        /// Give up after so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
+    /// Say where the device stands.
+    Status,
+    /// Renew the network credential now.
+    Renew {
+        /// Keep the key.
+        #[arg(long)]
+        keep_key: bool,
+        /// Give up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        timeout: u64,
+    },
+    /// Make the device ready for another owner: forget the network credential and its owner, keep the birth credential.
+    Reset,
+    /// Onboard if need be, then keep the network credential alive.
+    Run,
+}
+
+/// What a command found: an exit status of 0 or 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes.
+    Yes,
+    /// No: refused, not onboarded.
+    No,
+}
+
+impl Device {
+    /// Does what was asked; the answer goes to `out`, progress to standard error if that is a terminal.
+    ///
+    /// # Errors
+    /// If it could not be done, which is an exit status of 2.
+    pub async fn run(self, out: &mut (dyn Write + Send)) -> Result<Verdict, DeviceError> {
+        let json = self.options.json;
+        let mut config = self.options.config()?;
+        if let Command::Renew { keep_key: true, .. } = self.command {
+            config.rekey = false;
+        }
+        let agent = Agent::open(config)?;
+        let mut watch = |progress: &Progress| narrate(progress, json);
+        let outcome = match self.command {
+            Command::Onboard { attempts, timeout } => {
+                agent.onboard(attempts, timeout.map(Duration::from_secs), &mut watch).await?
+            }
+            Command::Renew { timeout, .. } => agent.renew(true, Some(Duration::from_secs(timeout)), &mut watch).await?,
+            Command::Status => {
+                let standing = agent.standing()?;
+                return say(
+                    out,
+                    json,
+                    &serde_json::to_value(&standing).unwrap_or_default(),
+                    &in_words(&standing),
+                    standing.valid,
+                );
+            }
+            Command::Reset => {
+                let forgot = agent.reset()?;
+                let words = match forgot {
+                    true => "The network credential and its owner are forgotten; the birth credential stays.\n",
+                    false => "There was nothing to forget.\n",
+                };
+                return say(out, json, &json!({ "reset": true, "forgot": forgot }), words, true);
+            }
+            Command::Run => tokio::select! {
+                refusal = agent.run(&mut watch) => Outcome::Refused(refusal?),
+                () = asked_to_stop() => return Ok(Verdict::Yes),
+            },
+        };
+        match outcome {
+            Outcome::Onboarded(done) => {
+                let value = serde_json::to_value(&*done).unwrap_or_default();
+                say(out, json, &json!({ "onboarded": true, "result": value }), &done_in_words(&done), true)
+            }
+            Outcome::Refused(refusal) => {
+                let value = json!({ "onboarded": false, "refusal": refusal });
+                say(out, json, &value, &format!("Not onboarded: {refusal}\n"), false)
+            }
+        }
+    }
+}
+
+impl Options {
+    fn config(&self) -> Result<Config, DeviceError> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        config.bundle = self.bundle.clone().or(config.bundle);
+        config.state = self.state.clone().unwrap_or(config.state);
+        config.evidence = self.evidence.clone().or(config.evidence);
+        let discovery = &mut config.discovery;
+        discovery.registrars.extend(self.registrar.iter().cloned());
+        discovery.interfaces.extend(self.interface.iter().cloned());
+        if self.no_discovery {
+            (discovery.mdns, discovery.grasp) = (false, false);
+        }
+        Ok(config)
+    }
+}
+
+/// Progress is for people: on a terminal, and not when the answer is for programs.
+fn narrate(progress: &Progress, json: bool) {
+    if io::stderr().is_terminal() && !json {
+        // A terminal that has gone away is no reason to stop.
+        let _ = writeln!(io::stderr(), "  {progress}");
+    }
+}
+
+fn say(
+    out: &mut (dyn Write + Send),
+    json: bool,
+    value: &serde_json::Value,
+    words: &str,
+    yes: bool,
+) -> Result<Verdict, DeviceError> {
+    let written = match json {
+        true => writeln!(out, "{value:#}"),
+        false => write!(out, "{words}"),
+    };
+    // Whoever closed the pipe has read enough.
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(DeviceError::io("standard output")(error)),
+        _ => Ok(if yes { Verdict::Yes } else { Verdict::No }),
+    }
+}
+
+fn done_in_words(done: &Onboarded) -> String {
+    let first = match done {
+        Onboarded { before: true, .. } => "Onboarded already.".to_owned(),
+        Onboarded { attempts, took_ms, .. } => format!("Onboarded in {took_ms} ms with {attempts} connections."),
+    };
+    let told = match done.reported {
+        true => "",
+        false => "The registrar could not be told; the next start tries again.\n",
+    };
+    format!("{first}\n{told}{}", credential_in_words(&done.credential))
+}
+
+fn credential_in_words(credential: &LdevidSummary) -> String {
+    let LdevidSummary { subject, issuer, not_before, not_after, key, registrar, address, pinned, .. } = credential;
+    format!(
+        "  LDevID     {subject}\n  issuer     {issuer}\n  valid      {not_before} to {not_after}\n  key        {key}\n  \
+         registrar  {registrar} at {address}\n  pinned     {pinned}\n"
+    )
+}
+
+fn in_words(standing: &Standing) -> String {
+    let Standing { serial_number, model, manufacturer, idevid_key, credential, valid } = standing;
+    let device =
+        format!("{serial_number} ({model})\n  IDevID     issued by {manufacturer}\n  key        {idevid_key}\n");
+    match credential {
+        None => format!("{device}Not onboarded.\n"),
+        Some(credential) => {
+            let validity = if *valid { "Onboarded." } else { "Onboarded, but the LDevID is not valid now." };
+            format!("{device}{validity}\n{}", credential_in_words(credential))
+        }
+    }
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        },
+        _ => std::future::pending().await,
+    }
+}
+
+/// Says on standard error why something could not be done, for whoever calls [`Device::run`].
+pub fn complain(error: &DeviceError) {
+    let _ = writeln!(io::stderr(), "landfall device: {error}");
+}
