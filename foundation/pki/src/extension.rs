@@ -35,6 +35,16 @@ impl Extension {
         self
     }
 
+    /// What was read of an extension that only informs. Factories get these wrong, and their devices must still be
+    /// readable: a malformed one says nothing unless it is critical, and a lint tells.
+    fn said<T>(&self, read: Result<T, PkiError>) -> Result<Option<T>, PkiError> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(e) if self.critical => Err(e),
+            Err(_) => Ok(None),
+        }
+    }
+
     pub(crate) fn to_der(&self) -> Vec<u8> {
         let critical: &[u8] = if self.critical { &[asn1::BOOLEAN, 1, 0xff] } else { &[] };
         asn1::sequence(&[&asn1::oid(&self.oid), critical, &asn1::octets(&self.value)])
@@ -112,7 +122,7 @@ impl KeyUsage {
     }
 }
 
-/// The extensions that are understood here. A malformed one makes the certificate unreadable.
+/// The extensions that are understood here. A malformed one on which a decision hangs makes the certificate unreadable.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) ca: bool,
@@ -172,9 +182,9 @@ impl Known {
                 self.authority_key_id = key_id.map(|id| id.value.to_vec());
                 self.authority_key_id_ext = Some(asn1::octets(value));
             }
-            oid::MASA_URL => self.masa_url = Some(ia5("MASA URL extension", value)?),
-            oid::MUD_URL => self.mud_url = Some(ia5("MUD URL extension", value)?),
-            oid::MUD_SIGNER => self.mud_signer = Some(Name::from_der(value)?),
+            oid::MASA_URL => self.masa_url = extension.said(ia5("MASA URL extension", value))?,
+            oid::MUD_URL => self.mud_url = extension.said(ia5("MUD URL extension", value))?,
+            oid::MUD_SIGNER => self.mud_signer = extension.said(Name::from_der(value))?,
             _ => {}
         }
         Ok(())

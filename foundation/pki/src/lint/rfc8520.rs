@@ -15,6 +15,17 @@ pub(super) const LINTS: &[Lint] = &[
         },
     },
     Lint {
+        name: "mud-encoding",
+        source: "RFC 8520 s11",
+        severity: Severity::Error,
+        applies: everyone,
+        check: |c| {
+            let url = c.extension(oid::MUD_URL).is_some() && c.mud_url().is_none();
+            let signer = c.extension(oid::MUD_SIGNER).is_some() && c.mud_signer().is_none();
+            when(url || signer, "its MUD URL is not an IA5String, or its MUD signer not a name")
+        },
+    },
+    Lint {
         name: "mud-not-critical",
         source: "RFC 8520 s11",
         severity: Severity::Error,

@@ -12,6 +12,16 @@ pub(super) const LINTS: &[Lint] = &[
         check: |c| when(c.extension(oid::MASA_URL).is_some_and(|e| e.critical), "its MASA URL is critical"),
     },
     Lint {
+        name: "masa-url-encoding",
+        source: "RFC 8995 s2.3.2",
+        severity: Severity::Error,
+        applies: |role| role == Role::Idevid,
+        check: |c| {
+            let unreadable = c.extension(oid::MASA_URL).is_some() && c.masa_url().is_none();
+            when(unreadable, "its MASA URL is not an IA5String")
+        },
+    },
+    Lint {
         name: "masa-url-form",
         source: "RFC 8995 s2.3.2",
         severity: Severity::Error,
@@ -26,7 +36,12 @@ pub(super) const LINTS: &[Lint] = &[
         source: "RFC 8995 s2.3.2",
         severity: Severity::Notice,
         applies: |role| role == Role::Idevid,
-        check: |c| when(c.masa_url().is_none(), "it has no MASA URL, so registrars must be told where its MASA is"),
+        check: |c| {
+            when(
+                c.extension(oid::MASA_URL).is_none(),
+                "it has no MASA URL, so registrars must be told where its MASA is",
+            )
+        },
     },
     Lint {
         name: "registrar-signs",

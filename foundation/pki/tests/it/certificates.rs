@@ -72,8 +72,14 @@ fn what_is_not_a_certificate() {
     two_algorithms[last + 7] = 3;
     assert!(Certificate::from_der(&two_algorithms).unwrap_err().to_string().contains("two signature algorithms"));
 
+    // What only informs may be wrong, unless it claims to be critical.
     let tagged_wrong = Extension::new(oid::MASA_URL, tlv(0x0c, b"masa.example.com"));
-    good.with(tagged_wrong).sign(&domain.root_key).unwrap_err();
+    let read = good.clone().with(tagged_wrong.clone()).sign(&domain.root_key).unwrap();
+    assert_eq!(read.masa_url(), None);
+    good.clone().with(tagged_wrong.critical()).sign(&domain.root_key).unwrap_err();
+    // What a decision hangs on may not.
+    let constraints = Extension::new(oid::BASIC_CONSTRAINTS, vec![0x30, 3, 1, 1, 7]);
+    good.with(constraints).sign(&domain.root_key).unwrap_err();
 }
 
 #[test]

@@ -88,6 +88,8 @@ const CASES: &[(&str, Role, Change)] = &[
     }),
     ("idevid-hardware-module-name", Role::Idevid, |d| d.with(alt_names(&tlv(0x82, b"lamp.example")))),
     ("masa-url-not-critical", Role::Idevid, |d| critical(d, oid::MASA_URL)),
+    ("masa-url-encoding", Role::Idevid, |d| d.with(Extension::new(oid::MASA_URL, tlv(0x0c, b"masa.example.com")))),
+    ("mud-encoding", Role::Idevid, |d| d.with(Extension::new(oid::MUD_SIGNER, tlv(0x0c, b"example")))),
     ("masa-url-form", Role::Idevid, |d| d.with(ia5(oid::MASA_URL, "http://masa.example.com/"))),
     ("masa-url-present", Role::Idevid, |d| d.without(oid::MASA_URL)),
     ("registrar-signs", Role::Registrar, |d| {
