@@ -15,6 +15,7 @@ mod it {
     mod pledge;
     mod registrar;
     mod sealed;
+    mod together;
     mod vectors;
     mod voucher;
 }

@@ -3,6 +3,7 @@
 mod client;
 mod csrattrs;
 mod keygen;
+mod nonsense;
 mod openssl;
 mod reenroll;
 mod refusals;

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod history;
+mod nonsense;
 mod outage;
 mod prefetch;
 mod refusals;

@@ -23,7 +23,7 @@ use landfall_types::{
     Fault, Machine, Outcome, Redacted, Refusal, SerialNumber, Time,
     http::{Method, Request, Response, essence},
 };
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{collections::VecDeque, fmt, mem, sync::Arc};
 
 const S423: &str = "RFC 7030 s4.2.3";
 
@@ -61,7 +61,6 @@ pub enum Input {
 }
 
 /// What an [`Enrollment`] can ask for.
-#[derive(Debug)]
 pub enum Output {
     /// Look up what is known of the client and of the key.
     Find(Query),
@@ -80,6 +79,21 @@ pub enum Output {
     Respond(Response),
     /// It is over.
     Close(Outcome),
+}
+
+impl fmt::Debug for Output {
+    /// Shows no body of a response: it may hold a private key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Find(query) => f.debug_tuple("Find").field(query).finish(),
+            Self::Rule(facts) => f.debug_tuple("Rule").field(facts).finish(),
+            Self::MakeKey(algorithm) => f.debug_tuple("MakeKey").field(algorithm).finish(),
+            Self::Sign { bytes } => f.debug_struct("Sign").field("bytes", &bytes.len()).finish(),
+            Self::Persist(written) => f.debug_tuple("Persist").field(written).finish(),
+            Self::Respond(response) => f.debug_tuple("Respond").field(&response.status).finish(),
+            Self::Close(outcome) => f.debug_tuple("Close").field(outcome).finish(),
+        }
+    }
 }
 
 /// One request to an EST server.
@@ -144,10 +158,15 @@ struct AwaitSignature {
     generated: Option<Redacted<Vec<u8>>>,
 }
 
-#[derive(Debug)]
 struct AwaitPersisted {
     response: Response,
     outcome: Outcome,
+}
+
+impl fmt::Debug for AwaitPersisted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitPersisted").field("status", &self.response.status).finish_non_exhaustive()
+    }
 }
 
 /// What every transition has at hand.

@@ -1,15 +1,19 @@
 //! Keys that the server makes (RFC 7030 s4.4).
 
-use super::world::{Case, World, csr, post};
+use super::world::{Case, World, csr, new_key, post};
 use landfall_brski::{
     est::{
         Operation, body,
         client::{self, Answer},
+        server::{Enrollment, Found, Input, Output, Ruling},
     },
     media,
 };
 use landfall_pki::{CsrRequest, Oid, Signer, SoftwareKey, key::Algorithm};
-use landfall_types::http::essence;
+use landfall_policy::{Decision, Verdict};
+use landfall_testkit::NOW;
+use landfall_types::{Machine, contract::drain, http::essence};
+use std::sync::Arc;
 
 fn case(world: &World, content: &CsrRequest) -> Case {
     let operation = Operation::ServerKeyGen;
@@ -35,6 +39,43 @@ fn a_key_and_its_certificate_come_together() {
     let private = String::from_utf8(body::encode(generated.key.expose())).unwrap();
     assert!(!json.contains(&private), "the key is not kept");
     assert!(!format!("{generated:?}").contains(&private[..20]));
+}
+
+#[test]
+fn a_key_shows_in_no_log() {
+    let world = World::new();
+    let case = case(&world, &world.content());
+    let mut enrollment = Enrollment::new(Arc::new(case.config), [1; 16]);
+    let (operation, request, client) = (case.operation, case.request, case.client);
+    let made = new_key(Algorithm::EcdsaP256);
+    let pkcs8 = made.to_pkcs8_der();
+    // As bytes are shown in Debug: of the key itself, and of the base64 that is sent.
+    let bytes = |bytes: &[u8]| format!("{:?}", &bytes[40..60]).trim_matches(['[', ']']).to_owned();
+    let secrets = [bytes(pkcs8.expose()), bytes(&body::encode(pkcs8.expose()))];
+    let mut input = Some(Input::Request { operation, label: None, request, client });
+    let mut shown = String::new();
+    while let Some(next) = input.take() {
+        shown.push_str(&format!("{next:?}"));
+        enrollment.handle(NOW, next).unwrap();
+        shown.push_str(&format!("{enrollment:?}"));
+        for output in drain(&mut enrollment) {
+            shown.push_str(&format!("{output:?}"));
+            input = match output {
+                Output::Find(_) => Some(Input::Found(Box::new(Found { voucher_at: Some(NOW), ..Found::default() }))),
+                Output::Rule(_) => {
+                    Some(Input::Ruled(Ruling(Decision::because(Verdict::Permit, "test", "the test says so"))))
+                }
+                Output::MakeKey(_) => {
+                    Some(Input::KeyMade { public_key: made.public_key().clone(), pkcs8: pkcs8.clone() })
+                }
+                Output::Sign { bytes } => Some(Input::Signed(world.domain.issuing.key.sign(&bytes).unwrap())),
+                Output::Persist(_) => Some(Input::Persisted),
+                Output::Respond(_) | Output::Close(_) => None,
+            };
+        }
+    }
+    assert!(shown.contains("Respond(200)"));
+    assert!(!secrets.iter().any(|secret| shown.contains(secret)), "the private key shows");
 }
 
 #[test]
