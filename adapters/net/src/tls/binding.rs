@@ -182,3 +182,73 @@ fn has_extended_master_secret(server_hello: &[u8]) -> Option<bool> {
     }
     Some(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+        [&[kind], &length[1..], body].concat()
+    }
+
+    fn record(kind: u8, fragment: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(fragment.len()).unwrap().to_be_bytes();
+        [&[kind, 3, 3], &length[..], fragment].concat()
+    }
+
+    fn server_hello(extensions: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(extensions.len()).unwrap().to_be_bytes();
+        message(SERVER_HELLO, &[&[3, 3], &[7; 32][..], &[0, 0xc0, 0x2b, 0], &length[..], extensions].concat())
+    }
+
+    #[test]
+    fn messages_are_put_together_across_records_in_the_order_of_the_handshake() {
+        let (hello, exchange) = (message(CLIENT_HELLO, b"hi"), message(16, b"key"));
+        let (answer, done) = (server_hello(&[]), message(SERVER_HELLO_DONE, b""));
+        let (ticket, finished) = (message(4, b"ticket"), record(22, b"encrypted"));
+        // Split in the middle of a message, with an alert between.
+        let (front, back) = exchange.split_at(2);
+        let change = record(20, &[1]);
+        let client =
+            [record(22, &hello), record(22, front), record(21, &[1, 0]), record(22, back), change.clone(), finished];
+        let together = [answer.clone(), message(0, b""), done.clone()].concat();
+        let server = [record(22, &together), record(22, &ticket), change];
+        let handshake = Handshake::parse(&client.concat(), &server.concat()).unwrap();
+        assert_eq!(handshake.messages, [hello, answer, done, exchange].concat());
+        assert!(!handshake.extended_master_secret);
+    }
+
+    #[test]
+    fn a_cut_handshake_has_no_binding() {
+        let client = [record(22, &message(CLIENT_HELLO, b"hi")), record(20, &[1])].concat();
+        let server = [record(22, &server_hello(&[])), record(22, &message(SERVER_HELLO_DONE, b""))].concat();
+        assert!(Handshake::parse(&client, &server).is_some());
+        for end in 0..server.len() {
+            assert_eq!(Handshake::parse(&client, &server[..end]), None);
+        }
+        assert_eq!(Handshake::parse(&server, &server), None);
+    }
+
+    #[test]
+    fn the_extended_master_secret_is_found_among_extensions() {
+        let renegotiation_info = [0xff, 1, 0, 1, 0];
+        let extended_master_secret = [0, 23, 0, 0];
+        let both = [&renegotiation_info[..], &extended_master_secret].concat();
+        assert_eq!(has_extended_master_secret(&server_hello(&both)), Some(true));
+        assert_eq!(has_extended_master_secret(&server_hello(&renegotiation_info)), Some(false));
+        assert_eq!(has_extended_master_secret(&server_hello(&[0, 5, 0, 9])), None);
+        assert_eq!(has_extended_master_secret(&[2, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn secrets_are_taken_once_and_never_shown() {
+        let secret = MasterSecret::default();
+        secret.log("EXPORTER_SECRET", &[], b"another");
+        assert!(secret.take().expose().is_empty());
+        secret.log("CLIENT_RANDOM", &[], b"master");
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(secret.take().expose(), b"master");
+        assert!(secret.take().expose().is_empty());
+    }
+}

@@ -12,7 +12,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ALL_VERSIONS, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -29,7 +29,7 @@ impl ClientTls {
     /// # Errors
     /// [`NetError::Misuse`] if the key of `identity` does not belong to its certificate.
     pub fn provisional(identity: Option<&TlsIdentity>) -> Result<Self, NetError> {
-        Self::build(Trust::Provisional, identity)
+        Self::build(Trust::Provisional, identity, ALL_VERSIONS)
     }
 
     /// Accepts servers that chain to `anchors` and have at least one of the extended key `usages` (none asked if it is
@@ -39,7 +39,7 @@ impl ClientTls {
     /// # Errors
     /// [`NetError::Misuse`] if there are no anchors, or as in [`ClientTls::provisional`].
     pub fn anchored(anchors: Anchors, usages: Vec<Oid>, identity: Option<&TlsIdentity>) -> Result<Self, NetError> {
-        Self::build(Trust::Anchored(ServerCheck { anchors, usages, name: false }), identity)
+        Self::build(Trust::Anchored(ServerCheck { anchors, usages, name: false }), identity, ALL_VERSIONS)
     }
 
     /// Accepts servers that chain to `anchors`, are TLS servers, and have the name that was asked for (RFC 9525), which
@@ -49,17 +49,21 @@ impl ClientTls {
     /// As [`ClientTls::anchored`].
     pub fn named(anchors: Anchors, identity: Option<&TlsIdentity>) -> Result<Self, NetError> {
         let check = ServerCheck { anchors, usages: vec![oid::SERVER_AUTH], name: true };
-        Self::build(Trust::Anchored(check), identity)
+        Self::build(Trust::Anchored(check), identity, ALL_VERSIONS)
     }
 
-    fn build(trust: Trust, identity: Option<&TlsIdentity>) -> Result<Self, NetError> {
+    pub(super) fn build(
+        trust: Trust,
+        identity: Option<&TlsIdentity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Self, NetError> {
         if matches!(&trust, Trust::Anchored(check) if check.anchors.is_empty()) {
             return Err(NetError::Misuse("there is no trust anchor to check the server against".into()));
         }
         let sni = matches!(&trust, Trust::Anchored(check) if check.name);
         let verifier = Arc::new(ServerVerifier { signatures: Signatures::new(), trust });
         let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(versions)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match identity {
@@ -103,13 +107,13 @@ impl ClientTls {
 }
 
 #[derive(Debug)]
-enum Trust {
+pub(super) enum Trust {
     Provisional,
     Anchored(ServerCheck),
 }
 
 #[derive(Debug)]
-struct ServerCheck {
+pub(super) struct ServerCheck {
     anchors: Anchors,
     usages: Vec<Oid>,
     name: bool,

@@ -11,6 +11,8 @@ mod record;
 #[cfg(feature = "server")]
 mod server;
 mod sign;
+#[cfg(all(test, feature = "client", feature = "server"))]
+mod tests;
 mod verify;
 
 #[cfg(feature = "client")]

@@ -1,0 +1,138 @@
+//! A pledge that has nothing but a link-local IPv6 address finds a proxy and, through it, the registrar.
+
+use super::support::{Running, tls, who};
+use landfall_brski::proxy::{Host, Source};
+use landfall_net::discovery::{Announcement, Announcer, Browser, Interface, Service};
+use landfall_net::http::{ClientLimits, Connection, Endpoint, Limits};
+use landfall_net::proxy::{Proxy, ProxyLimits};
+use landfall_net::tls::{ClientAuth, ClientTls, ServerTls};
+use landfall_testkit::{Domain, Hosts, Manufacturer};
+use landfall_types::http::Request;
+use nix::sched::{CloneFlags, setns};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::future::Future;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+/// Runs `work` on a thread that lives in the host's network.
+fn on<F, T>(hosts: &Hosts, host: &str, work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<T>
+where
+    F: Future<Output = T>,
+    T: Send + 'static,
+{
+    let namespace = File::open(Path::new("/run/netns").join(hosts.namespace(host))).unwrap();
+    std::thread::spawn(move || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work())
+    })
+}
+
+#[test]
+fn a_pledge_without_configuration_reaches_the_registrar() {
+    let Some(hosts) = Hosts::new(&["pledge", "proxy"]) else { return };
+    hosts.cable(("pledge", "eth0"), ("proxy", "eth1"));
+    let domain = Domain::new();
+    let registrar_chain = domain.registrar.chain();
+    let (done, wait) = oneshot::channel::<()>();
+
+    let proxy = on(&hosts, "proxy", move || async move {
+        let server = ServerTls::new(&tls(&domain.registrar), ClientAuth::Optional).unwrap();
+        let registrar = Running::start(Some(server), Limits::default(), who).await;
+        let interfaces = Interface::select(&[]).unwrap();
+        let [interface] = interfaces.as_slice() else { panic!("not one interface but {interfaces:?}") };
+        assert!(!interface.loopback && interface.name == "eth1");
+        let listener = TcpListener::bind(interface.link_local_socket(0).unwrap()).await.unwrap();
+        let announcement = Announcement {
+            service: Service::Proxy,
+            name: "Test Proxy".into(),
+            port: listener.local_addr().unwrap().port(),
+            link_local_only: true,
+        };
+        // Repeated quickly, as the pledge may begin to listen after the first.
+        let period = Duration::from_millis(100);
+        let announcer = Announcer::start_every(&announcement, &interfaces, period).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let proxy = Proxy::to(listener, registrar.address, ProxyLimits::default());
+        let running = tokio::spawn(proxy.run(stopped));
+        wait.await.unwrap();
+        drop(announcer);
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    });
+
+    let pledge = on(&hosts, "pledge", move || async move {
+        let interfaces = Interface::select(&["eth0".to_owned()]).unwrap();
+        let mut browser = Browser::start(Service::Proxy, &interfaces).unwrap();
+        let mut heard = BTreeMap::new();
+        while heard.len() < 2 {
+            let offer = browser.next().await.unwrap();
+            heard.insert(offer.source.as_str(), offer);
+        }
+        let client = ClientTls::provisional(Some(&tls(&Manufacturer::new().device("SN-1")))).unwrap();
+        for offer in heard.values() {
+            let Host::V6 { address, scope } = offer.address else { panic!("{offer}") };
+            assert!(address.is_unicast_link_local() && scope == interfaces[0].index);
+            assert!(offer.source != Source::Mdns || offer.name == "Test Proxy", "{offer:?}");
+            let endpoint = Endpoint::from(offer);
+            let mut connection = Connection::open(&endpoint, Some(&client), ClientLimits::default()).await.unwrap();
+            assert_eq!(connection.peer().unwrap().chain, registrar_chain);
+            assert_eq!(connection.send(Request::get("/")).await.unwrap().status, 200);
+        }
+        done.send(()).unwrap();
+        heard.into_keys().collect::<Vec<_>>()
+    });
+
+    assert_eq!(pledge.join().unwrap(), ["grasp", "mdns"]);
+    proxy.join().unwrap();
+}
+
+#[test]
+fn a_proxy_finds_the_registrar_but_no_pledge_does() {
+    let Some(hosts) = Hosts::new(&["proxy", "registrar"]) else { return };
+    hosts.cable(("proxy", "eth1"), ("registrar", "eth0"));
+    hosts.address("registrar", "eth0", "fd00::1/64");
+    let (done, wait) = oneshot::channel::<()>();
+    let registrar = on(&hosts, "registrar", move || async move {
+        let announcement = Announcement {
+            service: Service::Registrar,
+            name: "Registrar".into(),
+            port: 8443,
+            link_local_only: false,
+        };
+        let interfaces = Interface::select(&[]).unwrap();
+        let _announcer = Announcer::start_every(&announcement, &interfaces, Duration::from_millis(100)).unwrap();
+        wait.await.unwrap();
+    });
+    let proxy = on(&hosts, "proxy", move || async move {
+        let interfaces = Interface::select(&[]).unwrap();
+        let mut proxies = Browser::start(Service::Proxy, &interfaces).unwrap();
+        let mut registrars = Browser::start(Service::Registrar, &interfaces).unwrap();
+        let mut sources = BTreeMap::new();
+        while sources.len() < 2 {
+            tokio::select! {
+                offer = registrars.next() => {
+                    let offer = offer.unwrap();
+                    assert_eq!(offer.port, 8443);
+                    sources.insert(offer.source.as_str(), ());
+                }
+                offer = proxies.next() => panic!("there is no proxy, but {offer:?}"),
+            }
+        }
+        done.send(()).unwrap();
+    });
+    proxy.join().unwrap();
+    registrar.join().unwrap();
+}
+
+#[test]
+fn interfaces_are_chosen_by_name() {
+    let all = Interface::all().unwrap();
+    let loopback = all.iter().find(|interface| interface.loopback).unwrap();
+    assert_eq!(Interface::select(&[loopback.name.clone()]).unwrap(), [loopback.clone()]);
+    assert!(!Interface::select(&[]).unwrap().contains(loopback));
+    assert!(Interface::named("no-such-interface").is_err());
+}
