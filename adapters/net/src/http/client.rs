@@ -215,16 +215,16 @@ impl Connection {
     /// The same with a request as hyper has it, which comes back if it certainly never left.
     pub(super) async fn try_send(&mut self, request: http::Request<Full<Bytes>>) -> Result<Response, Unsent> {
         let limit = self.limits.exchange;
-        let late = || Unsent::from(NetError::Timeout { step: "HTTP exchange", limit });
-        timeout(limit, self.exchange(request)).await.unwrap_or_else(|_| Err(late()))
+        let done = timeout(limit, self.exchange(request)).await;
+        done.unwrap_or_else(|_late| Err(NetError::Timeout { step: "HTTP exchange", limit }.into()))
     }
 
     async fn exchange(&mut self, request: http::Request<Full<Bytes>>) -> Result<Response, Unsent> {
         if let Err(error) = self.sender.ready().await {
-            return Err(Unsent { request: Some(request), error: error.into() });
+            return Err(Unsent { request: Some(Box::new(request)), error: error.into() });
         }
         let response = self.sender.try_send_request(request).await.map_err(|mut failed| {
-            let request = failed.take_message();
+            let request = failed.take_message().map(Box::new);
             Unsent { request, error: failed.into_error().into() }
         })?;
         let (head, body) = response.into_parts();
@@ -238,7 +238,7 @@ impl Connection {
 
 /// Why there is no response, and the request if it certainly never left.
 pub(super) struct Unsent {
-    pub(super) request: Option<http::Request<Full<Bytes>>>,
+    pub(super) request: Option<Box<http::Request<Full<Bytes>>>>,
     pub(super) error: NetError,
 }
 

@@ -53,7 +53,7 @@ impl Pool {
                     self.keep(endpoint, tls, kept);
                     return Ok(response);
                 }
-                Err(Unsent { request: Some(back), .. }) => request = back,
+                Err(Unsent { request: Some(back), .. }) => request = *back,
                 Err(Unsent { request: None, error }) => return Err(error),
             }
         }

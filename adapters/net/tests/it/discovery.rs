@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
 use std::path::Path;
+use std::slice;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
 
 /// Runs `work` on a thread that lives in the host's network.
 fn on<F, T>(hosts: &Hosts, host: &str, work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<T>
@@ -27,8 +29,23 @@ where
     let namespace = File::open(Path::new("/run/netns").join(hosts.namespace(host))).unwrap();
     std::thread::spawn(move || {
         setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // If one host fails, the others would wait for it for ever.
+        runtime.block_on(async { timeout(Duration::from_secs(60), work()).await.expect("the other hosts are well") })
     })
+}
+
+/// The host's only interface, as soon as the kernel has given it its address.
+async fn interface() -> Interface {
+    loop {
+        let interfaces = Interface::select(&[]).unwrap();
+        if let [interface] = interfaces.as_slice()
+            && interface.link_local().is_some()
+        {
+            return interface.clone();
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[test]
@@ -42,8 +59,7 @@ fn a_pledge_without_configuration_reaches_the_registrar() {
     let proxy = on(&hosts, "proxy", move || async move {
         let server = ServerTls::new(&tls(&domain.registrar), ClientAuth::Optional).unwrap();
         let registrar = Running::start(Some(server), Limits::default(), who).await;
-        let interfaces = Interface::select(&[]).unwrap();
-        let [interface] = interfaces.as_slice() else { panic!("not one interface but {interfaces:?}") };
+        let interface = interface().await;
         assert!(!interface.loopback && interface.name == "eth1");
         let listener = TcpListener::bind(interface.link_local_socket(0).unwrap()).await.unwrap();
         let announcement = Announcement {
@@ -54,7 +70,7 @@ fn a_pledge_without_configuration_reaches_the_registrar() {
         };
         // Repeated quickly, as the pledge may begin to listen after the first.
         let period = Duration::from_millis(100);
-        let announcer = Announcer::start_every(&announcement, &interfaces, period).unwrap();
+        let announcer = Announcer::start_every(&announcement, &[interface], period).unwrap();
         let (stop, stopped) = watch::channel(false);
         let proxy = Proxy::to(listener, registrar.address, ProxyLimits::default());
         let running = tokio::spawn(proxy.run(stopped));
@@ -65,8 +81,8 @@ fn a_pledge_without_configuration_reaches_the_registrar() {
     });
 
     let pledge = on(&hosts, "pledge", move || async move {
-        let interfaces = Interface::select(&["eth0".to_owned()]).unwrap();
-        let mut browser = Browser::start(Service::Proxy, &interfaces).unwrap();
+        let interface = interface().await;
+        let mut browser = Browser::start(Service::Proxy, slice::from_ref(&interface)).unwrap();
         let mut heard = BTreeMap::new();
         while heard.len() < 2 {
             let offer = browser.next().await.unwrap();
@@ -75,7 +91,7 @@ fn a_pledge_without_configuration_reaches_the_registrar() {
         let client = ClientTls::provisional(Some(&tls(&Manufacturer::new().device("SN-1")))).unwrap();
         for offer in heard.values() {
             let Host::V6 { address, scope } = offer.address else { panic!("{offer}") };
-            assert!(address.is_unicast_link_local() && scope == interfaces[0].index);
+            assert!(address.is_unicast_link_local() && scope == interface.index);
             assert!(offer.source != Source::Mdns || offer.name == "Test Proxy", "{offer:?}");
             let endpoint = Endpoint::from(offer);
             let mut connection = Connection::open(&endpoint, Some(&client), ClientLimits::default()).await.unwrap();
@@ -97,18 +113,14 @@ fn a_proxy_finds_the_registrar_but_no_pledge_does() {
     hosts.address("registrar", "eth0", "fd00::1/64");
     let (done, wait) = oneshot::channel::<()>();
     let registrar = on(&hosts, "registrar", move || async move {
-        let announcement = Announcement {
-            service: Service::Registrar,
-            name: "Registrar".into(),
-            port: 8443,
-            link_local_only: false,
-        };
-        let interfaces = Interface::select(&[]).unwrap();
-        let _announcer = Announcer::start_every(&announcement, &interfaces, Duration::from_millis(100)).unwrap();
+        let announcement =
+            Announcement { service: Service::Registrar, name: "Registrar".into(), port: 8443, link_local_only: false };
+        let _announcer =
+            Announcer::start_every(&announcement, &[interface().await], Duration::from_millis(100)).unwrap();
         wait.await.unwrap();
     });
     let proxy = on(&hosts, "proxy", move || async move {
-        let interfaces = Interface::select(&[]).unwrap();
+        let interfaces = [interface().await];
         let mut proxies = Browser::start(Service::Proxy, &interfaces).unwrap();
         let mut registrars = Browser::start(Service::Registrar, &interfaces).unwrap();
         let mut sources = BTreeMap::new();
@@ -132,7 +144,7 @@ fn a_proxy_finds_the_registrar_but_no_pledge_does() {
 fn interfaces_are_chosen_by_name() {
     let all = Interface::all().unwrap();
     let loopback = all.iter().find(|interface| interface.loopback).unwrap();
-    assert_eq!(Interface::select(&[loopback.name.clone()]).unwrap(), [loopback.clone()]);
+    assert_eq!(Interface::select(slice::from_ref(&loopback.name)).unwrap().as_slice(), slice::from_ref(loopback));
     assert!(!Interface::select(&[]).unwrap().contains(loopback));
     assert!(Interface::named("no-such-interface").is_err());
 }

@@ -54,8 +54,7 @@ async fn tls_goes_through_from_end_to_end() {
     let registrar = Running::start(Some(server_tls), Limits::default(), who).await;
     let proxy = Circuits::start(Some(registrar.address), ProxyLimits::default()).await;
     let client = ClientTls::provisional(Some(&tls(&manufacturer.device("SN-1")))).unwrap();
-    let mut connection =
-        Connection::open(&proxy.address.into(), Some(&client), ClientLimits::default()).await.unwrap();
+    let mut connection = Connection::open(&proxy.address.into(), Some(&client), ClientLimits::default()).await.unwrap();
     assert_eq!(connection.peer().unwrap().chain, domain.registrar.chain());
     assert_eq!(connection.send(Request::get("/")).await.unwrap().status, 200);
     drop(connection);
