@@ -7,7 +7,6 @@ const TABLE: &[(&str, u16)] = &[
     // RFC 9110: the request itself is not for here.
     ("request-method", 405),
     ("request-path", 404),
-    ("request-size", 413),
     ("voucher-size", 413),
     // RFC 8995 s5.6: what is not understood is 415, what is understood and cannot be had is 406.
     ("request-type", 415),

@@ -9,7 +9,7 @@ use crate::{
     TlsPeer, media,
     voucher::{self, Assertion, Format, Signed, VoucherRequest, key_identifier},
 };
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use landfall_pki::{Anchors, Certificate, oid, validate};
 use landfall_types::{
     DeviceId, Fault, Fingerprint, Refusal, Time,
@@ -99,6 +99,9 @@ pub(super) fn registrar(
         let detail = format!("the certificate of {} does not name id-kp-cmcRA", request.signer.subject());
         return Err(Refusal::new(Fault::Peer, "registrar-cmc-ra", S554, detail).field("extKeyUsage"));
     }
+    for certificate in &chain {
+        own_key_id(certificate)?;
+    }
     Ok(Registrar { request, chain })
 }
 
@@ -126,6 +129,21 @@ fn domain_chain(config: &Config, now: Time, request: &Signed<VoucherRequest>) ->
     path.map(|path| path.chain).map_err(|refusal| {
         Refusal::new(Fault::Peer, "registrar-path", "RFC 8995 s5.5.3", refusal.to_string()).field("certificates")
     })
+}
+
+/// RFC 8995 s11.2: nobody may pass for another domain. A domain is known by its certificate's key identifier (s5.8.2),
+/// which whoever makes a certificate chooses; so only one that is a hash of the key counts (RFC 5280 s4.2.1.2 method 1,
+/// RFC 7093 s2).
+fn own_key_id(certificate: &Certificate) -> Result<(), Refusal> {
+    let Some(id) = certificate.subject_key_id() else { return Ok(()) };
+    let key = certificate.public_key();
+    let is = |algorithm, message: &[u8]| id.len() >= 20 && digest(algorithm, message).as_ref().starts_with(id);
+    let of_bits = [&SHA256, &SHA384, &SHA512].into_iter().any(|algorithm| is(algorithm, key.key_bits()));
+    if id == key.key_id() || of_bits || is(&SHA256, key.spki_der()) {
+        return Ok(());
+    }
+    let detail = format!("the key identifier of {} is not made from its key", certificate.subject());
+    Err(Refusal::new(Fault::Peer, "registrar-key-id", "RFC 8995 s11.2", detail).field("subjectKeyIdentifier"))
 }
 
 /// The certificates of a request are not signed with it, and nothing above a temporary anchor vouches for it; so what

@@ -12,9 +12,10 @@ use landfall_brski::{
     voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
 };
 use landfall_pki::{
-    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Validity, crl::Reason, oid,
+    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Signer, Validity, crl::Reason,
+    oid,
 };
-use landfall_testkit::{Domain, Identity, Manufacturer, NOW};
+use landfall_testkit::{Domain, Identity, Issuer, Manufacturer, NOW};
 use landfall_types::{
     Fault, Machine, Outcome, Refusal, Time,
     http::{Method, Request, Response},
@@ -388,6 +389,33 @@ fn a_replayed_pledge_request_does_not_serve_a_fake_registrar() {
     refused(Case::nonced(), "prior-request-proximity", 403, |c| {
         c.registrar = OTHER.registrar.clone();
         c.extra = [whole_chain(&OTHER), DOMAIN.registrar.chain()].concat();
+    });
+}
+
+/// The certificate of `identity` with the subject key identifier of another, signed anew by `issuer`.
+fn with_key_id_of(identity: &Identity, other: &Certificate, issuer: &Issuer) -> Certificate {
+    let mut tbs = identity.certificate.tbs_der().to_vec();
+    let (mine, theirs) = (identity.certificate.subject_key_id().unwrap(), other.subject_key_id().unwrap());
+    let at = tbs.windows(mine.len()).position(|window| window == mine).unwrap();
+    tbs[at..at + mine.len()].copy_from_slice(theirs);
+    let signature = [&[0], &issuer.key.sign(&tbs).unwrap()[..]].concat();
+    let signature = [&[0x03, u8::try_from(signature.len()).unwrap()], &signature[..]].concat();
+    // ecdsa-with-SHA256 (RFC 5758 s3.2).
+    let algorithm = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+    let inner = [&tbs[..], &algorithm, &signature].concat();
+    let length = u16::try_from(inner.len()).unwrap().to_be_bytes();
+    Certificate::from_der(&[&[0x30, 0x82, length[0], length[1]], &inner[..]].concat()).unwrap()
+}
+
+/// RFC 8995 s11.2: a domain is known by a key identifier, which anyone can write into a certificate of their own.
+#[test]
+fn no_domain_passes_for_another() {
+    refused(Case::nonced(), "registrar-key-id", 403, |c| {
+        c.registrar = OTHER.registrar.clone();
+        c.registrar.certificate = with_key_id_of(&OTHER.registrar, &DOMAIN.registrar.certificate, &OTHER.issuing);
+        assert_eq!(c.registrar.certificate.domain_id(), DOMAIN.registrar.certificate.domain_id());
+        c.extra = whole_chain(&OTHER);
+        c.prior = None;
     });
 }
 

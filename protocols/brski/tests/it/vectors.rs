@@ -13,8 +13,6 @@ const FINDINGS: &[(&str, &str, &str)] = &[
     ("minerva-fountain/vr_081196FFFE0181E0.b64", "voucher-value", "created-on"),
     // No serial number, which is mandatory.
     ("minerva-chariwt/voucher_request-bt01.pkcs", "voucher-mandatory", "serial-number"),
-    // Names the kind of its key where the signature algorithm belongs.
-    ("minerva-highway/mranga-1-vr.vrq", "voucher-algorithm", ""),
     // A curve that is not spoken here.
     ("minerva-highway/parboiled_vr-00-D0-E5-02-00-20.b64", "voucher-algorithm", ""),
     // The pledge's request stands inside as an object, not as binary.
