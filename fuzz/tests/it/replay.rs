@@ -10,13 +10,12 @@ use std::{
     path::PathBuf,
 };
 
-/// One run that takes a few seconds. `LANDFALL_FUZZ_SEED` and `LANDFALL_FUZZ_ROUNDS` search elsewhere and longer.
-const SEED: u64 = 8995;
-/// How often each input is changed.
-const ROUNDS: u64 = 2000;
-
-pub(crate) fn setting(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+/// Random numbers for one round each. `LANDFALL_FUZZ_SEED` and `LANDFALL_FUZZ_ROUNDS` search elsewhere and longer than
+/// the few seconds that every run takes.
+pub(crate) fn rounds(seed: u64) -> impl Iterator<Item = Rng> {
+    let setting = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let seed = setting("LANDFALL_FUZZ_SEED", 0) ^ seed;
+    (0..setting("LANDFALL_FUZZ_ROUNDS", 2000)).map(move |round| Rng::new(seed ^ (round << 16)))
 }
 
 fn corpora() -> PathBuf {
@@ -62,14 +61,13 @@ fn the_corpora_are_taken_and_refused_as_named() {
 
 #[test]
 fn changed_inputs_do_no_harm() {
-    let (seed, rounds) = (setting("LANDFALL_FUZZ_SEED", SEED), setting("LANDFALL_FUZZ_ROUNDS", ROUNDS));
     for (name, body) in BODIES {
         let inputs = corpus(name);
         for (index, (file, input)) in inputs.iter().enumerate() {
-            for round in 0..rounds {
-                let mut rng = Rng::new(seed ^ (round << 16) ^ index as u64);
+            for mut rng in rounds(index as u64) {
+                let shown = format!("{name}/{file}, {rng:?}");
                 let other = &inputs[rng.below(inputs.len() as u64) as usize].1;
-                try_one(*body, &mutated(&mut rng, input, other), &format!("{name}/{file}, round {round}"));
+                try_one(*body, &mutated(&mut rng, input, other), &shown);
             }
         }
     }
