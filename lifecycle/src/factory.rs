@@ -4,6 +4,7 @@ mod serial;
 
 pub use serial::{BadSerial, SerialCounter, SerialRange, SerialScheme};
 
+use landfall_pki::Algorithm;
 use landfall_types::{DeviceId, Fault, Fingerprint, KeyUri, Model, Record, Refusal, SerialNumber, Time};
 use serde::{Deserialize, Serialize};
 
@@ -129,13 +130,32 @@ impl From<&str> for BatchId {
     }
 }
 
+/// What devices of one kind have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Product {
+    /// The model.
+    pub model: Model,
+    /// How their serial numbers look.
+    pub serials: SerialScheme,
+    /// What their keys sign with.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// Where their MASA is (RFC 8995 s2.3.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa_url: Option<String>,
+    /// Where their MUD file is (RFC 8520 s11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mud_url: Option<String>,
+}
+
 /// A number of devices to be made alike, with the serial numbers set aside for them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// Its name.
     pub id: BatchId,
-    /// The model.
-    pub model: Model,
+    /// What they are.
+    pub product: Product,
     /// How the devices get their keys.
     pub method: Method,
     /// Their serial numbers.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod domain;
 pub mod drive;
 mod exchange;
+pub mod factory;
 pub mod health;
 pub mod identity;
 pub mod masa;

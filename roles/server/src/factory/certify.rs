@@ -1,0 +1,121 @@
+//! Issuing an IDevID for a key that the device made, in itself or in its secure element (H.1.1, methods 1 and 2).
+
+use super::{Factory, FactoryError, provision::event};
+use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
+use landfall_pki::{Csr, KeyKind};
+use landfall_types::{Changes, DeviceBundle, SerialNumber};
+
+const SECTION: &str = "NIST SP 1800-36B H.1.1";
+
+/// Who chooses the serial number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The factory gives the next one; the request's subject is not looked at.
+    Factory,
+    /// The device has one, in the subject of its request.
+    Device,
+}
+
+impl Factory {
+    /// Issues an IDevID for the key in `request` (PKCS #10 in DER), whose possession the device must have proven.
+    ///
+    /// A device whose answer was lost may ask again with the same key, and gets the same IDevID.
+    pub fn certify(
+        &self,
+        product: &Product,
+        method: Method,
+        request: &[u8],
+        choice: Choice,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let csr = Csr::from_der(request)?;
+        csr.verify_possession()
+            .map_err(|why| FactoryError::refused("csr-possession", "RFC 2986 s4.2", why.to_string()))?;
+        strong_enough(&csr)?;
+        let asked = match choice {
+            Choice::Factory => None,
+            Choice::Device => Some(own_serial(product, &csr)?),
+        };
+        if let Some(known) = self.known(&csr, asked.as_ref())? {
+            return self.bundle(&known, None);
+        }
+        match asked {
+            Some(serial) => self.certify_as(product, method, &csr, serial),
+            None => self.allocating(product, 1, |range, changes| {
+                let serial = range.scheme.serial(range.first)?;
+                let (device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+                Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
+            }),
+        }
+    }
+
+    fn certify_as(
+        &self,
+        product: &Product,
+        method: Method,
+        csr: &Csr,
+        serial: SerialNumber,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let (device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+        let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
+        match self.store.commit_blocking(changes) {
+            Ok(_) => Ok(bundle),
+            Err(e) if e.is_conflict() => Err(serial_taken(&device.serial_number)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The device that has this key already, if it is the one that asks.
+    fn known(&self, csr: &Csr, asked: Option<&SerialNumber>) -> Result<Option<FactoryDevice>, FactoryError> {
+        let key = csr.public_key().fingerprint().to_string();
+        let known = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_KEY, &key, 1)?.into_iter().next();
+        match known {
+            Some(known) if known.void.is_some() => {
+                Err(FactoryError::refused("csr-device-void", SECTION, "the device with this key was struck off"))
+            }
+            Some(known) if asked.is_none_or(|serial| *serial == known.serial_number) => Ok(Some(known.record)),
+            Some(known) => {
+                let detail = format!("the device {} has this key", known.serial_number);
+                Err(FactoryError::refused("csr-key-unused", SECTION, detail))
+            }
+            None => match asked {
+                Some(serial) if self.store.find::<FactoryDevice>(serial.as_str())?.is_some() => {
+                    Err(serial_taken(serial))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+/// The serial number that the device says it has. It must not be one that the factory itself gives out.
+fn own_serial(product: &Product, csr: &Csr) -> Result<SerialNumber, FactoryError> {
+    let serial = csr.subject_serial_number().ok_or_else(|| {
+        FactoryError::refused(
+            "csr-serial-number",
+            "IEEE 802.1AR-2018 s8.6",
+            "the request's subject has no serial number",
+        )
+    })?;
+    match product.serials.counter(&serial) {
+        Ok(_) => {
+            let detail = format!("{serial} is one of the serial numbers that the factory gives out itself");
+            Err(FactoryError::refused("csr-serial-own", SECTION, detail))
+        }
+        Err(_) => Ok(serial),
+    }
+}
+
+/// A birth credential cannot be replaced, so it must last.
+fn strong_enough(csr: &Csr) -> Result<(), FactoryError> {
+    match csr.public_key().kind() {
+        KeyKind::Rsa { bits } if bits < 3072 => {
+            let detail = format!("an RSA key of {bits} bits is too short for the life of a device");
+            Err(FactoryError::refused("csr-key-strength", "NIST SP 800-57 part 1 s5.6", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn serial_taken(serial: &SerialNumber) -> FactoryError {
+    FactoryError::refused("serial-number-unused", SECTION, format!("there is a device {serial} already"))
+}

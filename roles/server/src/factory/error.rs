@@ -1,0 +1,75 @@
+//! What can go wrong in a factory.
+
+use crate::RoleError;
+use landfall_element::ElementError;
+use landfall_lifecycle::factory::BadSerial;
+use landfall_pki::{PkiError, SignError};
+use landfall_store::{CommitError, ReadError};
+use landfall_types::{Fault, Refusal, record::Unwritable};
+use std::path::{Path, PathBuf};
+
+/// Why a factory did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FactoryError {
+    /// The folder holds a manufacturer already.
+    #[error("{0} holds a manufacturer already; it is not replaced")]
+    Exists(PathBuf),
+    /// Another batch is being made.
+    #[error("another batch is being made; wait until it is finished")]
+    Busy,
+    /// A file cannot be read or written, or does not hold what it should.
+    #[error("{path}: {why}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A certificate or its key cannot be loaded.
+    #[error(transparent)]
+    Identity(#[from] RoleError),
+    /// A device asked for something that it does not get.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A serial number cannot be made.
+    #[error(transparent)]
+    Serial(#[from] BadSerial),
+    /// A certificate cannot be read, made or checked.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A key cannot sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The keys are out of reach.
+    #[error(transparent)]
+    Element(#[from] ElementError),
+    /// The database did not take it.
+    #[error("the manufacturer's database: {0}")]
+    Commit(#[from] CommitError),
+    /// The database cannot be read.
+    #[error("the manufacturer's database: {0}")]
+    Read(#[from] ReadError),
+    /// A record cannot be written.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    /// What was to be brought in is not what it should be.
+    #[error("line {line}: {why}")]
+    Import {
+        /// The line.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl FactoryError {
+    /// Something is wrong with a file.
+    pub(super) fn file(path: &Path, why: impl ToString) -> Self {
+        Self::File { path: path.into(), why: why.to_string() }
+    }
+
+    /// A device does not get what it asked for.
+    pub(super) fn refused(check: &'static str, section: &'static str, detail: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(Fault::Denied, check, section, detail))
+    }
+}

@@ -1,0 +1,109 @@
+//! The factory (NIST SP 1800-36B s4.1 and H.1.1): makes devices, and the manufacturer's database.
+//!
+//! [`NewManufacturer::make`] makes a manufacturer's certificates once. A [`Factory`] then makes devices:
+//! [`Factory::provision`] makes keys and IDevIDs for a batch (method 3), [`Factory::certify`] issues an IDevID for a key
+//! that the device made (methods 1 and 2). Nothing is handed out before it is recorded, and no serial number is used
+//! twice: a batch that was interrupted is completed by [`Factory::resume`].
+
+mod bundles;
+mod certify;
+mod error;
+mod init;
+mod issue;
+mod provision;
+mod records;
+
+pub use certify::Choice;
+pub use error::FactoryError;
+pub use init::{Made, NewManufacturer};
+pub use provision::{Order, Progress, Provisioned};
+pub use records::import;
+
+use crate::{Identity, settings::IdentitySettings};
+use bundles::Bundles;
+use issue::Issuer;
+use landfall_element::SecureElement;
+use landfall_store::Store;
+use landfall_types::Time;
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::Path, sync::Mutex};
+
+/// What the manufacturer decided when it was made; `factory.toml` in its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manufacturer {
+    /// The organization that stands in every subject.
+    pub organization: String,
+    /// Where devices find their MASA unless their product says otherwise (RFC 8995 s2.3.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa_url: Option<String>,
+}
+
+/// A factory at work.
+pub struct Factory {
+    manufacturer: Manufacturer,
+    issuer: Issuer,
+    /// What devices check vouchers with, in PEM.
+    masa_anchors: String,
+    store: Store,
+    bundles: Bundles,
+    clock: Box<dyn Fn() -> Time + Send + Sync>,
+    /// One batch at a time: two would not be faster, and could make the same one.
+    at_work: Mutex<()>,
+}
+
+impl Factory {
+    /// Opens the factory of the manufacturer in `folder`, whose keys are in `element`. Records go to `store`, and device
+    /// bundles to folders in `bundles`, one per batch.
+    pub fn open(
+        folder: &Path,
+        element: &dyn SecureElement,
+        store: Store,
+        bundles: &Path,
+    ) -> Result<Self, FactoryError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).map_err(|why| FactoryError::file(&path, why))
+        };
+        let manufacturer = toml::from_str(&text(init::SETTINGS)?)
+            .map_err(|why| FactoryError::file(&folder.join(init::SETTINGS), why))?;
+        let issuing = Identity::load(&IdentitySettings::at("issuing.pem"), |name| folder.join(name), element)?;
+        let issuer = Issuer::new(issuing.chain, issuing.signer)?;
+        Ok(Self {
+            manufacturer,
+            issuer,
+            masa_anchors: text(init::MASA_ANCHORS)?,
+            store,
+            bundles: Bundles::new(bundles),
+            clock: Box::new(Time::now),
+            at_work: Mutex::default(),
+        })
+    }
+
+    /// The same factory on another clock.
+    #[must_use]
+    pub fn with_clock(mut self, now: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(now);
+        self
+    }
+
+    /// Whose factory it is.
+    pub const fn manufacturer(&self) -> &Manufacturer {
+        &self.manufacturer
+    }
+
+    /// The manufacturer's database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn now(&self) -> Time {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for Factory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Factory({})", self.manufacturer.organization)
+    }
+}
