@@ -115,7 +115,7 @@ async fn circuit(mut pledge: TcpStream, to: Option<SocketAddr>, limits: ProxyLim
         return;
     };
     stats.opened.fetch_add(1, Ordering::Relaxed);
-    stats.open.fetch_add(1, Ordering::Relaxed);
+    let _open = Open::count(&stats.open);
     let activity = Activity::new();
     let (from_pledge, to_pledge) = pledge.split();
     let (from_registrar, to_registrar) = registrar.split();
@@ -130,7 +130,22 @@ async fn circuit(mut pledge: TcpStream, to: Option<SocketAddr>, limits: ProxyLim
         () = sleep(limits.total) => true,
     };
     stats.timed_out.fetch_add(timed_out.into(), Ordering::Relaxed);
-    stats.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Counts a circuit for as long as it lasts, however it ends.
+struct Open<'a>(&'a AtomicUsize);
+
+impl<'a> Open<'a> {
+    fn count(open: &'a AtomicUsize) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 async fn connect(to: Option<SocketAddr>, limit: Duration) -> Option<TcpStream> {

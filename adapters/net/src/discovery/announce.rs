@@ -33,7 +33,7 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Starts announcing on `interfaces`.
+    /// Starts announcing on `interfaces`. To be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`NetError::Io`] if the sockets cannot be had, [`NetError::Misuse`] if no interface has a fitting address.

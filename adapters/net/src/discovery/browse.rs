@@ -22,6 +22,7 @@ pub struct Browser {
 
 impl Browser {
     /// Asks by mDNS and listens for GRASP floods on `interfaces`. It is enough if one of the two works on one of them.
+    /// To be called within a Tokio runtime.
     ///
     /// # Errors
     /// The last [`NetError`] if neither works anywhere, or [`NetError::Misuse`] if there is no interface.

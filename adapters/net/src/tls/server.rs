@@ -12,7 +12,7 @@ use rustls::server::{NoClientAuth, NoServerSessionStorage};
 use rustls::sign::SingleCertAndKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -68,7 +68,14 @@ impl ServerTls {
         let mut config = (*self.0).clone();
         config.key_log = secret.clone();
         let handshake = TlsAcceptor::from(Arc::new(config)).accept(Recorded::new(transport));
-        let mut stream = handshake.await.map_err(|error| NetError::io("TLS handshake", error))?;
+        let mut stream = match handshake.into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, mut transport)) => {
+                // Closed in order, the alert that says why gets through.
+                let _ = transport.shutdown().await;
+                return Err(NetError::io("TLS handshake", error));
+            }
+        };
         let (transport, connection) = stream.get_mut();
         let peer = peer::of(connection, &secret, transport.stop(), Side::Server)?;
         Ok((stream, peer))
