@@ -47,11 +47,12 @@ pub(crate) struct Bounds {
 }
 
 /// Hands every connection to `serve`, until `stop` becomes true (or its sender is gone) and what was accepted has
-/// ended. While all places are taken, new connections wait in the system's queue.
+/// ended. While all places are taken, new connections wait in the system's queue, and `full` is told each time.
 pub(crate) async fn run<A, F>(
     listener: A,
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
+    full: impl Fn(),
     mut serve: impl FnMut(A::Stream, Option<SocketAddr>) -> F,
 ) where
     A: Accept,
@@ -61,6 +62,9 @@ pub(crate) async fn run<A, F>(
     let mut connections = JoinSet::new();
     loop {
         let next = async {
+            if places.available_permits() == 0 {
+                full();
+            }
             // Never closed, so there is always a place to wait for.
             let place = places.clone().acquire_owned().await.ok();
             (place, accept(&listener).await)
@@ -142,10 +146,16 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let (served, mut seen) = tokio::sync::mpsc::channel(1);
         let bounds = Bounds { connections: 1, drain: Duration::from_secs(1) };
-        let running = tokio::spawn(run(listener, bounds, stopped, move |_, _| {
-            let served = served.clone();
-            async move { served.send(()).await.unwrap() }
-        }));
+        let running = tokio::spawn(run(
+            listener,
+            bounds,
+            stopped,
+            || {},
+            move |_, _| {
+                let served = served.clone();
+                async move { served.send(()).await.unwrap() }
+            },
+        ));
         seen.recv().await.unwrap();
         stop.send(true).unwrap();
         running.await.unwrap();

@@ -51,6 +51,8 @@ pub struct ProxyStats {
     pub open: AtomicUsize,
     /// Circuits that were opened.
     pub opened: AtomicU64,
+    /// How often every place was taken, so that whoever came next had to wait.
+    pub full: AtomicU64,
     /// Connections closed at once because their source had too many.
     pub refused: AtomicU64,
     /// Connections closed because the registrar could not be reached.
@@ -93,7 +95,10 @@ impl Proxy {
         let Self { listener, registrar, limits, stats } = self;
         let sources = Sources::default();
         let bounds = Bounds { connections: limits.circuits, drain: limits.drain };
-        listen::run(listener, bounds, stop, |pledge, remote| {
+        let full = || {
+            stats.full.fetch_add(1, Ordering::Relaxed);
+        };
+        listen::run(listener, bounds, stop, full, |pledge, remote| {
             let place = remote.and_then(|remote| sources.enter(remote.ip(), limits.per_source));
             let to = *registrar.borrow();
             let stats = stats.clone();

@@ -82,6 +82,8 @@ pub struct ConnInfo {
 pub enum Seen {
     /// A connection was accepted.
     Connection,
+    /// Every place was taken: whoever comes next has to wait.
+    Full,
     /// A connection ended without a handshake: it failed, took too long, or brought a certificate that cannot be read.
     BadHandshake,
     /// A connection was cut: it was too slow, or what it sent is not HTTP.
@@ -91,6 +93,22 @@ pub enum Seen {
 }
 
 /// A server that is about to run.
+///
+/// ```no_run
+/// use landfall_net::http::Server;
+/// use landfall_net::tls::{ClientAuth, ServerTls, TlsIdentity};
+/// use landfall_types::http::Response;
+/// # async fn example(identity: TlsIdentity) -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("[::]:8443").await?;
+/// let (stop, stopped) = tokio::sync::watch::channel(false);
+/// let server = Server::new(listener).tls(ServerTls::new(&identity, ClientAuth::Optional)?);
+/// let running = tokio::spawn(server.run(|_request, _from| async { Response::text(404, "nothing here") }, stopped));
+/// // until it is time to stop
+/// stop.send(true)?;
+/// running.await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Server<A> {
     listener: A,
     tls: Option<ServerTls>,
@@ -139,7 +157,8 @@ impl<A: Accept> Server<A> {
         let bounds = Bounds { connections: limits.connections, drain: limits.drain };
         let shared = Arc::new(Shared { tls, limits, observe, handler });
         let draining = stop.clone();
-        listen::run(listener, bounds, stop, |stream, remote| {
+        let full = || (shared.observe)(Seen::Full);
+        listen::run(listener, bounds, stop, full, |stream, remote| {
             shared.clone().connection(stream, remote, draining.clone())
         })
         .await;

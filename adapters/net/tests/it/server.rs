@@ -156,7 +156,7 @@ async fn one_connection_more_waits_for_a_place() {
     let mut second = server.connect().await;
     let waiting = tokio::spawn(async move { second.send(Request::get("/")).await.unwrap().status });
     first.send(Request::get("/")).await.unwrap();
-    assert_eq!(server.count(Seen::Connection), 1);
+    assert_eq!((server.count(Seen::Connection), server.count(Seen::Full)), (1, 1));
     drop(first);
     assert_eq!(waiting.await.unwrap(), 200);
 }
