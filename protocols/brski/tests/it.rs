@@ -18,4 +18,5 @@ mod it {
     mod together;
     mod vectors;
     mod voucher;
+    mod whole;
 }

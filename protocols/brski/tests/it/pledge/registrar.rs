@@ -22,41 +22,41 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The members of a voucher in JSON.
-pub(super) type Members = Map<String, Value>;
+pub(crate) type Members = Map<String, Value>;
 
 /// What it does at one path, if it does not do what it should.
 type Quirk = Box<dyn FnMut(&Request) -> Option<Response>>;
 
 /// A registrar with a MASA behind it.
-pub(super) struct Registrar {
-    pub(super) maker: Manufacturer,
-    pub(super) domain: Domain,
+pub(crate) struct Registrar {
+    pub(crate) maker: Manufacturer,
+    pub(crate) domain: Domain,
     /// What it shows in TLS.
-    pub(super) shown: Vec<Certificate>,
+    pub(crate) shown: Vec<Certificate>,
     /// Whether it can be connected to.
-    pub(super) reachable: bool,
+    pub(crate) reachable: bool,
     /// What it does instead of answering; asked first.
-    pub(super) quirk: Quirk,
+    pub(crate) quirk: Quirk,
     /// What is done to each voucher before it is signed.
-    pub(super) voucher: Box<dyn FnMut(&mut Members)>,
+    pub(crate) voucher: Box<dyn FnMut(&mut Members)>,
     /// Who signs vouchers.
-    pub(super) masa: Identity,
+    pub(crate) masa: Identity,
     /// What it wishes requests to hold.
-    pub(super) wishes: CsrAttrs,
+    pub(crate) wishes: CsrAttrs,
     /// What is done to each certificate before it is signed.
-    pub(super) profile: Box<dyn Fn(&mut Ldevid)>,
+    pub(crate) profile: Box<dyn Fn(&mut Ldevid)>,
     /// For which key it issues, if not for the one that was asked for.
-    pub(super) other_key: Option<PublicKey>,
+    pub(crate) other_key: Option<PublicKey>,
     /// What it hands out as CA certificates.
-    pub(super) cas: Vec<Certificate>,
+    pub(crate) cas: Vec<Certificate>,
     /// When its certificates are valid, if they are issued then.
-    pub(super) validity: fn(Time) -> Validity,
+    pub(crate) validity: fn(Time) -> Validity,
     /// Every request, in order.
-    pub(super) seen: Vec<Request>,
+    pub(crate) seen: Vec<Request>,
 }
 
 impl Registrar {
-    pub(super) fn new(maker: &Manufacturer, domain: &Domain) -> Self {
+    pub(crate) fn new(maker: &Manufacturer, domain: &Domain) -> Self {
         Self {
             maker: maker.clone(),
             domain: domain.clone(),
@@ -75,26 +75,21 @@ impl Registrar {
     }
 
     /// How it looks from the other end of connection number `connection`.
-    pub(super) fn peer(&self, connection: u64) -> TlsPeer {
-        let mut exporter = [0; 32];
-        exporter[..8].copy_from_slice(&connection.to_be_bytes());
-        TlsPeer {
-            chain: self.shown.clone(),
-            binding: ChannelBinding { tls_exporter: Some(exporter), tls_unique: None },
-        }
+    pub(crate) fn peer(&self, connection: u64) -> TlsPeer {
+        peer(&self.shown, connection)
     }
 
     /// The requests for `path` so far.
-    pub(super) fn at(&self, path: &str) -> Vec<&Request> {
+    pub(crate) fn at(&self, path: &str) -> Vec<&Request> {
         self.seen.iter().filter(|request| request.path == path).collect()
     }
 
     /// The telemetry posted to `path` so far.
-    pub(super) fn told(&self, path: &str) -> Vec<Status> {
+    pub(crate) fn told(&self, path: &str) -> Vec<Status> {
         self.at(path).into_iter().map(|request| Status::parse(&request.body).unwrap()).collect()
     }
 
-    pub(super) fn answer(&mut self, request: Request, now: Time) -> Response {
+    pub(crate) fn answer(&mut self, request: Request, now: Time) -> Response {
         self.seen.push(request.clone());
         if let Some(response) = (self.quirk)(&request) {
             return response;
@@ -142,14 +137,21 @@ impl Registrar {
     }
 }
 
+/// Someone who shows `chain` on connection number `connection`.
+pub(crate) fn peer(chain: &[Certificate], connection: u64) -> TlsPeer {
+    let mut exporter = [0; 32];
+    exporter[..8].copy_from_slice(&connection.to_be_bytes());
+    TlsPeer { chain: chain.to_vec(), binding: ChannelBinding { tls_exporter: Some(exporter), tls_unique: None } }
+}
+
 /// Binary in JSON.
-pub(super) fn base64(bytes: &[u8]) -> Value {
+pub(crate) fn base64(bytes: &[u8]) -> Value {
     use base64::{Engine, engine::general_purpose::STANDARD};
     Value::String(STANDARD.encode(bytes))
 }
 
 /// A voucher with these members, signed by `masa` in CMS.
-pub(super) fn sign(members: &Members, masa: &Identity) -> Vec<u8> {
+pub(crate) fn sign(members: &Members, masa: &Identity) -> Vec<u8> {
     let content = json!({ "ietf-voucher:voucher": members }).to_string().into_bytes();
     let builder = SignedDataBuilder::new(oid::VOUCHER_CONTENT, content, &masa.certificate, masa.intermediates.clone());
     let prepared = builder.prepare(None).unwrap();
@@ -158,12 +160,12 @@ pub(super) fn sign(members: &Members, masa: &Identity) -> Vec<u8> {
 }
 
 /// Answers every request for `path` with what `response` makes.
-pub(super) fn instead(path: &'static str, mut response: impl FnMut(&Request) -> Response + 'static) -> Quirk {
+pub(crate) fn instead(path: &'static str, mut response: impl FnMut(&Request) -> Response + 'static) -> Quirk {
     Box::new(move |request| (request.path == path).then(|| response(request)))
 }
 
 /// Answers the first `count` requests for `path` with "later".
-pub(super) fn later(path: &'static str, mut count: usize, retry_after: &'static str) -> Quirk {
+pub(crate) fn later(path: &'static str, mut count: usize, retry_after: &'static str) -> Quirk {
     Box::new(move |request| {
         if request.path != path || count == 0 {
             return None;
@@ -174,7 +176,7 @@ pub(super) fn later(path: &'static str, mut count: usize, retry_after: &'static 
 }
 
 /// A fresh software key's public half.
-pub(super) fn stranger() -> PublicKey {
+pub(crate) fn stranger() -> PublicKey {
     use landfall_pki::{Algorithm, Signer, SoftwareKey};
     Arc::new(SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()).public_key().clone()
 }

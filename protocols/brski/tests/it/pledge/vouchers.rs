@@ -2,13 +2,17 @@
 
 use super::{
     registrar::{Members, Registrar, base64, instead, sign},
-    sim::{Sim, cast, config},
+    sim::{Sim, cast, config, offer, random},
 };
 use der::{Decode, Encode};
-use landfall_brski::{media, paths, pledge::Onboarding, voucher::Format};
+use landfall_brski::{
+    media, paths,
+    pledge::{Input, Onboarding},
+    voucher::Format,
+};
 use landfall_pki::{Anchors, Validity};
 use landfall_testkit::{Domain, Manufacturer, NOW};
-use landfall_types::http::Response;
+use landfall_types::{Time, http::Response};
 use serde_json::json;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -50,10 +54,10 @@ fn replayed_voucher() {
             let first = kept.borrow_mut().get_or_insert_with(|| members.clone()).clone();
             *members = first;
         });
-        let machine = Onboarding::new(config(&maker, &device), super::sim::random(seed));
-        let mut sim = Sim::around(machine, device.clone(), vec![(super::sim::offer("registrar"), registrar)]);
-        sim.tell(landfall_brski::pledge::Input::Start);
-        sim.tell(landfall_brski::pledge::Input::Offers(vec![super::sim::offer("registrar")]));
+        let machine = Onboarding::new(config(&maker, &device), random(seed));
+        let mut sim = Sim::around(machine, device.clone(), vec![(offer("registrar"), registrar)]);
+        sim.tell(Input::Start);
+        sim.tell(Input::Offers(vec![offer("registrar")]));
         sim
     };
     accepted(onboard(1, Rc::clone(&kept)));
@@ -184,7 +188,7 @@ fn unknown_fields_are_ignored() {
 fn nonceless(v: &mut Members, expires_in: i64) {
     v.remove("nonce");
     v.insert("assertion".into(), json!("logged"));
-    let expires = landfall_types::Time::from_unix(NOW.as_unix() + expires_in);
+    let expires = Time::from_unix(NOW.as_unix() + expires_in);
     v.insert("expires-on".into(), json!(expires.to_string()));
 }
 
@@ -210,10 +214,12 @@ fn a_device_without_a_clock_ignores_dates() {
     let mut registrar = Registrar::new(&maker, &domain);
     registrar.voucher = Box::new(|v| nonceless(v, -3600));
     registrar.validity = |_| Validity { not_before: NOW, not_after: NOW + Duration::from_secs(3600) };
-    let config = config(&maker, &device).without_clock();
-    let mut sim = Sim::new(config, device, vec![("registrar", registrar)]);
+    let machine = Onboarding::new(config(&maker, &device).without_clock(), random(1));
+    let mut sim = Sim::around(machine, device, vec![(offer("registrar"), registrar)]);
     // It wakes up in 1970, as such devices do.
-    sim.now = landfall_types::Time::EPOCH;
+    sim.now = Time::EPOCH;
+    sim.tell(Input::Start);
+    sim.tell(Input::Offers(vec![offer("registrar")]));
     accepted(sim);
 }
 
