@@ -3,29 +3,20 @@
 use crate::it::sealed::{seal, seal_with, serial};
 use landfall_brski::{
     ChannelBinding, TlsPeer,
-    audit_log::AuditLog,
-    masa::{
-        AuditInput, AuditLogExchange, AuditOutput, Authentication, Claim, Config, Input, Issued, Output, PastVoucher,
-        Permit, Pin, Precedent, Ruling, VoucherExchange,
-    },
+    masa::{Claim, Config, Input, Issued, Output, Permit, Ruling, VoucherExchange},
     media, paths,
     voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
 };
-use landfall_pki::{
-    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Signer, Validity, crl::Reason,
-    oid,
-};
-use landfall_testkit::{Domain, Identity, Issuer, Manufacturer, NOW};
+use landfall_pki::{Certificate, CertificateSerial, Crl, CrlRequest, Revoked, crl::Reason};
+use landfall_testkit::{Domain, Identity, Manufacturer, NOW};
 use landfall_types::{
-    Fault, Machine, Outcome, Refusal, Time,
-    http::{Method, Request, Response},
+    Fault, Machine, Outcome, Time,
+    http::{Request, Response},
 };
-use proptest::prelude::*;
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
-
 
 pub(super) const SERIAL: &str = "JADA123456789";
 pub(super) const MINUTE: Duration = Duration::from_secs(60);

@@ -1,32 +1,15 @@
 //! What a MASA grants.
 
 use super::case::*;
-use crate::it::sealed::{cms, seal, serial};
+use crate::it::sealed::serial;
 use landfall_brski::{
-    ChannelBinding, TlsPeer,
-    audit_log::AuditLog,
-    masa::{
-        AuditInput, AuditLogExchange, AuditOutput, Authentication, Claim, Config, Input, Issued, Output, PastVoucher,
-        Permit, Pin, Precedent, Ruling, VoucherExchange,
-    },
-    media, paths,
-    voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
+    masa::{Authentication, Permit, Pin, Ruling},
+    voucher::{Assertion, Format, Nonce},
 };
-use landfall_pki::{
-    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Signer, Validity, crl::Reason,
-    oid,
-};
-use landfall_testkit::{Domain, Identity, Issuer, Manufacturer, NOW};
-use landfall_types::{
-    Fault, Machine, Outcome, Refusal, Time,
-    http::{Method, Request, Response},
-};
-use proptest::prelude::*;
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-
+use landfall_pki::{CertificateSerial, SignatureMemo, Validity};
+use landfall_testkit::{Manufacturer, NOW};
+use landfall_types::Outcome;
+use std::{sync::Arc, time::Duration};
 
 #[test]
 fn a_nonced_voucher_with_proximity() {
@@ -217,4 +200,3 @@ fn remembered_signatures_change_no_judgement() {
     }
     assert!(!memo.is_empty());
 }
-

@@ -1,32 +1,19 @@
 //! What earlier vouchers mean: precedents, renewal, the audit log.
 
 use super::case::*;
-use crate::it::sealed::{cms, seal, serial};
+use crate::it::sealed::serial;
 use landfall_brski::{
-    ChannelBinding, TlsPeer,
     audit_log::AuditLog,
-    masa::{
-        AuditInput, AuditLogExchange, AuditOutput, Authentication, Claim, Config, Input, Issued, Output, PastVoucher,
-        Permit, Pin, Precedent, Ruling, VoucherExchange,
-    },
-    media, paths,
-    voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
+    masa::{AuditInput, AuditLogExchange, AuditOutput, PastVoucher, Permit, Precedent, Ruling},
+    paths,
+    voucher::Nonce,
 };
-use landfall_pki::{
-    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Signer, Validity, crl::Reason,
-    oid,
-};
-use landfall_testkit::{Domain, Identity, Issuer, Manufacturer, NOW};
+use landfall_testkit::NOW;
 use landfall_types::{
-    Fault, Machine, Outcome, Refusal, Time,
+    Machine, Outcome,
     http::{Method, Request, Response},
 };
-use proptest::prelude::*;
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-
+use std::sync::Arc;
 
 #[test]
 fn earlier_vouchers_are_precedents() {

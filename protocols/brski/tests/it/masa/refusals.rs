@@ -3,30 +3,18 @@
 use super::case::*;
 use crate::it::sealed::{cms, seal, serial};
 use landfall_brski::{
-    ChannelBinding, TlsPeer,
-    audit_log::AuditLog,
-    masa::{
-        AuditInput, AuditLogExchange, AuditOutput, Authentication, Claim, Config, Input, Issued, Output, PastVoucher,
-        Permit, Pin, Precedent, Ruling, VoucherExchange,
-    },
+    masa::{Input, Output, Ruling, VoucherExchange},
     media, paths,
-    voucher::{Assertion, Format, Nonce, Signed, Voucher, VoucherRequest, open},
+    voucher::{Format, Nonce},
 };
-use landfall_pki::{
-    Anchors, Certificate, CertificateSerial, Crl, CrlRequest, Revoked, SignatureMemo, Signer, Validity, crl::Reason,
-    oid,
-};
+use landfall_pki::{Anchors, Certificate, Signer, oid};
 use landfall_testkit::{Domain, Identity, Issuer, Manufacturer, NOW};
 use landfall_types::{
-    Fault, Machine, Outcome, Refusal, Time,
-    http::{Method, Request, Response},
+    Fault, Machine, Outcome, Refusal,
+    http::{Method, Request},
 };
 use proptest::prelude::*;
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-
+use std::sync::{Arc, LazyLock};
 
 #[test]
 fn the_registrars_request_is_refused() {
