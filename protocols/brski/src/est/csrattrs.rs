@@ -149,8 +149,8 @@ fn parse(der: &[u8]) -> der::Result<CsrAttrs> {
     outer.tag().assert_eq(Tag::Sequence)?;
     let mut wishes = Vec::new();
     for item in elements(outer.value())? {
-        wishes.push(match item.tag() {
-            Tag::ObjectIdentifier => Wish::Oid(item.decode_as()?),
+        wishes.extend(match item.tag() {
+            Tag::ObjectIdentifier => known(&item).map(Wish::Oid),
             Tag::Sequence => attribute(item.value())?,
             other => return Err(other.unexpected_error(Some(Tag::Sequence)).into()),
         });
@@ -158,14 +158,21 @@ fn parse(der: &[u8]) -> der::Result<CsrAttrs> {
     Ok(CsrAttrs(wishes))
 }
 
-fn attribute(content: &[u8]) -> der::Result<Wish> {
+fn attribute(content: &[u8]) -> der::Result<Option<Wish>> {
     let parts = elements(content)?;
     let [oid, set] = parts.as_slice() else { return Err(Tag::Sequence.length_error().into()) };
+    oid.tag().assert_eq(Tag::ObjectIdentifier)?;
     set.tag().assert_eq(Tag::Set)?;
     match elements(set.value())? {
         values if values.is_empty() => Err(Tag::Set.length_error().into()),
-        values => Ok(Wish::Attribute { oid: oid.decode_as()?, values }),
+        values => Ok(known(oid).map(|oid| Wish::Attribute { oid, values })),
     }
+}
+
+/// RFC 7030 s4.5.2: what is not recognised is ignored. The example of its A.2 has identifiers below 2.999, of a form that
+/// the decoder does not know.
+fn known(oid: &Any) -> Option<ObjectIdentifier> {
+    oid.decode_as().ok()
 }
 
 /// The elements of a SEQUENCE or SET, at most [`MOST`] of them.

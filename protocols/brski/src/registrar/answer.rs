@@ -124,7 +124,8 @@ impl<'a> Expected<'a> {
         if anchors.is_empty() {
             return Ok(());
         }
-        validate(&voucher.signer, &voucher.certificates, anchors, &PathPolicy::at(self.now)).map(drop).map_err(|why| {
+        let policy = PathPolicy::at(self.now).memo(self.config.vendors.memo());
+        validate(&voucher.signer, &voucher.certificates, anchors, &policy).map(drop).map_err(|why| {
             let detail = format!("{:?} may not sign vouchers of {}: {why}", voucher.signer.subject(), self.vendor.id);
             Refusal::new(Fault::Peer, "voucher-untrusted", S56, detail).field("signerInfo")
         })

@@ -98,6 +98,11 @@ impl Vendors {
         Self { all: vendors.into_iter().map(Arc::new).collect(), memo: Arc::new(SignatureMemo::new(4096)) }
     }
 
+    /// Where CA signatures that were checked are remembered.
+    pub(crate) fn memo(&self) -> Arc<SignatureMemo> {
+        Arc::clone(&self.memo)
+    }
+
     /// The vendor with that id.
     pub fn find(&self, id: &VendorId) -> Option<&Arc<Vendor>> {
         self.all.iter().find(|vendor| vendor.id == *id)

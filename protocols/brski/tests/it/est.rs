@@ -2,6 +2,7 @@
 
 mod client;
 mod csrattrs;
+mod examples;
 mod keygen;
 mod nonsense;
 mod openssl;

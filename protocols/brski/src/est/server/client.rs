@@ -78,8 +78,10 @@ pub(super) fn authenticate(config: &Config, peer: Option<&TlsPeer>, now: Time) -
         return Err(Refusal::new(Fault::Peer, "client-missing", "RFC 7030 s3.3.2", detail));
     };
     // Renewing shortly after the end is a setting, so the end is judged below.
-    let policy = PathPolicy::at(now).ignore_leaf_expiry(true);
-    let as_member = match validate(certificate, others, &config.domain_anchors, &policy) {
+    let policy = PathPolicy::at(now).ignore_leaf_expiry(true).memo(config.vendors.memo());
+    // Many clients present their own certificate alone, and what stands above an LDevID is known here.
+    let known = [others, std::slice::from_ref(&config.authority.certificate), &config.authority.chain].concat();
+    let as_member = match validate(certificate, &known, &config.domain_anchors, &policy) {
         Ok(_) => return within_grace(config, certificate, now),
         Err(why) => why,
     };
@@ -125,6 +127,19 @@ impl Authenticated {
         if found.revoked {
             return refuse("client-revoked", S37, format!("{:?} is revoked", self.certificate().subject()));
         }
+        let client = self.recorded(config, found, now)?;
+        // RFC 8995 s11.3: devices that begin with the same seed make the same keys, and then cannot be told apart.
+        match &found.for_key {
+            Some(other) if other.device.id != *client.device() => {
+                let detail = format!("the key of {} is that of {}, too", client.serial(), other.device.serial);
+                refuse("csr-key-shared", "RFC 8995 s11.3", detail)
+            }
+            _ => Ok(client),
+        }
+    }
+
+    fn recorded(self, config: &Config, found: &Found, now: Time) -> Result<Client, Refusal> {
+        let refuse = |check, section, detail: String| Err(Refusal::new(Fault::Denied, check, section, detail));
         match self {
             Self::Idevid { device, vendor, idevid } => match found.voucher_at {
                 // RFC 8995 s5.8.3: whoever was not handed a voucher is refused every EST action.

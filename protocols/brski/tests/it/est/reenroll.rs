@@ -62,6 +62,14 @@ fn a_renewal_that_was_not_heard_is_repeated() {
 }
 
 #[test]
+fn a_client_that_presents_its_certificate_alone_is_known() {
+    let (mut world, old) = enrolled();
+    let mut case = renewal(&world, &old, &same_names(&old), &old.key);
+    case.client.as_mut().unwrap().chain.truncate(1);
+    assert_eq!(world.run(case).response().status, 200);
+}
+
+#[test]
 fn an_ldevid_may_enrol_again() {
     let (mut world, old) = enrolled();
     let key = new_key(Algorithm::EcdsaP256);

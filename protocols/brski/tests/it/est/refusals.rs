@@ -76,6 +76,15 @@ fn keys() {
 }
 
 #[test]
+fn two_devices_do_not_have_one_key() {
+    let mut world = World::new();
+    world.run(world.case());
+    world.device = world.maker.device("OTHER-1");
+    let ran = world.run(world.asking(&CsrRequest::default()));
+    assert_eq!((ran.check(), ran.response().status), ("csr-key-shared", 403));
+}
+
+#[test]
 fn names() {
     refused_asking("csr-subject", |_, content| {
         content.subject = Name::new().serial_number(&"OTHER-1".parse().unwrap())

@@ -8,7 +8,7 @@ use landfall_brski::{
         binding::Linked,
         body,
         client::{self, Answer, Enrolled},
-        csrattrs::{CHALLENGE_PASSWORD, CsrAttrs, EC_PUBLIC_KEY, Wish},
+        csrattrs::{CHALLENGE_PASSWORD, CsrAttrs, EC_PUBLIC_KEY, EXTENSION_REQUEST, Wish},
         server::{Client, Issued},
     },
     media,
@@ -123,6 +123,30 @@ fn a_request_that_keeps_to_the_csr_attributes() {
         Wish::Oid(oid::ECDSA_SHA256),
     ]);
     assert_eq!(world.run(case).response().status, 200);
+}
+
+#[test]
+fn a_name_that_was_asked_for_word_by_word_is_certified() {
+    // As RFC 8994 s6.2.2 has it: the CA tells the client its name, which need not be of the kind that clients may choose.
+    let mut world = World::new();
+    let name = AltName::Uri("urn:example:lamp".into());
+    let content = CsrRequest { alt_names: vec![name.clone()], ..world.content() };
+    let sent = csr(&content, &world.key);
+    let wished = sent.extensions().iter().find(|extension| extension.oid == oid::SUBJECT_ALT_NAME).unwrap();
+    let list = x509_cert::ext::Extension {
+        extn_id: wished.oid,
+        critical: wished.critical,
+        extn_value: der::asn1::OctetString::new(wished.value.clone()).unwrap(),
+    };
+    let values = vec![Any::encode_from(&vec![list]).unwrap()];
+    let wish = CsrAttrs(vec![Wish::Attribute { oid: EXTENSION_REQUEST, values }]);
+    let mut case = world.asking(&content);
+    case.config.csrattrs = wish.clone();
+    assert_eq!(certificate(world.run(case).response()).alt_names(), [name]);
+
+    let mut case = world.asking(&CsrRequest { alt_names: vec![AltName::Uri("urn:example:door".into())], ..content });
+    case.config.csrattrs = wish;
+    assert_eq!(world.run(case).check(), "csr-extension");
 }
 
 #[test]
