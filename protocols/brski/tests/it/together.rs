@@ -21,6 +21,7 @@ use landfall_types::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A device, a registrar and a MASA, without a network between them.
@@ -293,10 +294,11 @@ impl World {
 
     /// Runs a device's machine until it ends, and says how.
     fn onboard(&mut self, format: Format) -> Result<pledge::Summary, String> {
-        use pledge::{Config, Input, Output};
+        use pledge::{Config, Input, Output, Timing};
         let device = self.device.clone();
         let config = Config::new(device.certificate.clone(), device.intermediates.clone(), self.maker.masa_anchors());
-        let config = Config { attempts: Some(1), format, ..config.unwrap() };
+        let timing = Timing { pending_most: 4 * HOUR, ..Timing::default() };
+        let config = Config { attempts: Some(1), format, timing, ..config.unwrap() };
         let mut rng = Rng::new(7);
         let random = move |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = rng.bytes::<1>()[0]);
         let mut machine = Onboarding::new(config, random);
@@ -426,7 +428,7 @@ fn without_one_the_device_waits_until_the_masa_is_back() {
     let mut world = World::new();
     world.reachable = false;
     let why = world.onboard(Format::CmsJson).unwrap_err();
-    assert!(world.now.since(NOW) >= 3 * DAY, "it was patient: {why}");
+    assert!(world.now.since(NOW) >= 3 * HOUR, "it was patient: {why}");
     assert!(world.refusals.iter().all(|refusal| refusal.contains("masa-unreachable")));
     world.reachable = true;
     world.refusals.clear();

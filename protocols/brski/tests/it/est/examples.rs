@@ -32,8 +32,13 @@ fn is_full(line: &str) -> bool {
     line.len() == 64 && !line.contains(' ')
 }
 
-/// The header fields and the body of every message whose first line begins so.
-fn messages(lines: &[String], first: &str) -> Vec<(Vec<(String, String)>, Vec<u8>)> {
+struct Message {
+    fields: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// Every message whose first line begins so.
+fn messages(lines: &[String], first: &str) -> Vec<Message> {
     let mut found = Vec::new();
     for (at, _) in lines.iter().enumerate().filter(|(_, line)| line.starts_with(first)) {
         let mut rest = lines[at + 1..].iter().skip_while(|line| line.is_empty());
@@ -50,7 +55,7 @@ fn messages(lines: &[String], first: &str) -> Vec<(Vec<(String, String)>, Vec<u8
         if multipart {
             text.push_str("--estServerExampleBoundary--\r\n");
         }
-        found.push((fields, text.into_bytes()));
+        found.push(Message { fields, body: text.into_bytes() });
     }
     found
 }
@@ -60,7 +65,9 @@ fn the_appendix_is_read() {
     let Some(lines) = appendix() else { return };
     let responses: Vec<Response> = messages(&lines, "HTTP/1.1 200 OK")
         .into_iter()
-        .map(|(fields, body)| fields.iter().fold(Response { body, ..Response::new(200) }, |r, (n, v)| r.header(n, v)))
+        .map(|Message { fields, body }| {
+            fields.iter().fold(Response { body, ..Response::new(200) }, |r, (n, v)| r.header(n, v))
+        })
         .collect();
     let [cacerts, csrattrs, enrolled, generated] = responses.as_slice() else {
         panic!("{} responses", responses.len())
@@ -75,7 +82,7 @@ fn the_appendix_is_read() {
     let requests: Vec<Request> = ["POST /.well-known/est/simpleenroll", "POST /.well-known/est/serverkeygen"]
         .into_iter()
         .flat_map(|first| messages(&lines, first))
-        .map(|(_, body)| Request::post("/", "application/pkcs10", body))
+        .map(|message| Request::post("/", "application/pkcs10", message.body))
         .collect();
     let csrs: Vec<Csr> = requests.iter().map(|r| Csr::from_der(&body::decode(&r.body).unwrap()).unwrap()).collect();
     let [asked, asked_to_make] = csrs.as_slice() else { panic!("{} requests", csrs.len()) };
