@@ -41,7 +41,11 @@ pub(super) fn check(config: &Config, now: Time, registrar: &Registrar) -> Result
         let detail = "the registrar's nonce is not the pledge's";
         return Err(Refusal::new(Fault::Peer, "prior-request-nonce", S556, detail).field("nonce"));
     }
-    let assertion = proximity(&pledge.payload, &registrar.chain)?;
+    let assertion = match (proximity(&pledge.payload, &registrar.chain)?, &request.nonce) {
+        // RFC 8995 s11.4: a registrar that leaves the nonce out may have kept the pledge's word for long.
+        (_, None) => Assertion::Logged,
+        (assertion, Some(_)) => assertion,
+    };
     Ok(Some(Prior { idevid: pledge.signer, issuer, assertion }))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn open(bytes: &[u8], candidates: &[Certificate]) -> Result<Opened, V
     }
     let Some(content) = &message.payload else { return Err(bad("the payload is elsewhere")) };
     let Some(algorithm) = &message.protected.header.alg else {
-        return Err(VoucherError::Algorithm("is not named in the protected header".into()));
+        return Err(VoucherError::Algorithm("the protected header names no algorithm".into()));
     };
     let certificates = certificates(&message)?;
     let signed = message.tbs_data(&[]);
@@ -50,7 +50,7 @@ pub(super) fn open(bytes: &[u8], candidates: &[Certificate]) -> Result<Opened, V
     if tried.peek().is_none() {
         return Err(match certificates.is_empty() {
             true => VoucherError::NoSigner,
-            false => VoucherError::Algorithm(format!("{algorithm:?} does not fit the signer's key")),
+            false => VoucherError::Algorithm(format!("the algorithm {algorithm:?} does not fit the signer's key")),
         });
     }
     let signer = tried
@@ -58,7 +58,7 @@ pub(super) fn open(bytes: &[u8], candidates: &[Certificate]) -> Result<Opened, V
             let key = c.public_key();
             fixed_algorithm(c).is_ok_and(|a| key.verify_raw(a, &signed, &message.signature).is_ok())
         })
-        .ok_or_else(|| VoucherError::Signature("with no certificate's key".into()))?
+        .ok_or_else(|| VoucherError::Signature("no certificate's key made the signature".into()))?
         .clone();
     let content = content.clone();
     let certificates = certificates.into_iter().filter(|c| *c != signer).collect();

@@ -31,10 +31,10 @@ pub enum VoucherError {
     #[error("{0} certificates are more than {MAX_CERTIFICATES}")]
     TooManyCertificates(usize),
     /// An algorithm that is not spoken here, or that does not fit the key.
-    #[error("the algorithm {0}")]
+    #[error("{0}")]
     Algorithm(String),
     /// The signature is wrong.
-    #[error("the signature does not verify: {0}")]
+    #[error("{0}")]
     Signature(String),
     /// The content is not JSON or CBOR as it should be.
     #[error("the content cannot be read: {0}")]
@@ -105,7 +105,7 @@ impl VoucherError {
     /// The name of the check, whose fault it is, where it is specified and the field: one row for each kind.
     fn row(&self) -> (&'static str, Fault, &'static str, &'static str) {
         match self {
-            Self::TooLarge(_) => ("voucher-size", Fault::Malformed, "RFC 8995 s10", ""),
+            Self::TooLarge(_) => ("voucher-size", Fault::Malformed, "RFC 8995 s11.1", ""),
             Self::Container { .. } => ("voucher-container", Fault::Malformed, "RFC 8366 s5.4", ""),
             Self::ContentType(_) => ("voucher-content-type", Fault::Incompatible, "RFC 8366 s5.4", "eContentType"),
             Self::Signatures(_) => ("voucher-one-signer", Fault::Peer, "RFC 8366 s5.4", "signerInfo"),

@@ -64,7 +64,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Opened, VoucherError> {
     let algorithm = fixed_algorithm(&signer)?;
     match text(&header, "alg")? {
         found if found == name(algorithm) => {}
-        found => return Err(VoucherError::Algorithm(format!("{found:.20} does not fit the signer's key"))),
+        found => {
+            return Err(VoucherError::Algorithm(format!("the algorithm {found:.20} does not fit the signer's key")));
+        }
     }
     let signed = format!("{protected}.{payload}");
     let verified = signer.public_key().verify_raw(algorithm, signed.as_bytes(), &signature);

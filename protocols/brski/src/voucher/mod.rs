@@ -162,6 +162,6 @@ fn fixed_algorithm(certificate: &Certificate) -> Result<Algorithm, VoucherError>
         KeyKind::P256 => Ok(Algorithm::EcdsaP256),
         KeyKind::P384 => Ok(Algorithm::EcdsaP384),
         KeyKind::Ed25519 => Ok(Algorithm::Ed25519),
-        other => Err(VoucherError::Algorithm(format!("of a {other:?} key is not spoken in this form"))),
+        other => Err(VoucherError::Algorithm(format!("this form has no algorithm for a key of {other}"))),
     }
 }

@@ -1,12 +1,15 @@
-//! The example exchange of RFC 8995 appendix C, out of the text of the RFC.
+//! The examples of RFC 8995 and RFC 8366, out of the text of the RFCs.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_brski::{
+    audit_log::AuditLog,
     masa::{AuditInput, AuditLogExchange, AuditOutput, Config, Input, Output, VoucherExchange},
     media, paths,
+    telemetry::Status,
     voucher::{Assertion, Format, Payload, Signed, Voucher, VoucherRequest, open},
 };
 use landfall_pki::{Anchors, Certificate, PathPolicy, SignedData, oid, validate};
+use landfall_testkit::Domain;
 use landfall_types::{Machine, Outcome, Time, http::Request};
 use std::{sync::Arc, time::Duration};
 
@@ -142,4 +145,80 @@ fn the_sample_voucher_of_the_text_is_incomplete() {
     let figure = br#"{"ietf-voucher:voucher":{"nonce":"62a2e7693d82fcda2624de58fb6722e5","assertion":"logged",
         "pinned-domain-cert":"","serial-number":"JADA123456789"}}"#;
     assert!(Voucher::from_json(figure).is_err());
+}
+
+/// Every JSON object of `rfc` whose first name is `name`.
+fn objects(rfc: &str, name: &str) -> Vec<String> {
+    let name = format!("\"{name}\"");
+    let starts = rfc.match_indices(&name).filter_map(|(at, _)| {
+        let before = rfc[..at].trim_end();
+        before.ends_with('{').then(|| before.len() - 1)
+    });
+    starts.filter_map(|start| whole(&rfc[start..])).collect()
+}
+
+/// The object at the start of `text`, up to its closing brace.
+fn whole(text: &str) -> Option<String> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 {
+            return Some(text[..=at].to_owned());
+        }
+    }
+    None
+}
+
+/// The examples have words where certificates belong.
+fn with_certificate(json: &str, certificate: &Certificate) -> String {
+    json.replace("base64encodedvalue==", &STANDARD.encode(certificate.der()))
+}
+
+/// RFC 8366 s5.2: an ephemeral voucher, and one that expires; its nonce is a word too, and too long as a certificate.
+#[test]
+fn the_vouchers_of_rfc_8366_are_read() {
+    let (Some(rfc), domain) = (landfall_testkit::rfc(8366), Domain::new()) else { return };
+    let examples = objects(&rfc, "ietf-voucher:voucher");
+    assert_eq!(examples.len(), 2);
+    let read = |json: &str| {
+        let json = json.replace("\"nonce\": \"base64encodedvalue==\"", "\"nonce\": \"bm9uY2Vub25jZQ==\"");
+        Voucher::from_json(with_certificate(&json, &domain.registrar.certificate).as_bytes()).unwrap()
+    };
+    let ephemeral = read(&examples[0]);
+    assert_eq!((ephemeral.assertion, ephemeral.expires_on), (Some(Assertion::Logged), None));
+    let lasting = read(&examples[1]);
+    assert_eq!((lasting.assertion, lasting.nonce), (Some(Assertion::Verified), None));
+    assert_eq!(lasting.expires_on, Some("2016-10-21T19:31:42Z".parse().unwrap()));
+    // A string where the YANG module has a boolean.
+    assert_eq!(lasting.domain_cert_revocation_checks, Some(true));
+}
+
+/// RFC 8995 s3.3: a pledge's request, a registrar's, and one for a device that is offline.
+#[test]
+fn the_requests_of_rfc_8995_are_read() {
+    let (Some(rfc), domain) = (landfall_testkit::rfc(8995), Domain::new()) else { return };
+    let json = objects(&rfc, "ietf-voucher-request:voucher").into_iter().filter(|json| json.contains("JADA123456789"));
+    let read =
+        |json: String| VoucherRequest::from_json(with_certificate(&json, &domain.registrar.certificate).as_bytes());
+    let requests: Vec<VoucherRequest> = json.map(|json| read(json).unwrap()).collect();
+    let [pledge, registrar, offline] = &requests[..] else { panic!("{} examples", requests.len()) };
+    assert_eq!(pledge.proximity_registrar_cert.as_ref(), Some(&domain.registrar.certificate));
+    assert_eq!(registrar.nonce, pledge.nonce);
+    assert!(registrar.prior_signed_voucher_request.is_some() && registrar.idevid_issuer.is_some());
+    assert!(offline.nonce.is_none() && offline.prior_signed_voucher_request.is_none());
+}
+
+/// RFC 8995 figures 16, 18 and 20.
+#[test]
+fn telemetry_and_audit_log_of_rfc_8995_are_read() {
+    let Some(rfc) = landfall_testkit::rfc(8995) else { return };
+    let examples = objects(&rfc, "version");
+    let [failed, log, enrolled] = &examples.iter().filter(|json| !json.contains("uint")).collect::<Vec<_>>()[..] else {
+        panic!("{examples:?}")
+    };
+    let failed = Status::parse(failed.as_bytes()).unwrap();
+    assert_eq!((failed.version, failed.status, failed.reason_context.is_some()), (1, false, true));
+    assert!(Status::parse(enrolled.as_bytes()).unwrap().status);
+    let log = AuditLog::parse(log.as_bytes()).unwrap();
+    assert_eq!((log.events.len(), log.truncation.arbitrary), (2, 2));
 }

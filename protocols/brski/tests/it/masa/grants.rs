@@ -80,6 +80,14 @@ fn without_the_pledges_word_it_is_only_logged() {
     }
 }
 
+/// RFC 8995 s11.4: a pledge's request that lost its nonce on the way says nothing of now.
+#[test]
+fn the_pledges_word_without_its_nonce_is_only_logged() {
+    let mut case = Case::nonceless();
+    case.prior = Some(Format::CmsJson);
+    assert_eq!(case.granted().2.payload.assertion, Some(Assertion::Logged));
+}
+
 #[test]
 fn a_verified_sale_stands_in_the_voucher() {
     let mut case = Case::nonced();
