@@ -7,7 +7,6 @@ use landfall_brski::proxy::grasp::{Flood, PERIOD};
 use mdns_sd::{IfKind, ServiceInfo};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
-use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -36,7 +35,7 @@ impl Announcer {
     /// Starts announcing on `interfaces`. To be called within a Tokio runtime.
     ///
     /// # Errors
-    /// [`NetError::Io`] if the sockets cannot be had, [`NetError::Misuse`] if no interface has a fitting address.
+    /// [`NetError::Io`] if mDNS does not work here, [`NetError::Misuse`] if no interface has a fitting address.
     pub fn start(announcement: &Announcement, interfaces: &[Interface]) -> Result<Self, NetError> {
         Self::start_every(announcement, interfaces, PERIOD)
     }
@@ -52,9 +51,9 @@ impl Announcer {
     ) -> Result<Self, NetError> {
         let mut floods = JoinSet::new();
         for interface in interfaces {
-            let Some(address) = interface.link_local() else { continue };
-            let socket = socket::sender(address, interface.index)?;
-            floods.spawn(flood(socket, announcement.service, address, announcement.port, period));
+            if let Some(address) = interface.link_local() {
+                floods.spawn(flood(announcement.service, address, interface.index, announcement.port, period));
+            }
         }
         let info = service_info(announcement, interfaces)?;
         let fullname = info.get_fullname().to_owned();
@@ -98,22 +97,28 @@ fn service_info(announcement: &Announcement, interfaces: &[Interface]) -> Result
     Ok(info)
 }
 
-async fn flood(socket: UdpSocket, service: Service, address: Ipv6Addr, port: u16, period: Duration) {
+async fn flood(service: Service, address: Ipv6Addr, interface: u32, port: u16, period: Duration) {
+    // A socket for each flood: an address may come late, as one that is still being probed for (RFC 4862 s5.4).
+    const RETRY: Duration = Duration::from_secs(1);
     let mut ticks = interval(period);
     loop {
         ticks.tick().await;
-        // RFC 8990 s2.7: a session id is random.
-        let mut session = [0; 4];
-        if rand::fill(&mut session).is_err() {
-            continue;
-        }
-        let session = u32::from_ne_bytes(session);
-        let flood = match service {
-            Service::Proxy => Flood::proxy(session, address, port),
-            Service::Registrar => Flood::registrar(session, address, port),
-        };
-        if let Err(error) = socket.send(&flood.encode()).await {
-            tracing::warn!(%error, "cannot send a GRASP flood");
+        if let Err(error) = flood_once(service, address, interface, port).await {
+            tracing::warn!(%address, interface, %error, "cannot send a GRASP flood");
+            ticks.reset_after(RETRY.min(period));
         }
     }
+}
+
+async fn flood_once(service: Service, address: Ipv6Addr, interface: u32, port: u16) -> Result<(), NetError> {
+    // RFC 8990 s2.7: a session id is random.
+    let mut session = [0; 4];
+    rand::fill(&mut session).map_err(|_| NetError::Misuse("the system has no random numbers".into()))?;
+    let session = u32::from_ne_bytes(session);
+    let flood = match service {
+        Service::Proxy => Flood::proxy(session, address, port),
+        Service::Registrar => Flood::registrar(session, address, port),
+    };
+    let sent = socket::sender(address, interface)?.send(&flood.encode()).await;
+    sent.map(drop).map_err(|source| NetError::Io { step: "sending a GRASP flood", source })
 }

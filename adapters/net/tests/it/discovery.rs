@@ -35,12 +35,13 @@ where
     })
 }
 
-/// The host's only interface, as soon as the kernel has given it its address.
+/// The host's only interface, as soon as the kernel has given it an address that may be used.
 async fn interface() -> Interface {
     loop {
         let interfaces = Interface::select(&[]).unwrap();
         if let [interface] = interfaces.as_slice()
-            && interface.link_local().is_some()
+            && let Some(address) = interface.link_local_socket(0)
+            && std::net::UdpSocket::bind(address).is_ok()
         {
             return interface.clone();
         }
