@@ -362,6 +362,23 @@ fn cbor_is_read_strictly_and_older_drafts_too() {
     assert_eq!(refused(&vec![0x81; 10_000]), "voucher-content");
 }
 
+/// A length that is declared and not there costs nothing.
+#[test]
+fn declared_lengths_are_not_believed() {
+    for major in [0x5b, 0x7b, 0x9b, 0xbb] {
+        let huge = [&[major], &[0x0f; 8][..]].concat();
+        let inside = [&[0xa1, 0x19, 0x09, 0xc5], &huge[..]].concat();
+        for bytes in [&huge, &inside] {
+            assert_eq!(check_of(&VoucherRequest::from_cbor(bytes).unwrap_err()), "voucher-content");
+        }
+        for bytes in [[&[0xd2], &huge[..]].concat(), [&[0x84], &huge[..]].concat()] {
+            assert_eq!(check_of(&open::<Voucher>(Format::CoseCbor, &bytes).unwrap_err()), "voucher-container");
+        }
+    }
+    let der = [0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x06];
+    assert_eq!(check_of(&open::<Voucher>(Format::CmsJson, &der).unwrap_err()), "voucher-container");
+}
+
 #[test]
 fn a_nonce_that_is_no_base64_has_no_form_in_cbor() {
     let mut content = voucher(&DOMAIN.registrar.certificate);
