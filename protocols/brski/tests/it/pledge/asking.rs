@@ -227,7 +227,7 @@ fn a_connection_lost_while_waiting_is_made_again() {
     assert!(sim.failures().is_empty());
 }
 
-fn redirect(to: &'static str) -> impl FnMut(&Request) -> Response {
+fn redirect(to: &'static str) -> impl FnMut(&Request) -> Response + Send {
     move |_| Response::new(307).header("location", to)
 }
 

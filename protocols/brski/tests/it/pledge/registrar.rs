@@ -25,7 +25,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) type Members = Map<String, Value>;
 
 /// What it does at one path, if it does not do what it should.
-type Quirk = Box<dyn FnMut(&Request) -> Option<Response>>;
+type Quirk = Box<dyn FnMut(&Request) -> Option<Response> + Send>;
 
 /// A registrar with a MASA behind it.
 pub(crate) struct Registrar {
@@ -38,13 +38,13 @@ pub(crate) struct Registrar {
     /// What it does instead of answering; asked first.
     pub(crate) quirk: Quirk,
     /// What is done to each voucher before it is signed.
-    pub(crate) voucher: Box<dyn FnMut(&mut Members)>,
+    pub(crate) voucher: Box<dyn FnMut(&mut Members) + Send>,
     /// Who signs vouchers.
     pub(crate) masa: Identity,
     /// What it wishes requests to hold.
     pub(crate) wishes: CsrAttrs,
     /// What is done to each certificate before it is signed.
-    pub(crate) profile: Box<dyn Fn(&mut Ldevid)>,
+    pub(crate) profile: Box<dyn Fn(&mut Ldevid) + Send>,
     /// For which key it issues, if not for the one that was asked for.
     pub(crate) other_key: Option<PublicKey>,
     /// What it hands out as CA certificates.
@@ -160,7 +160,7 @@ pub(crate) fn sign(members: &Members, masa: &Identity) -> Vec<u8> {
 }
 
 /// Answers every request for `path` with what `response` makes.
-pub(crate) fn instead(path: &'static str, mut response: impl FnMut(&Request) -> Response + 'static) -> Quirk {
+pub(crate) fn instead(path: &'static str, mut response: impl FnMut(&Request) -> Response + Send + 'static) -> Quirk {
     Box::new(move |request| (request.path == path).then(|| response(request)))
 }
 

@@ -14,11 +14,14 @@ use landfall_pki::{Anchors, Validity};
 use landfall_testkit::{Domain, Manufacturer, NOW};
 use landfall_types::{Time, http::Response};
 use serde_json::json;
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 type Onboard = Sim<Onboarding>;
 
-fn voucher(change: impl FnMut(&mut Members) + 'static) -> Onboard {
+fn voucher(change: impl FnMut(&mut Members) + Send + 'static) -> Onboard {
     Sim::with(|registrar| registrar.voucher = Box::new(change))
 }
 
@@ -46,12 +49,12 @@ fn wrong_nonce() {
 #[test]
 fn replayed_voucher() {
     // What the first device gets is given to the same device when it comes again.
-    let kept: Rc<RefCell<Option<Members>>> = Rc::default();
+    let kept: Arc<Mutex<Option<Members>>> = Arc::default();
     let (maker, domain, device) = cast();
-    let onboard = |seed: u64, kept: Rc<RefCell<Option<Members>>>| {
+    let onboard = |seed: u64, kept: Arc<Mutex<Option<Members>>>| {
         let mut registrar = Registrar::new(&maker, &domain);
         registrar.voucher = Box::new(move |members| {
-            let first = kept.borrow_mut().get_or_insert_with(|| members.clone()).clone();
+            let first = kept.lock().unwrap().get_or_insert_with(|| members.clone()).clone();
             *members = first;
         });
         let machine = Onboarding::new(config(&maker, &device), random(seed));
@@ -60,7 +63,7 @@ fn replayed_voucher() {
         sim.tell(Input::Offers(vec![offer("registrar")]));
         sim
     };
-    accepted(onboard(1, Rc::clone(&kept)));
+    accepted(onboard(1, Arc::clone(&kept)));
     refused(onboard(2, kept), "voucher-nonce");
 }
 
