@@ -13,10 +13,12 @@ pub mod open;
 pub mod proxy;
 pub mod registrar;
 pub mod role;
+pub mod server;
 pub mod settings;
 pub mod world;
 
 pub use identity::Identity;
 pub use role::{RoleError, RoleName, Shutdown, Task, Trigger, shutdown};
+pub use server::Server;
 pub use settings::Settings;
 pub use world::{Clock, World};

@@ -3,9 +3,91 @@
 
 mod client;
 mod error;
+mod factory;
+mod network;
 mod serve;
+mod server;
+mod transfer;
 pub mod view;
 
 pub use client::{Address, Client, ClientError, escape};
 pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
+
+use crate::{RoleName, World, health::Readiness, masa::Masa, registrar::Registrar};
+use axum::Router;
+use landfall_types::Time;
+use std::{net::SocketAddr, sync::Arc};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What the admin API has to do with: the roles of this process.
+#[derive(Debug)]
+pub struct Console {
+    pub(crate) world: World,
+    pub(crate) since: Time,
+    pub(crate) readiness: Readiness,
+    pub(crate) roles: Vec<(RoleName, SocketAddr)>,
+    pub(crate) registrar: Option<Arc<Registrar>>,
+    pub(crate) masa: Option<Arc<Masa>>,
+}
+
+impl Console {
+    /// A console of a server without roles.
+    pub fn new(world: World, readiness: Readiness) -> Self {
+        let since = world.clock.now();
+        Self { world, since, readiness, roles: Vec::new(), registrar: None, masa: None }
+    }
+
+    fn registrar(&self) -> Result<&Arc<Registrar>, ApiError> {
+        self.registrar.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Registrar))
+    }
+
+    fn masa(&self) -> Result<&Arc<Masa>, ApiError> {
+        self.masa.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Masa))
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Landfall admin API",
+    description = "What an operator asks of a running server, over its Unix socket or mutual TLS. The tags are the \
+                   processes of NIST SP 1800-36.",
+    license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+))]
+struct Document;
+
+fn routes() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(server::status))
+        .routes(routes!(server::audit))
+        .routes(routes!(server::verify_log))
+        .routes(routes!(factory::devices))
+        .routes(routes!(factory::import))
+        .routes(routes!(transfer::customers, transfer::put_customer))
+        .routes(routes!(transfer::sales, transfer::sell))
+        .routes(routes!(transfer::resell))
+        .routes(routes!(transfer::issued))
+        .routes(routes!(network::devices))
+        .routes(routes!(network::device))
+        .routes(routes!(network::approve))
+        .routes(routes!(network::deny))
+        .routes(routes!(network::revoke))
+        .routes(routes!(network::reinstate))
+        .routes(routes!(network::forget))
+        .routes(routes!(network::vouchers))
+        .routes(routes!(network::prefetch))
+        .routes(routes!(network::certificates))
+        .routes(routes!(network::crl))
+        .routes(routes!(network::policy, network::set_policy))
+}
+
+/// The API, ready to be served.
+pub fn router(console: Arc<Console>) -> Router {
+    routes().split_for_parts().0.with_state(console)
+}
+
+/// The API's OpenAPI document, as docs/openapi.json has it.
+pub fn openapi() -> serde_json::Value {
+    serde_json::to_value(routes().split_for_parts().1).unwrap_or_default()
+}

@@ -125,6 +125,9 @@ pub struct Device {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Time,
+    /// When it last asked for something.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_asked: Time,
     /// Why it is in that state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
@@ -172,8 +175,8 @@ pub struct Telemetry {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether the certificate that it came with was the one to expect.
-    pub certificate_matched: bool,
+    /// Whether it came over a connection made with the certificate issued here.
+    pub with_new_certificate: bool,
 }
 
 /// A decision of an operator, or why there is one to take.
@@ -197,8 +200,8 @@ pub struct StoredVoucher {
     #[schema(value_type = String, format = DateTime)]
     pub fetched: Time,
     /// Until when it is good.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub expires: Option<Time>,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires: Time,
 }
 
 /// Which vouchers to fetch ahead.
@@ -208,6 +211,11 @@ pub struct Prefetch {
     pub vendor: String,
     /// Which.
     pub serial_numbers: Vec<String>,
+    /// The certificate, in PEM, of the CA that issued their IDevIDs.
+    pub issuer_certificate: String,
+    /// Where their MASA is, if the settings do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa: Option<String>,
 }
 
 /// What came of one of them.
@@ -271,16 +279,39 @@ pub struct AuditEvent {
     pub outcome: Outcome,
 }
 
-/// A sale of a device to an owner.
+/// A customer: an owner whose registrars are recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewCustomer {
+    /// Its name in the sales records.
+    pub owner: String,
+    /// Certificates of its domain, in PEM: of the CA that its registrars lead to, or of a registrar.
+    pub certificates: Vec<String>,
+    /// Whether it may have vouchers without a nonce, to fetch them ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonceless: Option<bool>,
+}
+
+/// A customer that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CustomerView {
+    /// Its name in the sales records.
+    pub owner: String,
+    /// The SHA-256 of each certificate that it is recognised by.
+    pub certificates: Vec<String>,
+    /// Whether it may have vouchers without a nonce.
+    pub nonceless: bool,
+}
+
+/// A sale of devices to an owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewSale {
     /// The devices sold, by serial number.
     pub serial_numbers: Vec<String>,
-    /// Who bought them.
+    /// Who bought them: a customer that is known.
     pub owner: String,
-    /// The owner's domain: a PEM certificate of the CA that its registrar chains to.
+    /// Who sold them, if it is not the manufacturer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub domain_certificate: Option<String>,
+    pub seller: Option<String>,
     /// The number of the order or invoice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
@@ -288,19 +319,25 @@ pub struct NewSale {
 
 /// Who owns a device, as its manufacturer knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Sale {
+pub struct Ownership {
     /// The device.
     pub device: String,
     /// Its serial number.
     pub serial_number: String,
-    /// Who owns it; absent while nobody does.
+    /// Who owns it by the sales records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Since when that is so.
-    #[schema(value_type = String, format = DateTime)]
-    pub since: Time,
-    /// How it came to be known: a sales record, or first use.
-    pub basis: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
+    /// On what the ownership rests; absent while nobody has the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+    /// How many vouchers were issued for it.
+    pub vouchers: u64,
+    /// How many owners it had before.
+    pub former_owners: u64,
 }
 
 /// Devices whose owner gives them up.
@@ -308,12 +345,26 @@ pub struct Sale {
 pub struct Resale {
     /// Which devices, by serial number.
     pub serial_numbers: Vec<String>,
-    /// The new owner, if there is one already.
+    /// The owner who says so; without it, the manufacturer does on its behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// The new owner's domain: a PEM certificate of the CA that its registrar chains to.
+    pub by: Option<String>,
+}
+
+/// A device that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MadeDevice {
+    /// Its serial number.
+    pub serial_number: String,
+    /// Its id.
+    pub device: String,
+    /// Its model.
+    pub model: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub made: Time,
+    /// Why it was struck off, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub domain_certificate: Option<String>,
+    pub void: Option<String>,
 }
 
 /// What was done to how many.

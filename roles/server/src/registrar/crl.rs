@@ -1,13 +1,13 @@
 //! Revoking, and publishing what was revoked (RFC 5280 s5).
 
 use super::{CertificateRecord, CrlRecord, Registrar, device::Tracked};
-use crate::RoleError;
+use crate::{RoleError, admin::ApiError};
 use landfall_lifecycle::{
     device::{DeviceEvent, Effect},
     network::{CERTIFICATE_LOG, Revocation},
 };
 use landfall_pki::{CertificateSerial, Crl, CrlRequest, Revoked, crl::Reason};
-use landfall_types::{Changes, Time, http::Response, record::Unwritable};
+use landfall_types::{Changes, DeviceId, Time, http::Response, record::Unwritable};
 use std::sync::PoisonError;
 
 impl Registrar {
@@ -61,14 +61,11 @@ impl Registrar {
         *self.crl.write().unwrap_or_else(PoisonError::into_inner) = Some(crl.der().into());
     }
 
-    /// Commits what became of `device`, and what follows: certificates revoked, a voucher forgotten, a new list.
-    pub(crate) async fn settle(
-        &self,
-        device: &mut Tracked,
-        event: DeviceEvent,
-        now: Time,
-    ) -> Result<(), crate::admin::ApiError> {
-        let effects = device.step(event, now).map_err(crate::admin::ApiError::conflict)?;
+    /// What an operator does to a device, and what follows: certificates revoked, a voucher forgotten, a new list.
+    pub(crate) async fn happen(&self, id: &DeviceId, event: DeviceEvent) -> Result<(), ApiError> {
+        let now = self.world.clock.now();
+        let device = &mut Tracked::find(&self.world.store, id)?.ok_or_else(|| ApiError::not_found(id))?;
+        let effects = device.step(event, now).map_err(ApiError::conflict)?;
         let mut changes = device.take_changes();
         let mut revoked = false;
         for effect in effects {
@@ -87,12 +84,12 @@ impl Registrar {
         }
         self.world.store.commit(changes).await?;
         if revoked {
-            self.renew_crl(true).await.map_err(crate::admin::ApiError::internal)?;
+            self.renew_crl(true).await.map_err(ApiError::internal)?;
         }
         Ok(())
     }
 
-    fn revocations(&self, device: &Tracked, revocation: &Revocation) -> Result<Changes, crate::admin::ApiError> {
+    fn revocations(&self, device: &Tracked, revocation: &Revocation) -> Result<Changes, ApiError> {
         let found = CertificateRecord::of_device(&self.world.store, &device.device.identity.device)?;
         let good = found.into_iter().filter(|found| found.revoked.is_none());
         let changes = good.map(|found| {

@@ -18,11 +18,11 @@ use landfall_lifecycle::{
     device::DeviceEvent,
     network::{DomainDevice, HistorySeen, Identity, VoucherSeen},
 };
-use landfall_pki::{Certificate, oid};
+use landfall_pki::Certificate;
 use landfall_policy::{Decision, Verdict, decide};
 use landfall_store::ReadError;
 use landfall_types::{
-    Changes, DeviceId, Fingerprint, Process, Time,
+    Changes, DeviceId, Fingerprint, Model, Process, Time,
     http::{Request, Response},
 };
 use std::convert::Infallible;
@@ -172,9 +172,9 @@ fn identity(facts: &JoinFacts) -> Identity {
     }
 }
 
-/// The model, where manufacturers that say it put it.
-fn model(idevid: &Certificate) -> Option<landfall_types::Model> {
-    idevid.subject_name().attribute(oid::ORGANIZATIONAL_UNIT)?.parse().ok()
+/// The model, where our factory and many others put it (IEEE 802.1AR-2018 s8.6 leaves it open).
+fn model(idevid: &Certificate) -> Option<Model> {
+    idevid.common_name()?.parse().ok()
 }
 
 fn seen(findings: &Findings, now: Time) -> HistorySeen {

@@ -1,0 +1,159 @@
+//! All roles of one process, as a settings file has them: built together, run together, drained together.
+
+use crate::{
+    Identity, RoleError, RoleName, Settings, Shutdown, Task, World,
+    admin::{self, Console, LocalDoor, RemoteDoor},
+    health::{Health, Readiness},
+    identity::certificates,
+    masa, open, proxy, registrar,
+    settings::AdminSettings,
+};
+use landfall_net::tls::{ClientAuth, ServerTls};
+use landfall_pki::Anchors;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::task::JoinSet;
+
+/// A server that has been built: it listens, and does nothing until it is run.
+#[derive(Debug)]
+pub struct Server {
+    tasks: Vec<Task>,
+    world: World,
+    console: Arc<Console>,
+    readiness: Readiness,
+    health: Option<Health>,
+    local: LocalDoor,
+    remote: Option<RemoteDoor>,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    /// Opens what `settings` name and binds the listeners of `roles`; all that have a table if none is named.
+    pub async fn build(settings: &Settings, roles: &[RoleName], shutdown: Shutdown) -> Result<Self, RoleError> {
+        let roles = wanted(settings, roles)?;
+        let world = World::new(open::store(settings)?, open::existing_element(settings)?);
+        let readiness = Readiness::default();
+        let mut tasks = Vec::new();
+        let mut console = Console::new(world.clone(), readiness.clone());
+        for role in roles {
+            readiness.set(role.as_str(), false);
+            match (role, settings) {
+                (RoleName::Masa, Settings { masa: Some(masa), .. }) => {
+                    let config = masa::Config::from_settings(masa, settings, &world)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.masa = Some(running);
+                    tasks.push(task);
+                }
+                (RoleName::Registrar, Settings { registrar: Some(registrar), .. }) => {
+                    let config = registrar::Config::from_settings(registrar, settings, &world)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.registrar = Some(running);
+                    tasks.push(task);
+                }
+                (RoleName::Proxy, Settings { proxy: Some(proxy), .. }) => {
+                    tasks.push(proxy::Config::from_settings(proxy).await?.build(shutdown.clone()).await?);
+                }
+                _ => return Err(no_table(role)),
+            }
+        }
+        console.roles = tasks.iter().map(|task| (task.role, task.address)).collect();
+        Ok(Self {
+            tasks,
+            console: Arc::new(console),
+            health: health(settings, &readiness).await?,
+            readiness,
+            local: LocalDoor::bind(&settings.admin_socket())?,
+            remote: remote(&settings.admin, settings, &world).await?,
+            world,
+            shutdown,
+        })
+    }
+
+    /// Where each role listens.
+    pub fn addresses(&self) -> Vec<(RoleName, SocketAddr)> {
+        self.tasks.iter().map(|task| (task.role, task.address)).collect()
+    }
+
+    /// Where metrics and health are.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().and_then(Health::address)
+    }
+
+    /// Runs until the shutdown has been drained, or until a role cannot go on; then the others are dropped.
+    pub async fn run(self) -> Result<(), RoleError> {
+        let Self { tasks, world, console, readiness, health, local, remote, shutdown } = self;
+        let mut running = JoinSet::new();
+        let router = admin::router(console);
+        running.spawn({
+            let (router, shutdown) = (router.clone(), shutdown.clone());
+            async move {
+                local.serve(router, shutdown).await;
+                Ok(())
+            }
+        });
+        if let Some(remote) = remote {
+            let shutdown = shutdown.clone();
+            running.spawn(async move {
+                remote.serve(router, shutdown).await;
+                Ok(())
+            });
+        }
+        if let Some(health) = health {
+            running.spawn(health.run(shutdown.clone()));
+        }
+        for task in tasks {
+            readiness.set(task.role.as_str(), true);
+            running.spawn(task.run());
+        }
+        let mut result = Ok(());
+        while let Some(ended) = running.join_next().await {
+            let ended = ended.unwrap_or_else(|why| Err(RoleError::new("a role", why)));
+            if ended.is_err() {
+                result = ended;
+                break;
+            }
+        }
+        world.recorder.flush().await;
+        result
+    }
+}
+
+fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, RoleError> {
+    let present = settings.roles();
+    if let Some(missing) = roles.iter().find(|role| !present.contains(role)) {
+        return Err(no_table(*missing));
+    }
+    let wanted = |role: &RoleName| roles.is_empty() || roles.contains(role);
+    let wanted: Vec<RoleName> =
+        RoleName::ALL.into_iter().filter(|role| present.contains(role) && wanted(role)).collect();
+    match wanted.is_empty() {
+        true => Err(RoleError::new("the settings", "have no table of a role: [registrar], [masa] or [proxy]")),
+        false => Ok(wanted),
+    }
+}
+
+fn no_table(role: RoleName) -> RoleError {
+    RoleError::new(format!("the role {role}"), format!("has no table [{role}] in the settings"))
+}
+
+async fn health(settings: &Settings, readiness: &Readiness) -> Result<Option<Health>, RoleError> {
+    match settings.metrics.listen.as_str() {
+        "" => Ok(None),
+        listen => {
+            let address = listen.parse().map_err(RoleError::while_("metrics.listen"))?;
+            Health::bind(address, readiness.clone()).await.map(Some)
+        }
+    }
+}
+
+async fn remote(admin: &AdminSettings, settings: &Settings, world: &World) -> Result<Option<RemoteDoor>, RoleError> {
+    let Some(listen) = admin.listen else { return Ok(None) };
+    let missing = |key: &str| RoleError::new(format!("admin.{key}"), "is needed to listen on an address");
+    let identity = admin.identity.as_ref().ok_or_else(|| missing("identity"))?;
+    let anchors = admin.operator_anchors.as_ref().ok_or_else(|| missing("operator-anchors"))?;
+    let identity = Identity::load(identity, |path| settings.resolve(path), world.element.as_ref())?;
+    let tls = ServerTls::new(&identity.into(), ClientAuth::Required).map_err(RoleError::while_("admin.identity"))?;
+    // The first certificate in the file issues operator certificates. Those above it stand there to complete its path,
+    // and issue others too.
+    let anchors = Anchors::of(certificates(&settings.resolve(anchors))?.into_iter().take(1));
+    RemoteDoor::bind(listen, tls, anchors, world.clock.clone()).await.map(Some)
+}
