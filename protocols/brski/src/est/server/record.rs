@@ -9,6 +9,8 @@ use landfall_types::{Fingerprint, Record, Time};
 use serde::{Deserialize, Serialize};
 
 /// A certificate that was issued. It is on record before the client sees it.
+///
+/// The role keeps it in a record of its own, together with what becomes of the certificate later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The certificate's serial number, in hexadecimal.
@@ -35,22 +37,6 @@ pub struct Issued {
     pub at: Time,
     /// When it ends.
     pub not_after: Time,
-}
-
-impl Record for Issued {
-    const COLLECTION: &'static str = "issued-certificate";
-
-    fn key(&self) -> String {
-        self.serial.clone()
-    }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("fingerprint", self.fingerprint.to_string()),
-            ("key", self.key.to_string()),
-            ("device", self.device.id.to_string()),
-        ]
-    }
 }
 
 /// A request that waits for a person's decision; one for each device.

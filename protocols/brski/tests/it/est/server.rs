@@ -16,10 +16,7 @@ use landfall_brski::{
 use landfall_pki::{AltName, Certificate, CsrRequest, PathPolicy, Signer, lint, oid, validate};
 use landfall_policy::{Verdict, acceptance};
 use landfall_testkit::NOW;
-use landfall_types::{
-    Record,
-    http::{Method, Request, Response},
-};
+use landfall_types::http::{Method, Request, Response};
 
 pub(super) fn certificate(response: &Response) -> Certificate {
     let der = body::decode(&response.body).unwrap();
@@ -54,7 +51,6 @@ fn a_pledge_enrols() {
     assert_eq!((record.device.serial.as_str(), record.client), (SERIAL, world.device.certificate.fingerprint()));
     let json = serde_json::to_value(record).unwrap();
     assert_eq!(serde_json::from_value::<Issued>(json).unwrap(), *record);
-    assert!(record.indexes().contains(&("device", record.device.id.to_string())));
 
     let enrolled = client::read_enrolled(ran.response(), world.key.public_key()).unwrap();
     assert_eq!(enrolled, Answer::Granted(Enrolled { certificate: ldevid, others: vec![] }));
