@@ -1,0 +1,55 @@
+//! How devices stand.
+
+use landfall_lifecycle::{
+    device::State,
+    network::{CertificateStatus, DomainDevice, Identity, IssuedCertificate, Revocation},
+    verification::{Standing, renewal_due, standing},
+};
+use landfall_types::{DeviceId, Fingerprint, SerialNumber, Time};
+use std::time::Duration;
+
+const START: Time = Time::from_unix(1_795_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn device(state: State) -> DomainDevice {
+    let serial: SerialNumber = "EX-1".parse().unwrap();
+    let device = DeviceId::new(&[7; 20], &serial);
+    let vendor = "example".parse().unwrap();
+    let identity = Identity { device, serial_number: serial, vendor, model: None, idevid: Fingerprint([1; 32]) };
+    DomainDevice { state, ..DomainDevice::seen(identity, START) }
+}
+
+fn certificate() -> IssuedCertificate {
+    IssuedCertificate {
+        serial: "01".into(),
+        device: device(State::Seen).identity.device,
+        subject: "CN=EX-1".into(),
+        not_before: START,
+        not_after: START + DAY * 90,
+        issued: START,
+        fingerprint: Fingerprint([2; 32]),
+        key: Fingerprint([3; 32]),
+        certificate: String::new(),
+        status: CertificateStatus::Good,
+    }
+}
+
+#[test]
+fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
+    let at = |time| standing(&device(State::Connected), Some(&certificate()), time);
+    assert_eq!(renewal_due(START, START + DAY * 90), START + DAY * 60);
+    assert_eq!(at(START + DAY * 59), Standing::Good);
+    assert_eq!(at(START + DAY * 60), Standing::RenewalDue);
+    assert_eq!(at(START + DAY * 90), Standing::RenewalDue);
+    assert_eq!(at(START + DAY * 91), Standing::Expired);
+}
+
+#[test]
+fn who_has_no_good_certificate_is_out() {
+    let revocation = Revocation { at: START, by: "ann".into(), why: "stolen".into() };
+    let revoked = certificate().revoked(revocation.clone()).unwrap();
+    assert_eq!(standing(&device(State::Connected), Some(&revoked), START), Standing::Out);
+    assert_eq!(standing(&device(State::Connected), None, START), Standing::Out);
+    assert_eq!(standing(&device(State::Revoked), Some(&certificate()), START), Standing::Out);
+    assert_eq!(revoked.revoked(revocation).unwrap_err().check, "certificate-good");
+}

@@ -1,0 +1,5 @@
+//! The server roles, each as its callers see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+#[path = "it/factory/mod.rs"]
+mod factory;

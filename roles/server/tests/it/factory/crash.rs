@@ -1,0 +1,85 @@
+//! A factory that is killed loses no device and makes none twice.
+
+use super::{Place, bundles, order, product, quietly};
+use landfall_lifecycle::factory::{FactoryDevice, LOG};
+use landfall_server::factory::Factory;
+use landfall_store::Store;
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+const FOLDER: &str = "LANDFALL_TEST_FACTORY";
+const DEVICES: u32 = 4096;
+/// How many chunks of devices that is, and so how often the child tells its progress.
+const STEPS: u64 = 16;
+const KILLS: usize = 4;
+
+fn open(folder: &Path) -> Factory {
+    let store = Store::sqlite(folder.join("records")).unwrap();
+    Factory::open(&folder.join("manufacturer"), &super::element(folder), store, &folder.join("bundles")).unwrap()
+}
+
+/// The child: makes a batch, or goes on with the one that was interrupted.
+#[test]
+#[ignore = "the other test runs this in a process of its own, and kills it"]
+fn makes_devices_until_killed() {
+    let folder = PathBuf::from(std::env::var(FOLDER).expect("run by the other test"));
+    let factory = open(&folder);
+    let progress = |_| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(b"\nchunk\n").and_then(|()| out.flush()).unwrap();
+    };
+    progress(landfall_server::factory::Progress { made: 0, of: 0 });
+    match factory.unfinished().unwrap().is_empty() {
+        true => drop(factory.provision(&order(DEVICES), &progress).unwrap()),
+        false => drop(factory.resume(&progress).unwrap()),
+    }
+}
+
+#[test]
+fn a_batch_survives_kills() {
+    let seed = std::env::var("LANDFALL_SEED").ok().map(|seed| seed.parse().expect("LANDFALL_SEED is a number"));
+    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
+    println!("LANDFALL_SEED={seed}");
+    let place = Place::new();
+    let folder = place.folder.path();
+    for kill in 0..KILLS {
+        // Somewhere in the first quarter of what is left, so that something is left for the next.
+        run_and_kill(folder, 1 + (seed >> (8 * kill)) % (STEPS / 4));
+    }
+    let factory = open(folder);
+    let resumed = factory.resume(&quietly).unwrap();
+    assert!(resumed.len() <= 1);
+    assert_eq!(factory.unfinished().unwrap(), []);
+
+    let devices = factory.store().scan::<FactoryDevice>(None, usize::MAX).unwrap();
+    let planned: BTreeSet<_> = (1..=u64::from(DEVICES)).map(|n| product().serials.serial(n).unwrap()).collect();
+    assert_eq!(devices.iter().map(|device| device.serial_number.clone()).collect::<BTreeSet<_>>(), planned);
+    assert_eq!(factory.store().verify_log(LOG).unwrap().seq, u64::from(DEVICES), "each device is in the log once");
+    let batch = factory.store().scan(None, 2).unwrap().remove(0).record;
+    let landfall_lifecycle::factory::Batch { id, .. } = batch;
+    let bundles = bundles(&folder.join("bundles").join(id.as_str()));
+    let handed_out: BTreeSet<_> = bundles.iter().map(|bundle| bundle.idevid.clone()).collect();
+    let recorded: BTreeSet<_> = devices.iter().map(|device| device.idevid.clone()).collect();
+    assert_eq!(handed_out.len(), DEVICES as usize);
+    assert!(handed_out == recorded, "what was handed out is what is on record");
+}
+
+/// Lets a child work until it has told so many steps, and kills it.
+fn run_and_kill(folder: &Path, steps: u64) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "factory::crash::makes_devices_until_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    for _ in 0..steps {
+        assert!(lines.any(|line| line == "chunk"), "the child ended by itself");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,101 @@
+//! The factory: manufacturers, batches, requests, records.
+
+mod certify;
+mod crash;
+mod init;
+mod provision;
+mod records;
+
+use landfall_element::{KeySource, SoftwareElement};
+use landfall_lifecycle::factory::{Product, SerialScheme};
+use landfall_pki::{Algorithm, AltName, Anchors, Certificate, PathPolicy, validate};
+use landfall_server::factory::{Factory, NewManufacturer, Order, Progress};
+use landfall_store::Store;
+use landfall_types::{DeviceBundle, Time};
+use std::{
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// A manufacturer in a folder of its own.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: TempDir::new().unwrap() };
+        new_manufacturer().make(&place.manufacturer(), &place.element(), Time::now()).unwrap();
+        place
+    }
+
+    fn manufacturer(&self) -> PathBuf {
+        self.folder.path().join("manufacturer")
+    }
+
+    fn bundles(&self) -> PathBuf {
+        self.folder.path().join("bundles")
+    }
+
+    fn element(&self) -> SoftwareElement {
+        element(self.folder.path())
+    }
+
+    /// A factory with records in memory.
+    fn factory(&self) -> Factory {
+        self.factory_on(Store::memory())
+    }
+
+    fn factory_on(&self, store: Store) -> Factory {
+        Factory::open(&self.manufacturer(), &self.element(), store, &self.bundles()).unwrap()
+    }
+
+    fn certificates(&self, name: &str) -> Vec<Certificate> {
+        Certificate::chain_from_pem(&fs::read_to_string(self.manufacturer().join(name)).unwrap()).unwrap()
+    }
+}
+
+fn element(folder: &Path) -> SoftwareElement {
+    SoftwareElement::open(&folder.join("keys"), KeySource::KeyFile(folder.join("keys.secret"))).unwrap()
+}
+
+fn new_manufacturer() -> NewManufacturer {
+    NewManufacturer {
+        organization: "Example Devices".into(),
+        masa_names: vec![AltName::Dns("masa.example".into())],
+        masa_url: Some("masa.example:9443".into()),
+        algorithm: Algorithm::EcdsaP256,
+    }
+}
+
+fn product() -> Product {
+    Product {
+        model: "T1".parse().unwrap(),
+        serials: SerialScheme { prefix: "EX".into(), digits: 6 },
+        algorithm: Algorithm::EcdsaP256,
+        masa_url: None,
+        mud_url: None,
+    }
+}
+
+fn order(count: u32) -> Order {
+    Order { product: product(), count: NonZero::new(count).unwrap() }
+}
+
+fn quietly(_: Progress) {}
+
+/// Every bundle that was handed out in `folder`.
+fn bundles(folder: &Path) -> Vec<DeviceBundle> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    named.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+}
+
+/// Whether the bundle's IDevID chains to `anchors`.
+fn chains_to(bundle: &DeviceBundle, anchors: Vec<Certificate>) -> bool {
+    let idevid = Certificate::from_pem(&bundle.idevid).unwrap();
+    let chain = Certificate::chain_from_pem(&bundle.chain).unwrap();
+    validate(&idevid, &chain, &Anchors::of(anchors), &PathPolicy::at(Time::now())).is_ok()
+}
