@@ -104,7 +104,7 @@ impl SerialScheme {
     }
 }
 
-/// ISO/IEC 7064 MOD 37,36 over letters and digits: finds every mistyped character and every swap of two neighbours.
+/// ISO/IEC 7064 MOD 37,36 over letters and digits: finds every mistyped character and nearly every swap of neighbours.
 fn check_character(body: &str) -> char {
     let values = body.chars().filter_map(|c| c.to_digit(36));
     let product = values.fold(36, |product, value| {
