@@ -107,6 +107,7 @@ pub(super) struct AwaitingKey {
 #[derive(Debug)]
 pub(super) struct AwaitingSignature {
     domain: Domain,
+    wishes: CsrAttrs,
     prepared: PreparedCsr,
     key: Key,
     bound: bool,
@@ -115,6 +116,7 @@ pub(super) struct AwaitingSignature {
 #[derive(Debug)]
 pub(super) struct AwaitingCertificate {
     domain: Domain,
+    wishes: CsrAttrs,
     request: Request,
     key: Key,
 }
@@ -126,11 +128,26 @@ pub(super) struct Pausing {
 }
 
 impl Step {
-    /// Begins, or begins again over a new connection; a key that was made already is kept (RFC 7030 s4.2.3).
+    /// RFC 8995 s5.9.1: first the CA certificates, so that what is issued can be checked.
     pub(super) fn begin(line: &Line, out: &mut Outbox) -> Self {
-        // RFC 8995 s5.9.1: first the CA certificates, so that what is issued can be checked.
         out.send(line.connection, client::cacerts(None));
         Self::CaCertificates(AwaitingCaCertificates)
+    }
+
+    /// Goes on over a new connection, so that also a server that closes after each answer is enrolled with. What was
+    /// learned and made is kept; the request is made anew, for it may be bound to its connection (RFC 7030 s4.2.3).
+    pub(super) fn again(self, job: &mut Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
+        let (domain, wishes) = match self {
+            Self::CaCertificates(_) => return Ok(Next::Step(Self::begin(line, out))),
+            Self::CsrAttributes(state) => {
+                out.send(line.connection, client::csrattrs(None));
+                return Ok(Next::Step(Self::CsrAttributes(state)));
+            }
+            Self::Key(state) => (state.domain, state.wishes),
+            Self::Signature(state) => (state.domain, state.wishes),
+            Self::Certificate(state) | Self::Pause(Pausing { next: state, .. }) => (state.domain, state.wishes),
+        };
+        key_or_request(domain, wishes, job, line, out)
     }
 
     pub(super) const fn awaits(&self) -> Awaits {
@@ -161,7 +178,7 @@ impl Step {
     pub(super) fn key_made(self, key: Key, job: &mut Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
         job.key = Some(key.clone());
         match self {
-            Self::Key(state) => prepare(state.domain, &state.wishes, key, job, line, out),
+            Self::Key(state) => prepare(state.domain, state.wishes, key, job, line, out),
             _ => Err(unasked("a key")),
         }
     }
@@ -200,24 +217,35 @@ impl AwaitingCsrAttributes {
     fn response(self, response: &Response, job: &mut Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
         let wishes = client::read_csrattrs(response)?;
         out.note(Progress::CsrAttributes { count: wishes.0.len() });
-        let algorithm = csr::algorithm(&wishes, job.algorithm)?;
-        match job.key.clone() {
-            Some(key) if Algorithm::of(key.public_key.kind()) == Some(algorithm) => {
-                prepare(self.domain, &wishes, key, job, line, out)
-            }
-            other => {
-                discard(other, out);
-                job.key = None;
-                out.push(Output::MakeKey { algorithm });
-                Ok(Next::Step(Step::Key(AwaitingKey { domain: self.domain, wishes })))
-            }
+        key_or_request(self.domain, wishes, job, line, out)
+    }
+}
+
+/// The request, if there is a key for it that the registrar will take; else the key.
+fn key_or_request(
+    domain: Domain,
+    wishes: CsrAttrs,
+    job: &mut Job,
+    line: &Line,
+    out: &mut Outbox,
+) -> Result<Next, Refusal> {
+    let algorithm = csr::algorithm(&wishes, job.algorithm)?;
+    match job.key.clone() {
+        Some(key) if Algorithm::of(key.public_key.kind()) == Some(algorithm) => {
+            prepare(domain, wishes, key, job, line, out)
+        }
+        other => {
+            discard(other, out);
+            job.key = None;
+            out.push(Output::MakeKey { algorithm });
+            Ok(Next::Step(Step::Key(AwaitingKey { domain, wishes })))
         }
     }
 }
 
 fn prepare(
     domain: Domain,
-    wishes: &CsrAttrs,
+    wishes: CsrAttrs,
     key: Key,
     job: &Job,
     line: &Line,
@@ -228,17 +256,18 @@ fn prepare(
     };
     let algorithm = Algorithm::of(key.public_key.kind())
         .ok_or_else(|| unusable(format!("a key of kind {:?} cannot sign requests", key.public_key.kind())))?;
-    let request = job.subject.request(wishes, line.trusted.binding())?;
+    let request = job.subject.request(&wishes, line.trusted.binding())?;
     let prepared = request.prepare(&key.public_key, algorithm).map_err(|e| unusable(e.to_string()))?;
     let bytes = prepared.to_be_signed().to_vec();
     out.push(Output::Sign { key: SigningKey::Ldevid(key.uri.clone()), bytes });
     let bound = request.challenge_password.is_some();
-    Ok(Next::Step(Step::Signature(AwaitingSignature { domain, prepared, key, bound })))
+    Ok(Next::Step(Step::Signature(AwaitingSignature { domain, wishes, prepared, key, bound })))
 }
 
 impl AwaitingSignature {
     fn signed(self, signature: &[u8], job: &Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
-        let csr = self.prepared.sign(signature).map_err(|e| {
+        let Self { domain, wishes, prepared, key, bound } = self;
+        let csr = prepared.sign(signature).map_err(|e| {
             Refusal::new(Fault::Backend, "device-signature", "RFC 7030 s4.2.1", e.to_string()).field("signature")
         })?;
         let request = match job.renewal {
@@ -246,8 +275,8 @@ impl AwaitingSignature {
             false => client::enroll(None, &csr),
         };
         out.send(line.connection, request.clone());
-        out.note(Progress::CertificateRequested { bound: self.bound });
-        Ok(Next::Step(Step::Certificate(AwaitingCertificate { domain: self.domain, request, key: self.key })))
+        out.note(Progress::CertificateRequested { bound });
+        Ok(Next::Step(Step::Certificate(AwaitingCertificate { domain, wishes, request, key })))
     }
 }
 

@@ -28,6 +28,9 @@ struct Prospect {
 pub(super) struct Pending {
     pub(super) request: Request,
     pub(super) nonce: Nonce,
+    /// Where the request goes: to the prospect itself, unless it redirected.
+    pub(super) target: Offer,
+    pub(super) redirected: bool,
     /// The registrar's certificate, which must be the same on the next connection (RFC 8995 s5).
     pub(super) registrar: Certificate,
     /// When the request was sent first.

@@ -39,6 +39,8 @@ pub struct Renewal {
     old: Credential,
     out: Outbox,
     state: State,
+    /// What had been begun when the last connection went away. A registrar that asks for patience knows it by its key.
+    begun: Option<(Job, Step)>,
     due: Time,
     failures: u32,
     attempts: u32,
@@ -87,7 +89,8 @@ impl Renewal {
     pub fn new(config: RenewalConfig, old: Credential, mut random: impl Random) -> Self {
         let due = due(&old.ldevid, &mut random);
         let state = State::Resting(due);
-        Self { config, old, out: Outbox::default(), state, due, failures: 0, attempts: 0, started: Time::EPOCH }
+        let (out, started) = (Outbox::default(), Time::EPOCH);
+        Self { config, old, out, state, begun: None, due, failures: 0, attempts: 0, started }
     }
 
     /// When it is time.
@@ -111,8 +114,13 @@ impl Renewal {
             Ok(trusted) => {
                 self.out.note(Progress::Connected { registrar: trusted.registrar().subject(), trusted: true });
                 let line = Line { connection, trusted };
-                let step = Step::begin(&line, &mut self.out);
-                State::Enrolling(Box::new(Enrolling { line, job: self.job(), step, since: now, lost: false }))
+                let (mut job, step) =
+                    self.begun.take().map_or_else(|| (self.job(), None), |(job, step)| (job, Some(step)));
+                let next = match step {
+                    None => Ok(Next::Step(Step::begin(&line, &mut self.out))),
+                    Some(step) => step.again(&mut job, &line, &mut self.out),
+                };
+                self.after(line, job, next, now)
             }
             Err(refusal) => self.fail(Some(connection), None, refusal, now),
         }
@@ -172,6 +180,19 @@ impl Renewal {
         State::Ended
     }
 
+    /// Goes on later where the connection broke.
+    fn interrupted(
+        &mut self,
+        connection: Option<ConnectionId>,
+        job: Job,
+        step: Step,
+        why: Refusal,
+        now: Time,
+    ) -> State {
+        self.begun = Some((job, step));
+        self.fail(connection, None, why, now)
+    }
+
     /// Tries again later, as long as there is a certificate to try with.
     fn fail(&mut self, connection: Option<ConnectionId>, key: Option<Key>, refusal: Refusal, now: Time) -> State {
         discard(key, &mut self.out);
@@ -180,6 +201,7 @@ impl Renewal {
         }
         self.out.note(Progress::Failed { offer: self.old.offer.clone(), refusal: refusal.clone() });
         if self.config.clock && now > self.old.ldevid.not_after() {
+            discard(self.begun.take().and_then(|(job, _)| job.key), &mut self.out);
             self.out.push(Output::GaveUp(refusal));
             return State::Ended;
         }
@@ -226,14 +248,14 @@ impl Machine for Renewal {
                     e.lost = true;
                     State::Enrolling(e)
                 }
-                Awaits::Response | Awaits::Time(_) => self.fail(None, e.job.key, gone(&why), now),
+                Awaits::Response | Awaits::Time(_) => self.interrupted(None, e.job, e.step, gone(&why), now),
             },
             (State::Enrolling(e), Input::Timeout) => match e.step.awaits() {
                 Awaits::Time(_) => {
                     let step = e.step.resume(&e.line, &mut self.out);
                     State::Enrolling(Box::new(Enrolling { step, since: now, ..*e }))
                 }
-                _ => self.fail(Some(e.line.connection), e.job.key, too_slow(), now),
+                _ => self.interrupted(Some(e.line.connection), e.job, e.step, too_slow(), now),
             },
 
             (State::Persisting { connection, credential, .. }, Input::Persisted) => {
@@ -289,7 +311,8 @@ impl Enrolling {
     fn key_made(self, renewal: &mut Renewal, key: Key, now: Time) -> State {
         let Self { line, mut job, step, lost, .. } = self;
         if lost {
-            return renewal.fail(None, Some(key), gone("lost while a key was made"), now);
+            job.key = Some(key);
+            return renewal.interrupted(None, job, step, gone("lost while a key was made"), now);
         }
         let next = step.key_made(key, &mut job, &line, &mut renewal.out);
         renewal.after(line, job, next, now)
@@ -298,7 +321,7 @@ impl Enrolling {
     fn signed(self, renewal: &mut Renewal, signature: &[u8], now: Time) -> State {
         let Self { line, job, step, lost, .. } = self;
         if lost {
-            return renewal.fail(None, job.key, gone("lost while the request was signed"), now);
+            return renewal.interrupted(None, job, step, gone("lost while the request was signed"), now);
         }
         let next = step.signed(signature, &job, &line, &mut renewal.out);
         renewal.after(line, job, next, now)

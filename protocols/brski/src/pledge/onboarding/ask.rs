@@ -41,8 +41,11 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn new(prospect: Offer, pending: Option<Pending>) -> Self {
-        let (target, path) = (prospect.clone(), paths::REQUEST_VOUCHER.to_owned());
-        Self { prospect, target, path, redirected: false, pending }
+        let (target, path, redirected) = match &pending {
+            Some(pending) => (pending.target.clone(), pending.request.path.clone(), pending.redirected),
+            None => (prospect.clone(), paths::REQUEST_VOUCHER.to_owned(), false),
+        };
+        Self { prospect, target, path, redirected, pending }
     }
 }
 
@@ -78,7 +81,8 @@ impl Connecting {
             }
             Some(Pending { request, nonce, since: first, .. }) => {
                 let Self { attempt, connection, .. } = self;
-                AwaitingVoucher { attempt, connection, provisional, request, nonce, first, since: now }
+                let (waited, since) = (false, now);
+                AwaitingVoucher { attempt, connection, provisional, request, nonce, first, since, waited }
                     .send(context, true)
             }
             None => self.sign(context, now, provisional),
@@ -139,8 +143,9 @@ impl SigningRequest {
         match unsealed.seal(signature) {
             Ok(sealed) => {
                 let request = provisional.ask(&attempt.path, context.config.format, sealed);
-                let (first, since) = (now, now);
-                AwaitingVoucher { attempt, connection, provisional, request, nonce, first, since }.send(context, false)
+                let (first, since, waited) = (now, now, false);
+                AwaitingVoucher { attempt, connection, provisional, request, nonce, first, since, waited }
+                    .send(context, false)
             }
             Err(e) => context.fail(&attempt.prospect, Some(connection), e.refusal(), now),
         }
@@ -168,6 +173,8 @@ pub(super) struct AwaitingVoucher {
     /// When the request was sent first, and last.
     first: Time,
     pub(super) since: Time,
+    /// Whether the connection lay idle before.
+    waited: bool,
 }
 
 impl AwaitingVoucher {
@@ -230,7 +237,7 @@ impl AwaitingVoucher {
         context.out.note(Progress::Pending { wait });
         let until = now + wait;
         match context.prospects.due_at(now, Some(&self.attempt.prospect)) {
-            Some(other) if other < until && !self.attempt.redirected => {
+            Some(other) if other < until => {
                 context.out.disconnect(self.connection);
                 self.put_aside(context, until, now)
             }
@@ -241,8 +248,9 @@ impl AwaitingVoucher {
     /// Remembers the request for the next connection to this registrar, and goes on to another.
     fn put_aside(self, context: &mut Context, until: Time, now: Time) -> State {
         let registrar = self.provisional.registrar().clone();
-        let pending = Pending { request: self.request, nonce: self.nonce, registrar, since: self.first };
-        context.prospects.postpone(&self.attempt.prospect, until, pending);
+        let Attempt { prospect, target, redirected, .. } = self.attempt;
+        let (request, nonce, since) = (self.request, self.nonce, self.first);
+        context.prospects.postpone(&prospect, until, Pending { request, nonce, target, redirected, registrar, since });
         context.rest(now)
     }
 
@@ -273,8 +281,12 @@ impl AwaitingVoucher {
         }
     }
 
+    /// A connection that lay idle may have been closed long ago; the request is still with the registrar.
     pub(super) fn lost(self, context: &mut Context, now: Time, why: &str) -> State {
-        context.fail(&self.attempt.prospect, None, gone(why), now)
+        match self.waited {
+            true => self.put_aside(context, now, now),
+            false => context.fail(&self.attempt.prospect, None, gone(why), now),
+        }
     }
 
     pub(super) fn timeout(self, context: &mut Context, now: Time) -> State {
@@ -292,14 +304,11 @@ pub(super) struct Waiting {
 impl Waiting {
     /// RFC 8995 s5.6: the same request, with the same nonce.
     pub(super) fn resend(self, context: &mut Context, now: Time) -> State {
-        AwaitingVoucher { since: now, ..self.awaiting }.send(context, true)
+        AwaitingVoucher { since: now, waited: true, ..self.awaiting }.send(context, true)
     }
 
     pub(super) fn lost(self, context: &mut Context, now: Time) -> State {
-        match self.awaiting.attempt.redirected {
-            true => self.awaiting.lost(context, now, "lost while waiting"),
-            false => self.awaiting.put_aside(context, self.until, now),
-        }
+        self.awaiting.put_aside(context, self.until, now)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
 };
 use landfall_pki::{Anchors, Certificate, PublicKey};
 use landfall_types::{KeyUri, Refusal, Time, http::Response};
+use std::time::Duration;
 
 /// What outlives a connection once there is a good voucher.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Joining {
     lost: u32,
     /// Whether the registrar knows that its voucher was good.
     reported: bool,
+    /// Where enrolment stood when the last connection went away.
+    step: Option<Step>,
 }
 
 impl Joining {
@@ -41,21 +44,22 @@ impl Joining {
             timing: config.timing.clone(),
             pending: None,
         };
-        Self { attempt, imprint, registrar, job, lost: 0, reported: false }
+        Self { attempt, imprint, registrar, job, lost: 0, reported: false, step: None }
     }
 
     /// Goes on where the last connection ended.
-    fn go_on(self, context: &mut Context, line: Line, now: Time) -> State {
-        match self.reported {
-            false => ReportingVoucher::begin(context, self, line, now),
-            true => {
-                let step = Step::begin(&line, &mut context.out);
-                State::Enrolling(Box::new(Enrolling { joining: self, line, step, since: now, lost: false }))
-            }
+    fn go_on(mut self, context: &mut Context, line: Line, now: Time) -> State {
+        if !self.reported {
+            return ReportingVoucher::begin(context, self, line, now);
         }
+        let next = match self.step.take() {
+            None => Ok(Next::Step(Step::begin(&line, &mut context.out))),
+            Some(step) => step.again(&mut self.job, &line, &mut context.out),
+        };
+        Enrolling::after(self, line, next, context, now)
     }
 
-    /// The connection is gone. What is done is not lost, so it is made again, a few times.
+    /// The connection is gone. What is done is not lost, so it is made again: at once, then a few times more.
     fn reconnect(mut self, context: &mut Context, connection: Option<ConnectionId>, now: Time) -> State {
         self.lost += 1;
         if self.lost > context.config.timing.reconnections {
@@ -64,8 +68,11 @@ impl Joining {
         if let Some(connection) = connection {
             context.out.disconnect(connection);
         }
-        let redial = Redial::At(now + context.config.timing.back_off_after(self.lost));
-        State::Reconnecting(Reconnecting { joining: self, redial })
+        let wait = match self.lost {
+            1 => Duration::ZERO,
+            more => context.config.timing.back_off_after(more - 1),
+        };
+        State::Reconnecting(Reconnecting { joining: self, redial: Redial::At(now + wait) })
     }
 
     fn fail(self, context: &mut Context, connection: Option<ConnectionId>, refusal: Refusal, now: Time) -> State {
@@ -151,7 +158,7 @@ impl Enrolling {
         let key = Key { uri, public_key, new: true };
         if self.lost {
             self.joining.job.key = Some(key);
-            return self.joining.reconnect(context, None, now);
+            return self.interrupted(context, None, now);
         }
         let next = self.step.key_made(key, &mut self.joining.job, &self.line, &mut context.out);
         Self::after(self.joining, self.line, next, context, now)
@@ -159,7 +166,7 @@ impl Enrolling {
 
     pub(super) fn signed(self, context: &mut Context, now: Time, signature: &[u8]) -> State {
         if self.lost {
-            return self.joining.reconnect(context, None, now);
+            return self.interrupted(context, None, now);
         }
         let next = self.step.signed(signature, &self.joining.job, &self.line, &mut context.out);
         Self::after(self.joining, self.line, next, context, now)
@@ -190,8 +197,13 @@ impl Enrolling {
                 self.lost = true;
                 State::Enrolling(self)
             }
-            Awaits::Response | Awaits::Time(_) => self.joining.reconnect(context, None, now),
+            Awaits::Response | Awaits::Time(_) => self.interrupted(context, None, now),
         }
+    }
+
+    fn interrupted(mut self, context: &mut Context, connection: Option<ConnectionId>, now: Time) -> State {
+        self.joining.step = Some(self.step);
+        self.joining.reconnect(context, connection, now)
     }
 
     pub(super) fn timeout(self: Box<Self>, context: &mut Context, now: Time) -> State {
@@ -200,7 +212,10 @@ impl Enrolling {
                 let step = self.step.resume(&self.line, &mut context.out);
                 State::Enrolling(Box::new(Self { step, since: now, ..*self }))
             }
-            _ => self.joining.reconnect(context, Some(self.line.connection), now),
+            _ => {
+                let connection = self.line.connection;
+                self.interrupted(context, Some(connection), now)
+            }
         }
     }
 }

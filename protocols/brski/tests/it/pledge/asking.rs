@@ -2,7 +2,7 @@
 
 use super::{
     registrar::{Registrar, instead, later},
-    sim::{Sim, cast, config, offer},
+    sim::{Fate, Sim, cast, config, offer},
 };
 use landfall_brski::{
     paths,
@@ -225,6 +225,34 @@ fn a_connection_lost_while_waiting_is_made_again() {
     assert_eq!(sent.len(), 3);
     assert!(sent.iter().all(|again| *again == sent[0]));
     assert!(sim.failures().is_empty());
+}
+
+#[test]
+fn a_connection_that_died_while_waiting_shows_only_at_the_next_request() {
+    let mut sim = among(&["registrar"], |_, r| r.quirk = later(paths::REQUEST_VOUCHER, 2, "60"));
+    let mut requests = 0;
+    sim.network = Box::new(move || {
+        requests += 1;
+        if requests == 2 { Fate::LostGoing } else { Fate::Answered }
+    });
+    sim.run();
+    assert!(sim.failures().is_empty());
+    let sent = sim.registrar().at(paths::REQUEST_VOUCHER);
+    assert_eq!(sent.len(), 3);
+    assert!(sent.iter().all(|again| *again == sent[0]));
+}
+
+#[test]
+fn who_redirects_and_then_says_later_does_not_block_the_next() {
+    let mut sim = among(&["first", "second", "good"], |host, registrar| {
+        registrar.quirk = match host {
+            "first" => instead(paths::REQUEST_VOUCHER, redirect("https://second")),
+            "second" => later(paths::REQUEST_VOUCHER, usize::MAX, "60"),
+            _ => return,
+        };
+    });
+    sim.run_for(Duration::from_secs(60));
+    assert_eq!(sim.summary.as_ref().unwrap().credential.offer, offer("good"));
 }
 
 fn redirect(to: &'static str) -> impl FnMut(&Request) -> Response + Send {

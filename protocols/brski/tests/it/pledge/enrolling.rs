@@ -2,7 +2,7 @@
 
 use super::{
     registrar::{Registrar, instead, later, stranger},
-    sim::{Sim, cast, config, random},
+    sim::{Fate, Sim, cast, config, random},
 };
 use landfall_brski::{
     est::{
@@ -232,6 +232,20 @@ fn a_connection_lost_again_and_again() {
     let mut sim = Sim::with(|r| r.quirk = instead(paths::CACERTS, |_| Response::new(0)));
     assert_eq!(sim.refusal().check, "connection");
     assert_eq!(sim.connections.len(), 6);
+}
+
+#[test]
+fn a_registrar_that_closes_after_each_answer() {
+    let mut sim = Sim::with(|_| {});
+    let mut requests = 0;
+    sim.network = Box::new(move || {
+        requests += 1;
+        if requests % 2 == 0 { Fate::LostGoing } else { Fate::Answered }
+    });
+    sim.run();
+    assert!(sim.summary.as_ref().unwrap().reported, "{:?}", sim.failures());
+    assert_eq!(sim.registrar().at(paths::CACERTS).len(), 1, "what was learned is kept");
+    assert_eq!((sim.persisted.len(), sim.discarded.len()), (1, 0));
 }
 
 #[test]

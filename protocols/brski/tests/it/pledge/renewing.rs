@@ -125,6 +125,11 @@ fn later_and_lost() {
     sim.run_for(DAY);
     assert_eq!(sim.failures(), ["connection"]);
     assert!(sim.summary.is_some());
+    // A person who approves the request knows it by its key.
+    let sent = sim.registrar().at(paths::SIMPLE_REENROLL);
+    let keys: Vec<_> =
+        sent.iter().map(|r| Csr::from_der(&body::decode(&r.body).unwrap()).unwrap().public_key().clone()).collect();
+    assert!(keys.len() == 2 && keys[0] == keys[1]);
 }
 
 #[test]
