@@ -10,7 +10,8 @@ use landfall_types::{
 /// Who asks, as far as the MASA has verified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
-    /// The domain that would be pinned (RFC 8995 s5.8.2).
+    /// The domain that would be pinned (RFC 8995 s5.8.2). It must have been checked to be made from the domain's key, since
+    /// anyone can write any into a certificate (s11.2).
     pub domain: DomainId,
     /// The SHA-256 of the registrar's certificate.
     pub registrar: Fingerprint,

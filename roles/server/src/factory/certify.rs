@@ -59,7 +59,7 @@ impl Factory {
         let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
         match self.store.commit_blocking(changes) {
             Ok(_) => Ok(bundle),
-            Err(e) if e.is_conflict() => Err(serial_taken(&device.serial_number)),
+            Err(e) if e.is_conflict() => Err(FactoryError::serial_taken(&device.serial_number)),
             Err(e) => Err(e.into()),
         }
     }
@@ -79,7 +79,7 @@ impl Factory {
             }
             None => match asked {
                 Some(serial) if self.store.find::<FactoryDevice>(serial.as_str())?.is_some() => {
-                    Err(serial_taken(serial))
+                    Err(FactoryError::serial_taken(serial))
                 }
                 _ => Ok(None),
             },
@@ -114,8 +114,4 @@ fn strong_enough(csr: &Csr) -> Result<(), FactoryError> {
         }
         _ => Ok(()),
     }
-}
-
-fn serial_taken(serial: &SerialNumber) -> FactoryError {
-    FactoryError::refused("serial-number-unused", SECTION, format!("there is a device {serial} already"))
 }

@@ -5,7 +5,7 @@ use landfall_element::ElementError;
 use landfall_lifecycle::factory::BadSerial;
 use landfall_pki::{PkiError, SignError};
 use landfall_store::{CommitError, ReadError};
-use landfall_types::{Fault, Refusal, record::Unwritable};
+use landfall_types::{Fault, Refusal, SerialNumber, record::Unwritable};
 use std::path::{Path, PathBuf};
 
 /// Why a factory did not do what it was asked.
@@ -71,5 +71,10 @@ impl FactoryError {
     /// A device does not get what it asked for.
     pub(super) fn refused(check: &'static str, section: &'static str, detail: impl Into<String>) -> Self {
         Self::Refused(Refusal::new(Fault::Denied, check, section, detail))
+    }
+
+    /// No serial number is used twice.
+    pub(super) fn serial_taken(serial: &SerialNumber) -> Self {
+        Self::refused("serial-number-unused", "NIST SP 1800-36B H.1.1", format!("there is a device {serial} already"))
     }
 }

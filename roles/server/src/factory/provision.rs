@@ -172,8 +172,10 @@ impl Factory {
         let mut made = Vec::new();
         for serial in batch.range.part(skip, CHUNK).serials() {
             let serial = serial?;
-            if self.store.find::<FactoryDevice>(serial.as_str())?.is_some() {
-                continue;
+            match self.store.find::<FactoryDevice>(serial.as_str())? {
+                Some(device) if device.batch.as_ref() == Some(&batch.id) => continue,
+                Some(_) => return Err(FactoryError::serial_taken(&serial)),
+                None => {}
             }
             let (device, bundle) = self.make(batch, serial.clone())?;
             folder.stage(&bundle)?;
