@@ -174,7 +174,12 @@ impl Step {
             Some(version) => Changes::new().put_if(&self.device, version)?,
             None => Changes::new().insert(&self.device)?,
         };
-        changes.append(LOG, &self.entry)
+        Ok(changes.and(self.entry()?))
+    }
+
+    /// What goes to the log, without the record: for whoever takes several steps and writes the record once.
+    pub fn entry(&self) -> Result<Changes, Unwritable> {
+        Changes::new().append(LOG, &self.entry)
     }
 }
 

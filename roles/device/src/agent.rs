@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Who watches an onboarding or a renewal.
-pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send);
+pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send + Sync);
 
 /// A device's agent.
 #[derive(Debug)]
@@ -245,7 +245,7 @@ impl Agent {
         let begun = Instant::now();
         let world = World {
             config: &self.config,
-            format: self.config.format.into(),
+            format: self.config.format()?,
             birth: &self.birth,
             element: &self.element,
             state: &self.state,

@@ -52,7 +52,7 @@ pub(crate) struct World<'a> {
     pub(crate) state: &'a State,
     pub(crate) evidence: &'a Evidence,
     /// Who watches.
-    pub(crate) watch: &'a mut (dyn FnMut(&Progress) + Send),
+    pub(crate) watch: &'a mut (dyn FnMut(&Progress) + Send + Sync),
     pub(crate) announcements: Announcements,
     /// Whether a credential that is made durable has been reported already: a renewed one needs no report.
     pub(crate) reported: bool,

@@ -66,7 +66,7 @@ impl Registrar {
         let now = self.world.clock.now();
         let device = &mut Tracked::find(&self.world.store, id)?.ok_or_else(|| ApiError::not_found(id))?;
         let effects = device.step(event, now).map_err(ApiError::conflict)?;
-        let mut changes = device.take_changes();
+        let mut changes = device.take_changes().map_err(ApiError::internal)?;
         let mut revoked = false;
         for effect in effects {
             match effect {

@@ -5,22 +5,27 @@ use landfall_lifecycle::{
     network::{DomainDevice, Identity},
 };
 use landfall_store::{ReadError, Store};
-use landfall_types::{Changes, DeviceId, Refusal, Time, record::Version};
+use landfall_types::{
+    Changes, DeviceId, Fault, Refusal, Time,
+    record::{Unwritable, Version},
+};
 
 /// A device's record, and what is to be written about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracked {
     /// The record as it would be after the steps.
     pub(crate) device: DomainDevice,
+    /// The one that was read; none if the device is new.
     version: Option<Version>,
-    changes: Changes,
+    /// What the log says of the steps, in order.
+    entries: Changes,
 }
 
 impl Tracked {
     /// The record of a device that is known.
     pub(crate) fn find(store: &Store, id: &DeviceId) -> Result<Option<Self>, ReadError> {
         let found = store.find::<DomainDevice>(id.as_str())?;
-        Ok(found.map(|found| Self { device: found.record, version: Some(found.version), changes: Changes::new() }))
+        Ok(found.map(|found| Self { device: found.record, version: Some(found.version), entries: Changes::new() }))
     }
 
     /// The record of a device that shows itself, new if it is not known.
@@ -29,19 +34,15 @@ impl Tracked {
         Ok(found.unwrap_or_else(|| Self {
             device: DomainDevice::seen(identity, now),
             version: None,
-            changes: Changes::new(),
+            entries: Changes::new(),
         }))
     }
 
     /// Takes one step; what must be done besides is for the caller.
     pub(crate) fn step(&mut self, event: DeviceEvent, now: Time) -> Result<Vec<Effect>, Refusal> {
         let step: Step = step(&self.device, event, now)?;
-        let changes = step.changes(self.version).map_err(|why| {
-            Refusal::new(landfall_types::Fault::Backend, "device-record", "landfall", why.to_string())
-        })?;
-        self.changes = std::mem::take(&mut self.changes).and(changes);
-        // Each write within the commit counts the version up by one.
-        self.version = Some(Version(self.version.map_or(1, |version| version.0 + 1)));
+        let entry = step.entry().map_err(unwritable)?;
+        self.entries = std::mem::take(&mut self.entries).and(entry);
         self.device = step.device;
         for effect in &step.effects {
             if let Effect::Alert(what) = effect {
@@ -51,8 +52,21 @@ impl Tracked {
         Ok(step.effects)
     }
 
-    /// What is to be written, to be committed with whatever belongs to it.
-    pub(crate) fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
+    /// What is to be written, to be committed with whatever belongs to it: the record as it is after all steps, if there
+    /// were any. The commit fails if somebody else has written the record since it was read.
+    pub(crate) fn take_changes(&mut self) -> Result<Changes, Refusal> {
+        let entries = std::mem::take(&mut self.entries);
+        if entries.is_empty() {
+            return Ok(entries);
+        }
+        let record = match self.version {
+            Some(version) => Changes::new().put_if(&self.device, version),
+            None => Changes::new().insert(&self.device),
+        };
+        Ok(record.map_err(unwritable)?.and(entries))
     }
+}
+
+fn unwritable(why: Unwritable) -> Refusal {
+    Refusal::new(Fault::Backend, "device-record", "landfall", why.to_string())
 }

@@ -140,7 +140,7 @@ impl EnrolHost<'_> {
                     .insert(&record)
                     .and_then(|changes| changes.append(landfall_lifecycle::network::CERTIFICATE_LOG, &entry))
                     .map_err(|why| why.to_string())?
-                    .and(device.take_changes())
+                    .and(device.take_changes().map_err(|refusal| refusal.to_string())?)
             }
         };
         self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())

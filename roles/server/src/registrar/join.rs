@@ -147,7 +147,7 @@ impl JoinHost<'_> {
                 };
                 device.step(DeviceEvent::Vouchered { voucher }, now).map_err(|refusal| refusal.to_string())?;
             }
-            changes = changes.and(device.take_changes());
+            changes = changes.and(device.take_changes().map_err(|refusal| refusal.to_string())?);
         }
         self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())
     }
@@ -155,9 +155,12 @@ impl JoinHost<'_> {
     /// That the device asked is worth keeping even if nothing came of it; no answer waits for that.
     async fn keep_the_rest(&mut self) {
         let Some(device) = &mut self.device else { return };
-        let changes = device.take_changes();
-        if let Err(why) = self.registrar.world.store.commit(changes).await {
-            tracing::warn!(%why, device = self.ending.device, "what became of the device could not be written");
+        let written = match device.take_changes() {
+            Ok(changes) => self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string()),
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        if let Err(why) = written {
+            tracing::warn!(why, device = self.ending.device, "what became of the device could not be written");
         }
     }
 }

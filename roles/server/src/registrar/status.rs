@@ -76,7 +76,7 @@ impl StatusHost<'_> {
             self.ending.device = device.device.identity.serial_number.to_string();
             // A report that does not fit the device's state is kept all the same; only the state does not change.
             match device.step(DeviceEvent::Reported { report: report(record) }, record.at) {
-                Ok(_) => changes = changes.and(device.take_changes()),
+                Ok(_) => changes = changes.and(device.take_changes().map_err(|refusal| refusal.to_string())?),
                 Err(why) => tracing::warn!(device = self.ending.device, %why, "an unexpected report"),
             }
         }

@@ -1,0 +1,181 @@
+//! A manufacturer, a network and a factory in this process, for measuring: real sockets, durable records, real keys.
+
+use anyhow::{Context, Result, anyhow, ensure};
+use landfall_device::{Agent, Config, Discovery, Outcome};
+use landfall_element::{MemoryElement, SecureElement};
+use landfall_lifecycle::{
+    factory::{Product, SerialScheme},
+    transfer::Mode,
+};
+use landfall_pki::{Algorithm, AltName};
+use landfall_policy::{Verdict, acceptance::Acceptance};
+use landfall_server::{
+    Settings, Shutdown, Trigger, World,
+    domain::NewDomain,
+    factory::{Factory, NewManufacturer, Order},
+    masa,
+    registrar::{self, Registrar},
+    settings::{MasaSettings, RegistrarSettings, VendorSettings},
+    shutdown,
+};
+use landfall_store::Store;
+use landfall_types::{Time, record::Record};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tempfile::TempDir;
+
+const LOOPBACK: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
+/// The parties, until dropped.
+pub struct Ground {
+    folder: TempDir,
+    /// The MASA's address.
+    pub masa: SocketAddr,
+    /// The registrar's address.
+    pub registrar: SocketAddr,
+    /// What the registrar keeps.
+    pub domain: World,
+    /// The registrar itself.
+    pub role: Arc<Registrar>,
+    factory: Factory,
+    product: Product,
+    _trigger: Trigger,
+}
+
+impl Ground {
+    /// Makes the parties in a new folder and starts the servers.
+    pub async fn lay() -> Result<Self> {
+        let folder = tempfile::tempdir().context("no folder for the benchmark")?;
+        let (trigger, shutdown) = shutdown();
+        let (now, algorithm) = (Time::now(), Algorithm::EcdsaP256);
+        let names = || -> Result<Vec<AltName>> {
+            Ok(vec![AltName::Dns("localhost".into()), AltName::Ip(Ipv4Addr::LOCALHOST.into())])
+        };
+
+        let (manufacturer, made) = party(folder.path(), "manufacturer")?;
+        let new = NewManufacturer { organization: "Bench".into(), masa_names: names()?, masa_url: None, algorithm };
+        new.make(&manufacturer.data.join("manufacturer"), &*made.element, now)?;
+        let masa = start_masa(&manufacturer, &made, shutdown.clone()).await?;
+
+        let (mut owner, domain) = party(folder.path(), "owner")?;
+        let new = NewDomain { organization: "Bench domain".into(), names: names()?, algorithm };
+        new.make(&owner.data.join("domain"), &*domain.element, now)?;
+        owner.registrar = Some(RegistrarSettings {
+            listen: LOOPBACK,
+            announce: false,
+            acceptance: Acceptance { others: Verdict::Permit, ..Acceptance::default() },
+            vendor: vec![vendor(&manufacturer)?],
+            ..RegistrarSettings::default()
+        });
+        let (role, registrar) = start_registrar(&owner, &domain, shutdown).await?;
+
+        let bundles = folder.path().join("bundles");
+        let factory =
+            Factory::open(&manufacturer.data.join("manufacturer"), &*made.element, made.store.clone(), &bundles)?;
+        let product = Product {
+            model: "BENCH-1".parse()?,
+            serials: SerialScheme { prefix: "B".into(), digits: 8 },
+            algorithm,
+            masa_url: Some(format!("localhost:{}", masa.port())),
+            mud_url: None,
+        };
+        Ok(Self { folder, masa, registrar, domain, role, factory, product, _trigger: trigger })
+    }
+
+    /// Makes `count` devices; each file is the bundle of one.
+    pub fn devices(&self, count: u32) -> Result<Vec<PathBuf>> {
+        let order = Order { product: self.product.clone(), count: NonZero::new(count).context("no devices")? };
+        let made = tokio::task::block_in_place(|| self.factory.provision(&order, &|_| ()))?;
+        let mut bundles: Vec<PathBuf> =
+            fs::read_dir(&made.folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        bundles.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        bundles.sort();
+        ensure!(bundles.len() == count as usize, "{} bundles for {count} devices", bundles.len());
+        Ok(bundles)
+    }
+
+    /// The agent of the device with that bundle.
+    pub fn agent(&self, bundle: &Path) -> Result<Agent> {
+        let name = bundle.file_stem().context("a bundle without a name")?;
+        let config = Config {
+            bundle: Some(bundle.into()),
+            state: self.folder.path().join("devices").join(name),
+            discovery: Discovery {
+                mdns: false,
+                grasp: false,
+                interfaces: Vec::new(),
+                registrars: vec![self.registrar.to_string()],
+            },
+            ..Config::default()
+        };
+        Ok(Agent::with_element(config, Arc::new(MemoryElement::new()))?)
+    }
+
+    /// Forgets what the device with that bundle keeps.
+    pub fn forget(&self, bundle: &Path) -> Result<()> {
+        let name = bundle.file_stem().context("a bundle without a name")?;
+        Ok(fs::remove_dir_all(self.folder.path().join("devices").join(name))?)
+    }
+
+    /// How many records of a kind the registrar keeps.
+    pub fn kept<R: Record>(&self) -> Result<u64> {
+        Ok(self.domain.store.count::<R>()?)
+    }
+}
+
+/// Onboards one device; anything but a credential reported to the registrar is an error.
+pub async fn onboard(agent: &Agent) -> Result<()> {
+    match agent.onboard(Some(1), None, &mut |_| ()).await? {
+        Outcome::Onboarded(done) if done.reported => Ok(()),
+        Outcome::Onboarded(_) => Err(anyhow!("onboarded, but the registrar could not be told")),
+        Outcome::Refused(refusal) => Err(anyhow!("{refusal}")),
+    }
+}
+
+fn party(folder: &Path, name: &str) -> Result<(Settings, World)> {
+    let data = folder.join(name);
+    fs::create_dir_all(&data)?;
+    let store = Store::sqlite(data.join("landfall.db"))?;
+    let element: Arc<dyn SecureElement> = Arc::new(MemoryElement::new());
+    Ok((Settings { data, ..Settings::default() }, World::new(store, element)))
+}
+
+async fn start_masa(settings: &Settings, world: &World, shutdown: Shutdown) -> Result<SocketAddr> {
+    let mut masa = MasaSettings { listen: LOOPBACK, ..MasaSettings::default() };
+    masa.transfer.ownership = Mode::TrustOnFirstUse;
+    let config = masa::Config::from_settings(&masa, settings, world)?;
+    let (task, _) = config.build(world.clone(), shutdown).await?;
+    let address = task.address;
+    tokio::spawn(task.run());
+    Ok(address)
+}
+
+async fn start_registrar(
+    settings: &Settings,
+    world: &World,
+    shutdown: Shutdown,
+) -> Result<(Arc<Registrar>, SocketAddr)> {
+    let of = settings.registrar.as_ref().context("no registrar in the settings")?;
+    let config = registrar::Config::from_settings(of, settings, world)?;
+    let (task, role) = config.build(world.clone(), shutdown).await?;
+    let address = task.address;
+    tokio::spawn(task.run());
+    Ok((role, address))
+}
+
+fn vendor(manufacturer: &Settings) -> Result<VendorSettings> {
+    Ok(VendorSettings {
+        id: "bench".parse()?,
+        anchors: vec![manufacturer.data.join("manufacturer/root.pem")],
+        masa: None,
+        masa_anchors: Vec::new(),
+        voucher_anchors: Vec::new(),
+        serial_fallback: None,
+        ignore_idevid_expiry: false,
+    })
+}
