@@ -250,7 +250,7 @@ pub enum Progress {
         /// Whether it is believed already.
         trusted: bool,
     },
-    /// A voucher was asked for, with this nonce.
+    /// A voucher was asked for.
     VoucherRequested {
         /// Whether this repeats a request (RFC 8995 s5.6).
         again: bool,

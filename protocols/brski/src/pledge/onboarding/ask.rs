@@ -197,7 +197,8 @@ impl AwaitingVoucher {
                 let said = String::from_utf8_lossy(&response.body);
                 let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
                 let detail = format!("the registrar answered {status}: {said}");
-                let refusal = Refusal::new(Fault::Denied, "registrar-status", "RFC 8995 s5.6", detail);
+                let fault = if status >= 500 { Fault::Backend } else { Fault::Denied };
+                let refusal = Refusal::new(fault, "registrar-status", "RFC 8995 s5.6", detail).field("status");
                 context.fail(&self.attempt.prospect, Some(self.connection), refusal, now)
             }
         }

@@ -9,7 +9,7 @@ use landfall_brski::{
     pledge::{Config, ConnectionId, Input, Onboarding, Progress},
     voucher::{Assertion, Format, VoucherRequest, open},
 };
-use landfall_testkit::{Domain, Manufacturer, NOW};
+use landfall_testkit::{Domain, Manufacturer, NOW, Rng};
 use landfall_types::http::{Request, Response};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -380,6 +380,30 @@ fn announcements_are_listened_to_all_the_time() {
     sim.run();
     assert!(sim.summary.is_some());
     assert!(sim.notes.iter().any(|note| matches!(note, Progress::Found(_))));
+}
+
+/// Whatever a registrar answers, the device survives it, and keeps nothing that it should not.
+#[test]
+fn any_answers_are_survived() {
+    let types =
+        ["", "application/voucher-cms+json", "application/json", "application/pkcs7-mime", "text/plain", "\u{0}"];
+    for seed in 0..40 {
+        let mut sim = among(&["a", "b"], |_, registrar| {
+            let mut rng = Rng::new(seed);
+            registrar.quirk = Box::new(move |_| {
+                let statuses = [0, 100, 200, 200, 200, 202, 204, 301, 307, 401, 404, 500, 599, 65_535];
+                let mut response = Response::new(statuses[rng.below(statuses.len() as u64) as usize]);
+                response.headers.add("content-type", types[rng.below(types.len() as u64) as usize]);
+                response.headers.add("retry-after", ["-1", "0", "7", "x"][rng.below(4) as usize]);
+                response.headers.add("location", ["/", "https://b/", "https://", "//"][rng.below(4) as usize]);
+                response.body = (0..rng.below(200)).map(|_| rng.bytes::<1>()[0]).collect();
+                Some(response)
+            });
+        });
+        sim.run_for(Duration::from_secs(3600));
+        assert!(sim.persisted.is_empty() && sim.summary.is_none());
+        assert!(sim.connections.len() > 3, "seed {seed}: it went on trying");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use landfall_brski::{
     voucher::Format,
 };
 use landfall_pki::{Anchors, Validity};
-use landfall_testkit::{Domain, Manufacturer, NOW};
+use landfall_testkit::{Domain, Manufacturer, NOW, Rng};
 use landfall_types::{Time, http::Response};
 use serde_json::json;
 use std::{
@@ -112,6 +112,31 @@ fn changed_after_signing() {
         });
     });
     refused(sim, "voucher-signature");
+}
+
+/// One bit anywhere: either the voucher is refused, or the bit did not matter and what is pinned is what was pinned.
+#[test]
+fn any_bit_changed() {
+    let (maker, domain, device) = cast();
+    let mut accepted = 0;
+    for seed in 0..300 {
+        let mut honest = Registrar::new(&maker, &domain);
+        let mut registrar = Registrar::new(&maker, &domain);
+        let mut rng = Rng::new(seed);
+        registrar.quirk = instead(paths::REQUEST_VOUCHER, move |request| {
+            let mut response = honest.answer(request.clone(), NOW);
+            let at = rng.below(response.body.len() as u64) as usize;
+            response.body[at] ^= 1 << rng.below(8);
+            response
+        });
+        let mut sim = Sim::new(config(&maker, &device), device.clone(), vec![("registrar", registrar)]);
+        sim.run();
+        if let Some(summary) = &sim.summary {
+            accepted += 1;
+            assert_eq!(summary.credential.pinned, domain.root.authority.certificate, "seed {seed}");
+        }
+    }
+    assert!(accepted < 30, "{accepted} of 300 were accepted");
 }
 
 #[test]
