@@ -69,9 +69,19 @@ impl NewManufacturer {
         fs::create_dir_all(folder).map_err(|why| FactoryError::file(folder, why))?;
         let mut maker = Maker { new: self, folder, element, from: now - BACKDATE, files: Vec::new() };
         let root = maker.root()?;
-        let intermediate = maker.ca("intermediate", "the CA between root and issuers", &root, Ca::intermediate)?;
-        maker.ca("issuing", "issues IDevIDs", &intermediate, Ca::issuing)?;
-        let masa_ca = maker.ca("masa-ca", "issues the MASA's certificates", &intermediate, Ca::issuing)?;
+        let intermediate = maker.ca(
+            "intermediate",
+            "the CA between root and issuers",
+            &root,
+            Ca::intermediate(self.subject("intermediate CA")),
+        )?;
+        maker.ca("issuing", "issues IDevIDs", &intermediate, Ca::issuing(self.subject("device CA")))?;
+        let masa_ca = maker.ca(
+            "masa-ca",
+            "issues the MASA's certificates",
+            &intermediate,
+            Ca::issuing(self.subject("MASA CA")),
+        )?;
         maker.leaf("masa", "signs vouchers", &masa_ca, |issuer, key, serial, validity| {
             Masa { subject: self.subject("MASA voucher signer") }.prepare(issuer, key, serial, validity)
         })?;
@@ -108,15 +118,8 @@ impl Maker<'_> {
         Ok(issuer)
     }
 
-    fn ca(
-        &mut self,
-        name: &str,
-        what: &'static str,
-        issuer: &Issuer,
-        profile: impl Fn(Name) -> Ca,
-    ) -> Result<Issuer, FactoryError> {
+    fn ca(&mut self, name: &str, what: &'static str, issuer: &Issuer, profile: Ca) -> Result<Issuer, FactoryError> {
         let (uri, signer) = self.key(name)?;
-        let profile = profile(self.new.subject(&format!("{name} CA").replace("masa-ca CA", "MASA CA")));
         let validity = self.validity();
         let certificate =
             issuer.issue(|above, serial| profile.prepare(above, signer.public_key(), serial, validity))?;
