@@ -1,1 +1,50 @@
-fn main() {}
+//! `landfall`: trusted onboarding of IoT devices, and keeping them trustworthy for life (NIST SP 1800-36).
+
+mod admin;
+mod application;
+mod bench;
+mod cli;
+mod completions;
+mod config;
+mod device;
+mod factory;
+mod inspect;
+mod lab;
+mod man;
+mod network;
+mod output;
+mod run;
+mod transfer;
+mod verification;
+
+use clap::Parser;
+use cli::{Cli, Noun};
+use output::{Answer, Output};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    match dispatch(cli.noun, &output) {
+        Ok(answer) => answer.into(),
+        Err(error) => output.failed(&error),
+    }
+}
+
+fn dispatch(noun: Noun, output: &Output) -> anyhow::Result<Answer> {
+    match noun {
+        Noun::Lab(args) => lab::run(args, output),
+        Noun::Run(args) => run::run(&args, output),
+        Noun::Config(args) => config::run(&args, output),
+        Noun::Device(args) => device::run(args, output),
+        Noun::Factory(args) => factory::run(&args, output),
+        Noun::Transfer(args) => transfer::run(&args, output),
+        Noun::Network(args) => network::run(&args, output),
+        Noun::Application(args) => application::run(&args),
+        Noun::Verification(args) => verification::run(&args),
+        Noun::Inspect(args) => inspect::run(&args, output),
+        Noun::Bench(args) => bench::run(args, output),
+        Noun::Completions(args) => completions::run(&args),
+        Noun::Man(args) => man::run(&args),
+    }
+}

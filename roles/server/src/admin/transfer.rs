@@ -8,6 +8,7 @@ use super::{
 use axum::{
     Json,
     extract::{Query, State},
+    http::StatusCode,
 };
 use landfall_lifecycle::{
     factory::FactoryDevice,
@@ -211,7 +212,9 @@ impl Held {
 fn held(console: &Console, serial: &str) -> Result<Held, ApiError> {
     let store = &console.world.store;
     let made = store.find::<FactoryDevice>(serial)?;
-    let made = FactoryDevice::known(made.as_ref().map(|found| &found.record)).map_err(ApiError::not_found)?.clone();
+    let made = FactoryDevice::known(made.as_ref().map(|found| &found.record))
+        .map_err(|refusal| ApiError::new(StatusCode::NOT_FOUND, refusal.detail))?
+        .clone();
     let found: Option<Versioned<transfer::Ownership>> = store.find(made.device.as_str())?;
     Ok(match found {
         Some(Versioned { record: ownership, version }) => Held { ownership, version: Some(version) },

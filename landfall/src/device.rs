@@ -1,0 +1,18 @@
+//! `landfall device`: the device's own agent, in this program too.
+
+use crate::output::{Answer, Output};
+use landfall_device::cli::{Device, Verdict};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: Device,
+}
+
+pub(crate) fn run(args: Args, _: &Output) -> anyhow::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(args.device.run(&mut std::io::stdout()))? {
+        Verdict::Yes => Ok(Answer::Yes),
+        Verdict::No => Ok(Answer::No),
+    }
+}

@@ -1,0 +1,338 @@
+//! `landfall factory`: birth credentials, and the manufacturer's records (SP 1800-36B 4.1).
+//!
+//! The factory keeps its records in a database of its own and publishes them to a MASA that runs, here or elsewhere.
+
+use crate::{
+    admin::Connection,
+    output::{Answer, Output, Table},
+    run::Server,
+};
+use anyhow::Context;
+use clap::Subcommand;
+use indicatif::ProgressBar;
+use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme};
+use landfall_pki::{Algorithm, AltName, pem};
+use landfall_server::{
+    admin::{ClientError, view::Count},
+    factory::{Choice, Factory, NewManufacturer, Order, Progress, Provisioned},
+    open,
+};
+use landfall_store::Store;
+use landfall_types::{Model, Record, SerialNumber, Time};
+use std::{
+    fs,
+    io::Write,
+    num::NonZero,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where the factory is, below the settings' data.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Factory")]
+struct Place {
+    /// The folder with the manufacturer's certificates.
+    #[arg(long, value_name = "FOLDER", default_value = "manufacturer", global = true)]
+    manufacturer: PathBuf,
+    /// The folder for the devices' bundles.
+    #[arg(long, value_name = "FOLDER", default_value = "bundles", global = true)]
+    bundles: PathBuf,
+    /// The factory's own database.
+    #[arg(long, value_name = "FILE", default_value = "factory.db", global = true)]
+    database: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Makes the manufacturer: its CAs, the signer of its vouchers, its MASA's TLS certificate.
+    Init {
+        /// The organization that stands in every subject.
+        #[arg(long, default_value = "Example devices")]
+        organization: String,
+        /// A DNS name or address that the MASA serves; may be repeated.
+        #[arg(long = "masa-name", value_name = "NAME", default_value = "localhost")]
+        masa_names: Vec<String>,
+        /// Where devices find the MASA, such as masa.example.com:9443.
+        #[arg(long, value_name = "URL", default_value = "localhost:9443")]
+        masa_url: String,
+        /// The algorithm of all these keys: p256, p384 or ed25519.
+        #[arg(long, default_value = "p256")]
+        algorithm: Algorithm,
+    },
+    /// Makes devices: key, IDevID, record and bundle for each. A batch that was interrupted is completed first.
+    Provision {
+        #[command(flatten)]
+        product: ProductArgs,
+        /// How many.
+        #[arg(long, default_value = "1")]
+        count: NonZero<u32>,
+    },
+    /// Completes batches that were interrupted.
+    Resume,
+    /// Issues an IDevID for a key that a device made, from its certificate request.
+    Certify {
+        #[command(flatten)]
+        product: ProductArgs,
+        /// The request, in PEM or DER.
+        request: PathBuf,
+        /// The key was made in a secure element.
+        #[arg(long)]
+        secure_element: bool,
+        /// The device has a serial number already, in the request's subject.
+        #[arg(long)]
+        own_serial: bool,
+        /// Where to write the device's bundle; `-` is standard output.
+        #[arg(long, default_value = "-")]
+        out: PathBuf,
+    },
+    /// Brings the records of all devices to the MASA, through its admin API.
+    Publish,
+    /// Writes the records of all devices, one JSON object a line; no private key is among them.
+    Export {
+        /// Where to; `-` is standard output.
+        #[arg(default_value = "-")]
+        out: PathBuf,
+    },
+    /// Strikes a device off: the MASA will not serve it any more, once that is published.
+    Void {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Shows how many devices were made, and batches that were interrupted.
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+struct ProductArgs {
+    /// The model.
+    #[arg(long, default_value = "sensor")]
+    model: Model,
+    /// What serial numbers begin with.
+    #[arg(long, default_value = "SN-")]
+    prefix: String,
+    /// How many digits their counter has.
+    #[arg(long, default_value_t = 8)]
+    digits: u8,
+    /// The algorithm of the devices' keys: p256, p384 or ed25519.
+    #[arg(long, default_value = "p256")]
+    key: Algorithm,
+    /// Where their MASA is, if it is not the manufacturer's usual one.
+    #[arg(long, value_name = "URL")]
+    device_masa: Option<String>,
+    /// Where their MUD file is.
+    #[arg(long, value_name = "URL")]
+    mud_url: Option<String>,
+}
+
+impl ProductArgs {
+    fn product(&self) -> Product {
+        Product {
+            model: self.model.clone(),
+            serials: SerialScheme { prefix: self.prefix.clone(), digits: self.digits },
+            algorithm: self.key,
+            masa_url: self.device_masa.clone(),
+            mud_url: self.mud_url.clone(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
+    let (server, place) = (&args.connection.server, &args.place);
+    let factory = || place.factory(server);
+    match &args.verb {
+        Verb::Init { organization, masa_names, masa_url, algorithm } => {
+            init(server, place, organization, masa_names, masa_url, *algorithm, output)
+        }
+        Verb::Provision { product, count } => {
+            let order = Order { product: product.product(), count: *count };
+            let factory = factory()?;
+            let mut done = with_progress(output, |progress| factory.resume(progress))?;
+            done.push(with_progress(output, |progress| factory.provision(&order, progress))?);
+            provisioned(&done, output)
+        }
+        Verb::Resume => {
+            let factory = factory()?;
+            provisioned(&with_progress(output, |progress| factory.resume(progress))?, output)
+        }
+        Verb::Certify { product, request, secure_element, own_serial, out } => {
+            let method = if *secure_element { Method::InSecureElement } else { Method::OnDevice };
+            let choice = if *own_serial { Choice::Device } else { Choice::Factory };
+            let bundle = factory()?.certify(&product.product(), method, &request_der(request)?, choice)?;
+            write(out, serde_json::to_string_pretty(&bundle)?.as_bytes())?;
+            Ok(Answer::Yes)
+        }
+        Verb::Publish => publish(&args.connection, &place.store(server)?, output),
+        Verb::Export { out } => {
+            let mut records = Vec::new();
+            factory()?.export(&mut records)?;
+            write(out, &records)?;
+            Ok(Answer::Yes)
+        }
+        Verb::Void { serial_number, reason } => {
+            let device = factory()?.void(serial_number, reason)?;
+            output.show_as(&device, || {
+                format!("{serial_number} is struck off; `landfall factory publish` tells the MASA")
+            })?;
+            Ok(Answer::Yes)
+        }
+        Verb::Status => status(&factory()?, output),
+    }
+}
+
+impl Place {
+    fn store(&self, server: &Server) -> anyhow::Result<Store> {
+        let path = server.settings()?.resolve(&self.database);
+        open::make_folder_of(&path)?;
+        Store::sqlite(&path).context("opening the factory's records")
+    }
+
+    fn factory(&self, server: &Server) -> anyhow::Result<Factory> {
+        let settings = server.settings()?;
+        let element = open::existing_element(&settings)?;
+        let (folder, bundles) = (settings.resolve(&self.manufacturer), settings.resolve(&self.bundles));
+        Factory::open(&folder, element.as_ref(), self.store(server)?, &bundles)
+            .context("opening the factory; `landfall factory init` makes one")
+    }
+}
+
+fn init(
+    server: &Server,
+    place: &Place,
+    organization: &str,
+    masa_names: &[String],
+    masa_url: &str,
+    algorithm: Algorithm,
+    output: &Output,
+) -> anyhow::Result<Answer> {
+    let settings = server.settings()?;
+    let element = open::element(&settings)?;
+    let name = |name: &String| name.parse().map_or_else(|_| AltName::Dns(name.clone()), AltName::Ip);
+    let new = NewManufacturer {
+        organization: organization.to_owned(),
+        masa_names: masa_names.iter().map(name).collect(),
+        masa_url: Some(masa_url.to_owned()),
+        algorithm,
+    };
+    let made = new.make(&settings.resolve(&place.manufacturer), element.as_ref(), Time::now())?;
+    let files: Vec<_> =
+        made.files.iter().map(|(file, what)| serde_json::json!({ "file": file, "what": what })).collect();
+    output.show_as(&serde_json::json!({ "files": files }), || {
+        let mut table = Table::new(&["file", "what"], "");
+        for (file, what) in &made.files {
+            table.row([file.display().to_string(), (*what).into()]);
+        }
+        format!("{table}\nNext: `landfall factory provision` makes devices, `landfall run masa` vouches for them.")
+    })?;
+    Ok(Answer::Yes)
+}
+
+/// Shows how far a batch is while `work` goes on.
+fn with_progress<T, E>(output: &Output, work: impl FnOnce(&(dyn Fn(Progress) + Sync)) -> Result<T, E>) -> Result<T, E> {
+    let bar: ProgressBar = output.progress(0, "devices");
+    let result = work(&|progress: Progress| {
+        bar.set_length(progress.of);
+        bar.set_position(progress.made);
+    });
+    bar.finish_and_clear();
+    result
+}
+
+fn provisioned(done: &[Provisioned], output: &Output) -> anyhow::Result<Answer> {
+    let json: Vec<_> = done
+        .iter()
+        .map(|one| {
+            serde_json::json!({
+                "batch": one.batch.id, "folder": one.folder, "made": one.made, "found": one.found,
+                "made-anew": one.made_anew,
+            })
+        })
+        .collect();
+    output.show_as(&json, || match done.is_empty() {
+        true => "no batch was interrupted".into(),
+        false => done
+            .iter()
+            .map(|one| {
+                let before = if one.found > 0 { format!(" ({} made before)", one.found) } else { String::new() };
+                format!(
+                    "batch {}: {} devices made{before}, bundles in {}\n",
+                    one.batch.id,
+                    one.made,
+                    one.folder.display()
+                )
+            })
+            .collect(),
+    })?;
+    Ok(Answer::Yes)
+}
+
+/// How many records go to the MASA in one request.
+const PAGE: usize = 500;
+
+fn publish(connection: &Connection, store: &Store, output: &Output) -> anyhow::Result<Answer> {
+    let total = store.count::<FactoryDevice>()?;
+    let bar = output.progress(total, "records");
+    let count = connection.ask(output, "publishing", async |client| {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = store
+                .scan::<FactoryDevice>(after.as_deref(), PAGE)
+                .map_err(|why| ClientError::Garbled(why.to_string()))?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.key());
+            let records: Vec<&FactoryDevice> = page.iter().map(|found| &found.record).collect();
+            let taken: Count = client.post("/v1/factory/devices", &records).await?;
+            count += taken.count;
+            bar.inc(page.len() as u64);
+        }
+    })?;
+    bar.finish_and_clear();
+    output.show_as(&Count { count }, || format!("{total} records, {count} of them new to the MASA"))?;
+    Ok(Answer::Yes)
+}
+
+fn status(factory: &Factory, output: &Output) -> anyhow::Result<Answer> {
+    let (devices, unfinished) = (factory.store().count::<FactoryDevice>()?, factory.unfinished()?);
+    let organization = &factory.manufacturer().organization;
+    let names: Vec<_> = unfinished.iter().map(|batch| &batch.id).collect();
+    let json = serde_json::json!({ "organization": organization, "devices": devices, "interrupted": names });
+    output.show_as(&json, || {
+        let batches: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let interrupted = match batches.is_empty() {
+            true => String::new(),
+            false => format!("\ninterrupted: {}; `landfall factory resume` completes them", batches.join(", ")),
+        };
+        format!("{organization}: {devices} devices made{interrupted}")
+    })?;
+    Ok(Answer::Yes)
+}
+
+fn request_der(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let armoured = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN"));
+    match armoured {
+        Some(text) => {
+            let blocks = pem::decode(text).with_context(|| format!("reading {}", path.display()))?;
+            Ok(blocks.into_iter().next().context("there is nothing in the PEM armour")?.der)
+        }
+        None => Ok(bytes),
+    }
+}
+
+fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if out.as_os_str() == "-" {
+        return Ok(std::io::stdout().lock().write_all(bytes)?);
+    }
+    fs::write(out, bytes).with_context(|| format!("writing {}", out.display()))
+}
