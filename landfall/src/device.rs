@@ -9,9 +9,9 @@ pub(crate) struct Args {
     device: Device,
 }
 
-pub(crate) fn run(args: Args, _: &Output) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(args.device.run(&mut std::io::stdout()))? {
+    match runtime.block_on(args.device.run(output.json(), &mut std::io::stdout()))? {
         Verdict::Yes => Ok(Answer::Yes),
         Verdict::No => Ok(Answer::No),
     }

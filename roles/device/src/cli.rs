@@ -42,9 +42,6 @@ struct Options {
     /// Do not look for announcements.
     #[arg(long, global = true)]
     no_discovery: bool,
-    /// Answer in JSON.
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -85,12 +82,12 @@ pub enum Verdict {
 }
 
 impl Device {
-    /// Does what was asked; the answer goes to `out`, progress to standard error if that is a terminal.
+    /// Does what was asked; the answer goes to `out`, as JSON or in words, and progress to standard error if that is a
+    /// terminal. Whether a program reads is for the caller to say, which declares `--json` for all that it can do.
     ///
     /// # Errors
     /// If it could not be done, which is an exit status of 2.
-    pub async fn run(self, out: &mut (dyn Write + Send)) -> Result<Verdict, DeviceError> {
-        let json = self.options.json;
+    pub async fn run(self, json: bool, out: &mut (dyn Write + Send)) -> Result<Verdict, DeviceError> {
         let mut config = self.options.config()?;
         if let Command::Renew { keep_key: true, .. } = self.command {
             config.rekey = false;
@@ -227,7 +224,10 @@ async fn asked_to_stop() {
     }
 }
 
-/// Says on standard error why something could not be done, for whoever calls [`Device::run`].
-pub fn complain(error: &DeviceError) {
-    let _ = writeln!(io::stderr(), "landfall device: {error}");
+/// Says on standard error why something could not be done.
+pub fn complain(error: &DeviceError, json: bool) {
+    let _ = match json {
+        true => writeln!(io::stderr(), "{}", json!({ "error": error.to_string() })),
+        false => writeln!(io::stderr(), "landfall-device: {error}"),
+    };
 }

@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(name = "landfall-device", version, about, long_about = None)]
 struct Cli {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(flatten)]
     device: Device,
 }
@@ -21,11 +24,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::from(2),
     };
-    match runtime.block_on(cli.device.run(&mut std::io::stdout())) {
+    match runtime.block_on(cli.device.run(cli.json, &mut std::io::stdout())) {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
         Err(error) => {
-            complain(&error);
+            complain(&error, cli.json);
             ExitCode::from(2)
         }
     }
