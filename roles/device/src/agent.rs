@@ -245,7 +245,7 @@ impl Agent {
         let begun = Instant::now();
         let world = World {
             config: &self.config,
-            format: self.config.format()?,
+            format: self.config.format.into(),
             birth: &self.birth,
             element: &self.element,
             state: &self.state,

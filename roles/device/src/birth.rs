@@ -115,8 +115,8 @@ impl Birth {
             pledge::Config::new(self.idevid.clone(), self.chain.clone(), anchors).map_err(DeviceError::Birth)?;
         pledge.vouchers.clock = config.clock;
         pledge.vouchers.nonceless = config.nonceless;
-        pledge.format = config.format()?;
-        pledge.algorithm = config.algorithm()?;
+        pledge.format = config.format.into();
+        pledge.algorithm = config.algorithm;
         Ok(pledge)
     }
 }

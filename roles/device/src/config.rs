@@ -30,11 +30,11 @@ pub struct Config {
     #[serde(default = "yes")]
     pub nonceless: bool,
     /// The form of voucher requests and vouchers: `cms` or `jws`.
-    #[serde(default = "cms")]
-    pub format: String,
-    /// What kind of key an LDevID gets: `p256`, `p384` or `ed25519`.
-    #[serde(default = "p256")]
-    pub algorithm: String,
+    #[serde(default)]
+    pub format: Form,
+    /// What kind of key an LDevID gets, unless the registrar wishes another: `p256`, `p384` or `ed25519`.
+    #[serde(default)]
+    pub algorithm: Algorithm,
     /// Whether a renewed LDevID gets a new key.
     #[serde(default = "yes")]
     pub rekey: bool,
@@ -44,6 +44,26 @@ pub struct Config {
     /// How registrars are found.
     #[serde(default)]
     pub discovery: Discovery,
+}
+
+/// The form of vouchers and requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// JSON in CMS, which every party of RFC 8995 speaks.
+    #[default]
+    Cms,
+    /// JSON in JWS.
+    Jws,
+}
+
+impl From<Form> for Format {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Cms => Self::CmsJson,
+            Form::Jws => Self::JwsJson,
+        }
+    }
 }
 
 /// How keys at rest are protected: a key file beside the state unless a passphrase is named.
@@ -88,14 +108,6 @@ fn default_state() -> PathBuf {
     "/var/lib/landfall-device".into()
 }
 
-fn cms() -> String {
-    "cms".into()
-}
-
-fn p256() -> String {
-    "p256".into()
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -104,8 +116,8 @@ impl Default for Config {
             evidence: None,
             clock: true,
             nonceless: true,
-            format: cms(),
-            algorithm: p256(),
+            format: Form::default(),
+            algorithm: Algorithm::default(),
             rekey: true,
             keys: Keys::default(),
             discovery: Discovery::default(),
@@ -128,20 +140,6 @@ impl Config {
             *path = folder.join(&path);
         }
         Ok(config)
-    }
-
-    pub(crate) fn format(&self) -> Result<Format, DeviceError> {
-        match self.format.as_str() {
-            "cms" => Ok(Format::CmsJson),
-            "jws" => Ok(Format::JwsJson),
-            other => Err(DeviceError::Config(format!("format is {other:?}, not \"cms\" or \"jws\""))),
-        }
-    }
-
-    pub(crate) fn algorithm(&self) -> Result<Algorithm, DeviceError> {
-        self.algorithm.parse().map_err(|_| {
-            DeviceError::Config(format!("algorithm is {:?}, not \"p256\", \"p384\" or \"ed25519\"", self.algorithm))
-        })
     }
 
     pub(crate) fn key_source(&self) -> Result<KeySource, DeviceError> {
@@ -204,23 +202,28 @@ mod tests {
         assert_eq!(config.bundle, Some(dir.path().join("bundle.json")));
         assert_eq!(config.state, dir.path().join("state"));
         assert_eq!(config.evidence, Some("/tmp/evidence".into()));
-        assert_eq!(config.format().unwrap(), Format::JwsJson);
-        assert_eq!(config.algorithm().unwrap(), Algorithm::EcdsaP384);
+        assert_eq!((config.format, config.algorithm), (Form::Jws, Algorithm::EcdsaP384));
         let offers: Vec<_> = config.fixed_offers().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(offers, ["registrar.example:8443", "[fe80::1%3]:443", "192.0.2.1:443"]);
         assert!(matches!(config.key_source(), Err(DeviceError::Config(_))));
     }
 
     #[test]
+    fn the_example_says_what_the_defaults_are() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("device.toml");
+        let (example, default) = (Config::read(&path).unwrap(), Config::default());
+        assert_eq!(format!("{:?}", Config { bundle: None, ..example }), format!("{default:?}"));
+    }
+
+    #[test]
     fn what_cannot_work_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("device.toml");
-        for wrong in ["clok = true", "clock = 1", "[discovery]\nmdsn = true"] {
+        for wrong in ["clok = true", "clock = 1", "[discovery]\nmdsn = true", "format = \"xml\"", "algorithm = \"rsa\""]
+        {
             fs::write(&path, wrong).unwrap();
             assert!(matches!(Config::read(&path), Err(DeviceError::File { .. })), "{wrong}");
         }
-        assert!(Config { format: "xml".into(), ..Config::default() }.format().is_err());
-        assert!(Config { algorithm: "rsa".into(), ..Config::default() }.algorithm().is_err());
         let keys = Keys { key_file: Some("a".into()), passphrase_env: Some("B".into()), ..Keys::default() };
         assert!(Config { keys, ..Config::default() }.key_source().is_err());
         let discovery = Discovery { registrars: vec!["a b".into()], ..Discovery::default() };

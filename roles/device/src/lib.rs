@@ -18,5 +18,5 @@ mod file;
 mod state;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
-pub use config::{Config, Discovery, Keys};
+pub use config::{Config, Discovery, Form, Keys};
 pub use error::DeviceError;

@@ -2,11 +2,13 @@
 
 use super::voucher::{Asked, Imprint, VoucherPolicy, instant};
 use crate::{
-    ChannelBinding, TlsPeer, media, paths,
+    ChannelBinding, TlsPeer,
+    est::client,
+    media, paths,
     telemetry::Status,
     voucher::{Assertion, Format, Nonce, VoucherRequest},
 };
-use landfall_pki::{Anchors, Certificate, PathPolicy, oid, validate};
+use landfall_pki::{Anchors, Certificate, PathPolicy, validate};
 use landfall_types::{
     Fault, Refusal, SerialNumber, Time,
     http::{Request, Response},
@@ -127,7 +129,7 @@ impl Trusted {
     /// that leads to `domain` and carries id-kp-cmcRA (RFC 7030 s3.6.1: no name is known that could be checked).
     ///
     /// # Errors
-    /// `registrar-certificate`, `registrar-domain` or `registrar-cmc-ra`.
+    /// `registrar-certificate`, `est-server-cmc-ra`, or what is wrong with the path to `domain`.
     pub fn by_anchors(
         peer: TlsPeer,
         domain: &Anchors,
@@ -136,16 +138,9 @@ impl Trusted {
         now: Time,
     ) -> Result<Self, Refusal> {
         let provisional = Provisional::new(peer)?;
-        let (registrar, chain) = (provisional.registrar(), &provisional.peer.chain);
-        if registrar == known {
-            return Ok(Self(provisional));
-        }
-        let refuse = |check, detail| Refusal::new(Fault::Peer, check, "RFC 7030 s3.6.1", detail);
-        let policy = PathPolicy::at(instant(clock, now, chain.iter()));
-        validate(registrar, chain, domain, &policy).map_err(|why| refuse("registrar-domain", why.to_string()))?;
-        if !registrar.has_eku(oid::CMC_RA) {
-            let detail = "another certificate than before, and without id-kp-cmcRA".to_owned();
-            return Err(refuse("registrar-cmc-ra", detail).field("extKeyUsage"));
+        if provisional.registrar() != known {
+            let chain = &provisional.peer.chain;
+            client::authorise_server(chain, domain, None, instant(clock, now, chain.iter()))?;
         }
         Ok(Self(provisional))
     }

@@ -270,7 +270,7 @@ fn a_registrar_that_is_gone_does_not_undo_the_enrolment() {
 #[test]
 fn another_registrar_on_the_new_connection() {
     let other = Domain::named("Other Domain", "other.example");
-    for (of_domain, check) in [(true, "registrar-cmc-ra"), (false, "registrar-domain")] {
+    for (of_domain, check) in [(true, "est-server-cmc-ra"), (false, "path-unknown-issuer")] {
         let mut sim = Sim::with(|_| {});
         while sim.persisted.is_empty() {
             sim.step();

@@ -105,7 +105,7 @@ fn a_certificate_that_is_not_what_was_asked_for() {
         (|r| r.profile = Box::new(|p| p.subject = Name::common("someone else")), "ldevid-subject"),
         (other_names, "ldevid-alt-names"),
         (|r| r.cas = vec![Domain::new().root.authority.certificate], "ldevid-chain"),
-        (|r| r.shown = Domain::new().registrar.chain(), "registrar-domain"),
+        (|r| r.shown = Domain::new().registrar.chain(), "path-unknown-issuer"),
     ];
     for (change, check) in cases {
         let mut sim = renewal(true, 1, change);
