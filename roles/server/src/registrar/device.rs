@@ -70,3 +70,42 @@ impl Tracked {
 fn unwritable(why: Unwritable) -> Refusal {
     Refusal::new(Fault::Backend, "device-record", "landfall", why.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_policy::{Decision, Verdict};
+    use landfall_types::Fingerprint;
+
+    fn identity() -> Identity {
+        let serial_number = "A-1".parse().unwrap();
+        Identity {
+            device: DeviceId::new(&[1; 20], &serial_number),
+            serial_number,
+            vendor: "acme".parse().unwrap(),
+            model: None,
+            idevid: Fingerprint([1; 32]),
+        }
+    }
+
+    fn asks(tracked: &mut Tracked, times: usize) {
+        for _ in 0..times {
+            let decision = Decision::because(Verdict::Permit, "test", "");
+            tracked.step(DeviceEvent::Asked { decision }, Time::from_unix(1)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn steps_of_one_commit_stand_on_one_version() {
+        let store = Store::memory();
+        for known in [false, true] {
+            let mut first = Tracked::find_or_new(&store, identity(), Time::from_unix(1)).unwrap();
+            let mut second = Tracked::find_or_new(&store, identity(), Time::from_unix(1)).unwrap();
+            assert_eq!(first.version.is_some(), known);
+            asks(&mut first, 3);
+            asks(&mut second, 2);
+            store.commit(first.take_changes().unwrap()).await.unwrap();
+            store.commit(second.take_changes().unwrap()).await.unwrap_err();
+        }
+    }
+}

@@ -45,7 +45,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let (unit, scale) =
-            UNITS.iter().find(|(_, scale)| seconds >= *scale && seconds % scale == 0).unwrap_or(&('s', 1));
+            UNITS.iter().find(|(_, scale)| seconds >= *scale && seconds.is_multiple_of(*scale)).unwrap_or(&('s', 1));
         write!(f, "{}{unit}", seconds / scale)
     }
 }
