@@ -1,0 +1,28 @@
+//! Real peers, published examples, and bad input over real sockets.
+//!
+//! docs/conformance says which requirement each test covers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod it {
+    mod artefacts;
+    mod bad_masa;
+    mod bad_registrar;
+    mod curl;
+    mod est;
+    mod foreign;
+    mod lab;
+    mod masa_client;
+    mod pledge;
+    mod published;
+    mod python;
+    mod shell;
+    mod slow;
+    mod strongswan;
+    mod tls;
+}
