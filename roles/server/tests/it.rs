@@ -3,3 +3,10 @@
 
 #[path = "it/factory/mod.rs"]
 mod factory;
+
+#[path = "it/contract.rs"]
+mod contract;
+#[path = "it/onboarding.rs"]
+mod onboarding;
+#[path = "it/world.rs"]
+mod world;

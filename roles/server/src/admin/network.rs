@@ -164,13 +164,15 @@ pub(super) async fn prefetch(
     if registrar.vendors().find(&vendor).is_none() {
         return Err(ApiError::invalid(format_args!("there is no vendor {vendor} in the settings")));
     }
-    let issuer = Certificate::from_pem(&wanted.issuer_certificate).map_err(ApiError::invalid)?;
+    // Its file may hold the certificates above it too.
+    let issuer = Certificate::chain_from_pem(&wanted.issuer_certificate).map_err(ApiError::invalid)?;
+    let issuer = issuer.first().ok_or_else(|| ApiError::invalid("there is no certificate of the issuer"))?;
     let masa = wanted.masa.as_deref().map(str::parse).transpose().map_err(ApiError::invalid)?;
     let mut results = Vec::new();
     for serial_number in wanted.serial_numbers {
         let fetched = match serial_number.parse::<SerialNumber>() {
             Ok(serial) => {
-                let idevid_issuer = authority_key_id(&issuer);
+                let idevid_issuer = authority_key_id(issuer);
                 let (vendor, masa) = (vendor.clone(), masa.clone());
                 registrar.prefetch(Target { serial, idevid_issuer, vendor, masa, format: Format::CmsJson }).await
             }

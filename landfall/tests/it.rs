@@ -1,0 +1,23 @@
+//! The command line, as people and programs meet it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "it/commands.rs"]
+mod commands;
+#[path = "it/inspect.rs"]
+mod inspect;
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Runs `landfall` in `folder`.
+fn landfall(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_landfall")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+/// Its exit status and what it says on standard output.
+fn says(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = landfall(folder, arguments);
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}

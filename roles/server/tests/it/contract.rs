@@ -1,0 +1,91 @@
+//! The admin API is what docs/openapi.json says, and settings are judged before anything starts.
+
+use crate::world::World;
+use landfall_server::{Settings, admin, settings};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// Set `LANDFALL_BLESS` to write the document anew.
+#[test]
+fn the_document_is_the_api() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let made = format!("{}\n", serde_json::to_string_pretty(&admin::openapi()).unwrap());
+    if std::env::var_os("LANDFALL_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == made, "docs/openapi.json is not what the routes say; LANDFALL_BLESS=1 writes it anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_of_the_document_is_answered() {
+    let world = World::new(1, "permit");
+    let server = world.run(&[]).await;
+    let document = admin::openapi();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 18);
+    for (path, operations) in paths {
+        let path = path.replace("{device}", "nobody").replace("{log}", "audit");
+        for method in operations.as_object().unwrap().keys() {
+            let answer = match method.as_str() {
+                "get" => server.client.bytes(&path).await.map(drop),
+                _ => server.client.post::<Value>(&path, &serde_json::json!({})).await.map(drop),
+            };
+            // A path that is not there has no problem to tell; a device that is not there has.
+            if let Err(admin::ClientError::Refused { status, error }) = answer {
+                assert!(!error.is_empty() && status != 405 && status != 501, "{method} {path}: {status} {error}");
+            }
+        }
+    }
+    server.stop().await;
+}
+
+#[test]
+fn only_the_owner_may_open_the_socket() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/admin.sock");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let door = admin::LocalDoor::bind(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let second = admin::LocalDoor::bind(&path).unwrap_err();
+    assert!(second.to_string().contains("a server runs here already"), "{second}");
+    drop(door);
+    admin::LocalDoor::bind(&path).unwrap();
+}
+
+#[test]
+fn settings_are_judged_whole() {
+    let world = World::new(1, "permit");
+    assert_eq!(settings::check(&world.settings), []);
+    let keys = |change: &dyn Fn(&mut Settings)| {
+        let mut settings = world.settings.clone();
+        change(&mut settings);
+        settings::check(&settings).into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+    };
+    let registrar = |settings: &mut Settings| settings.registrar.clone().unwrap();
+    assert_eq!(keys(&|s| s.store.url = "mysql:x".into()), ["store.url"]);
+    assert_eq!(keys(&|s| s.metrics.listen = "nowhere".into()), ["metrics.listen"]);
+    assert_eq!(keys(&|s| s.registrar.as_mut().unwrap().vendor.clear()), ["registrar.vendor"]);
+    assert_eq!(
+        keys(&|s| s.registrar.as_mut().unwrap().vendor[0].anchors = vec!["gone.pem".into()]),
+        ["registrar.vendor[0].anchors[0]"]
+    );
+    assert_eq!(
+        keys(&|s| {
+            let vendor = registrar(s).vendor.remove(0);
+            s.registrar.as_mut().unwrap().vendor.push(vendor);
+        }),
+        ["registrar.vendor[1].id"]
+    );
+    // The certificate of one with the key of another.
+    assert_eq!(
+        keys(&|s| {
+            let identity = &mut s.registrar.as_mut().unwrap().identity;
+            identity.key = Some("software:domain-root".parse().unwrap());
+        }),
+        ["registrar.identity"]
+    );
+    assert_eq!(keys(&|s| s.registrar.as_mut().unwrap().listen = s.masa.as_ref().unwrap().listen), ["registrar.listen"]);
+}
