@@ -5,7 +5,7 @@ use landfall_brski::{
     TlsPeer, paths,
     registrar::{MasaEndpoint, Vendor, VoucherRecord},
 };
-use landfall_device::{Agent, Config, Discovery, Onboarded, Outcome};
+use landfall_device::{Agent, Config, Discovery, Form, Onboarded, Outcome};
 use landfall_element::MemoryElement;
 use landfall_lifecycle::transfer::{Mode, TransferPolicy};
 use landfall_net::{
@@ -221,13 +221,13 @@ impl Lab {
         self.crossed(paths::REQUEST_VOUCHER).pop().expect("the MASA was asked").request.body
     }
 
-    /// The agent of a device with that serial number, with its evidence in the folder `evidence/SERIAL`.
+    /// The agent of a device, with its evidence in the folder `evidence-SERIAL`.
     pub(super) fn agent(&self, device: &Identity) -> Agent {
-        self.agent_at(device, &self.registrar.to_string())
+        Agent::open(self.config(device)).unwrap()
     }
 
-    /// The same of one that knows another registrar.
-    pub(super) fn agent_at(&self, device: &Identity, registrar: &str) -> Agent {
+    /// How that agent is configured.
+    fn config(&self, device: &Identity) -> Config {
         let serial = device.certificate.subject_serial_number().unwrap();
         let chain: String = device.intermediates.iter().map(landfall_pki::Certificate::to_pem).collect();
         let bundle = DeviceBundle {
@@ -241,25 +241,30 @@ impl Lab {
             masa_url: Some(self.manufacturer.masa_url.clone()),
         };
         let path = self.folder.put(&format!("{serial}.json"), serde_json::to_vec(&bundle).unwrap());
-        let config = Config {
+        Config {
             bundle: Some(path),
             state: self.folder.path(&format!("state-{serial}")),
             evidence: Some(self.folder.path(&format!("evidence-{serial}"))),
             discovery: Discovery {
                 mdns: false,
                 grasp: false,
-                registrars: vec![registrar.to_owned()],
+                registrars: vec![self.registrar.to_string()],
                 ..Discovery::default()
             },
             ..Config::default()
-        };
-        Agent::open(config).unwrap()
+        }
     }
 
     /// Onboards a device by its agent.
     pub(super) async fn onboard(&self, device: &Identity) -> Onboarded {
+        self.onboard_in(Form::Cms, device).await
+    }
+
+    /// The same with requests and vouchers in that format.
+    pub(super) async fn onboard_in(&self, format: Form, device: &Identity) -> Onboarded {
+        let agent = Agent::open(Config { format, ..self.config(device) }).unwrap();
         let limit = Some(Duration::from_secs(60));
-        match self.agent(device).onboard(Some(1), limit, &mut |_| {}).await.unwrap() {
+        match agent.onboard(Some(1), limit, &mut |_| {}).await.unwrap() {
             Outcome::Onboarded(onboarded) => *onboarded,
             Outcome::Refused(refusal) => panic!("{refusal}"),
         }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 const READ: &str = include_str!("read.py");
 const BIND: &str = include_str!("bind.py");
+const JWS: &str = include_str!("jws.py");
 
 /// Python with pyca/cryptography.
 fn python() -> Option<PathBuf> {
@@ -45,6 +46,29 @@ async fn pyca_reads_what_is_made_here() {
     folder.put("registrar.der", lab.domain.registrar.certificate.der());
     let output = folder.try_run(&python, &["-c", READ, &lab.manufacturer.masa_url]);
     assert!(output.status.success(), "{}", said(&output));
+}
+
+/// The JWS form of vouchers, which openssl does not know: all three artefacts of a real onboarding.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pyca_verifies_a_real_onboarding_in_jws() {
+    let Some(python) = python() else { return };
+    let lab = Lab::start().await;
+    lab.onboard_in(landfall_device::Form::Jws, &lab.manufacturer.device("A-1")).await;
+    let folder = &lab.folder;
+    folder.put("manufacturer.pem", lab.manufacturer.root.authority.certificate.to_pem());
+    folder.put("domain.pem", lab.domain.root.authority.certificate.to_pem());
+    folder.put("registrar-voucher-request.jws", lab.registrar_request());
+    for (file, anchor, top) in [
+        ("evidence-A-1/pledge-voucher-request.jws", "manufacturer.pem", "ietf-voucher-request:voucher"),
+        ("registrar-voucher-request.jws", "domain.pem", "ietf-voucher-request:voucher"),
+        ("evidence-A-1/voucher.jws", "manufacturer.pem", "ietf-voucher:voucher"),
+    ] {
+        let output = folder.try_run(&python, &["-c", JWS, file, anchor]);
+        assert!(output.status.success(), "{file}: {}", said(&output));
+        let content: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(content[top]["serial-number"], "A-1", "{file}");
+        assert_eq!(content[top]["assertion"], "proximity", "{file}");
+    }
 }
 
 /// RFC 7030 s3.5: a request with tls-unique in its challengePassword, over TLS 1.2.
