@@ -1,9 +1,17 @@
 //! The admin API is what docs/openapi.json says, and settings are judged before anything starts.
 
 use crate::world::World;
-use landfall_server::{Settings, admin, settings};
+use landfall_net::tls::ClientTls;
+use landfall_pki::{Algorithm, Anchors, Certificate, Signer, SoftwareKey};
+use landfall_server::{
+    Identity, RoleName, Settings,
+    admin::{self, view::Status},
+    domain, open,
+    settings::{self, IdentitySettings},
+};
+use landfall_types::Time;
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 /// Set `LANDFALL_BLESS` to write the document anew.
 #[test]
@@ -88,4 +96,40 @@ fn settings_are_judged_whole() {
         ["registrar.identity"]
     );
     assert_eq!(keys(&|s| s.registrar.as_mut().unwrap().listen = s.masa.as_ref().unwrap().listen), ["registrar.listen"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elsewhere_only_operators_are_heard() {
+    let mut world = World::new(1, "permit");
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.settings.admin.listen = Some(listen);
+    world.settings.admin.identity = Some(IdentitySettings::at("domain/admin.pem"));
+    world.settings.admin.operator_anchors = Some("domain/operators.pem".into());
+    assert_eq!(settings::check(&world.settings), []);
+    let element = open::element(&world.settings).unwrap();
+    let identity = |name: &str| {
+        let at = IdentitySettings::at(format!("domain/{name}.pem"));
+        Identity::load(&at, |path| world.settings.resolve(path), element.as_ref()).unwrap()
+    };
+    let key = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
+    let day = std::time::Duration::from_secs(86_400);
+    let chain = domain::operator("ada", key.public_key(), &identity("operators"), day, Time::now()).unwrap();
+    let operator = Identity { chain, signer: Arc::new(key) };
+
+    let server = world.run(&[RoleName::Registrar]).await;
+    let anchors = || Anchors::of(Certificate::chain_from_pem(&world.pem("domain/root.pem")).unwrap());
+    let client = |identity: Option<&Identity>| {
+        let identity = identity.map(|identity| identity.clone().into());
+        let tls = ClientTls::named(anchors(), identity.as_ref()).unwrap();
+        let authority = format!("localhost:{}", listen.port());
+        admin::Client::new(admin::Address::Remote { authority, tls })
+    };
+    let status: Status = client(Some(&operator)).get("/v1/status").await.unwrap();
+    assert_eq!(status.roles.len(), 1);
+    // A certificate of the same domain, for TLS clients, that is not an operator's.
+    let refused = client(Some(&identity("registrar"))).get::<Status>("/v1/status").await.unwrap_err();
+    assert!(matches!(refused, admin::ClientError::Away { .. }), "{refused}");
+    let refused = client(None).get::<Status>("/v1/status").await.unwrap_err();
+    assert!(matches!(refused, admin::ClientError::Away { .. }), "{refused}");
+    server.stop().await;
 }
