@@ -24,5 +24,6 @@ mod it {
     mod shell;
     mod slow;
     mod strongswan;
+    mod tables;
     mod tls;
 }

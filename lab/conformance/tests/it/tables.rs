@@ -1,0 +1,40 @@
+//! docs/conformance names tests; here each name is looked up.
+
+use std::{fs, path::Path};
+
+const FOLDERS: [(&str, &str); 6] = [
+    ("C", "lab/conformance/tests/it"),
+    ("B", "protocols/brski/tests/it"),
+    ("U", "protocols/brski/src"),
+    ("N", "adapters/net/tests/it"),
+    ("P", "foundation/pki/tests/it"),
+    ("D", "roles/device/tests/it"),
+];
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for table in ["brski.md", "est.md"] {
+        let text = fs::read_to_string(root.join("docs/conformance").join(table)).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let Some((folder, file, test)) = parts(name) else { continue };
+            named += 1;
+            let source = fs::read_to_string(root.join(folder).join(file)).unwrap_or_default();
+            if !source.contains(&format!("fn {test}(")) {
+                missing.push(format!("{table}: {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/conformance names tests that are not there:\n{}", missing.join("\n"));
+    assert!(named > 100, "{named} names were understood");
+}
+
+/// Folder, file and function of `C est::simple_reenroll`.
+fn parts(name: &str) -> Option<(&'static str, String, &str)> {
+    let (letter, path) = name.split_once(' ')?;
+    let (file, test) = path.split_once("::")?;
+    let (_, folder) = FOLDERS.iter().find(|(known, _)| *known == letter)?;
+    Some((folder, format!("{file}.rs"), test))
+}
