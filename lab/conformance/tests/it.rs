@@ -13,6 +13,7 @@ mod it {
     mod artefacts;
     mod bad_masa;
     mod bad_registrar;
+    mod bare_pledge;
     mod curl;
     mod est;
     mod foreign;
@@ -25,5 +26,6 @@ mod it {
     mod slow;
     mod strongswan;
     mod tables;
+    mod threats;
     mod tls;
 }

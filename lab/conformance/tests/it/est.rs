@@ -164,6 +164,8 @@ async fn bodies_as_clients_send_them() {
         let answer = curl.registrar(SIMPLE_ENROLL, &[&own[..], &["--header", &field]].concat());
         case.certified(&answer, "ldevid", "new");
     }
+    let chunked = curl.registrar(SIMPLE_ENROLL, &[&own[..], &["--header", "Transfer-Encoding: chunked"]].concat());
+    case.certified(&chunked, "ldevid", "new");
     let with_parameter = curl.registrar(
         SIMPLE_ENROLL,
         &[&own[..6], &["--header", "Content-Type: Application/PKCS10; charset=utf-8"]].concat(),
@@ -174,6 +176,27 @@ async fn bodies_as_clients_send_them() {
     let not_base64 = ["--header", PKCS10, "--data-binary", "MII*"];
     assert_eq!(curl.registrar(SIMPLE_ENROLL, &[&own[..4], &not_base64].concat()).status, 400);
     assert_eq!(case.lab.refused_by_registrar().await, ["est-type", "est-body"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_every_kind() {
+    let Some((case, device)) = Case::new(Setup::new()).await else { return };
+    let Some(curl) = Curl::new(&case.lab) else { return };
+    vouched(&case.lab, &device).await;
+    let kinds = ["ec -pkeyopt ec_paramgen_curve:P-384", "ed25519", "rsa:2048", "rsa:3072"];
+    for kind in kinds {
+        case.openssl(&format!(
+            "req -new -newkey {kind} -nodes -keyout kind.key -outform DER -out kind.csr -subj /serialNumber=A-1"
+        ));
+        case.certified(&case.post(&curl, SIMPLE_ENROLL, "idevid", "kind.csr"), "kind", "kind");
+    }
+    for kind in ["rsa:1024", "ec -pkeyopt ec_paramgen_curve:secp256k1", "ed448"] {
+        case.openssl(&format!(
+            "req -new -newkey {kind} -nodes -keyout kind.key -outform DER -out kind.csr -subj /serialNumber=A-1"
+        ));
+        assert_eq!(case.post(&curl, SIMPLE_ENROLL, "idevid", "kind.csr").status, 400, "{kind}");
+    }
+    assert_eq!(records::<CertificateRecord>(&case.lab.registrar_world).len(), kinds.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use landfall_net::{
     http::{Limits, Server},
     tls::{ClientAuth, ServerTls},
 };
-use landfall_pki::{Anchors, pem};
+use landfall_pki::{Anchors, Certificate, pem};
 use landfall_policy::{Policy, Verdict};
 use landfall_server::{
     Identity as ServerIdentity, Shutdown, Task, Trigger, World, masa, observe::AUDIT_LOG, registrar, shutdown,
@@ -49,6 +49,8 @@ pub(super) struct Setup {
     pub(super) masa_tls: Identity,
     /// What answers the registrar, if it is not the MASA.
     pub(super) fake: Option<Fake>,
+    /// What else the manufacturer's devices lead to.
+    pub(super) more_device_anchors: Vec<Certificate>,
 }
 
 /// One request of the registrar to the MASA, and the answer.
@@ -120,12 +122,14 @@ impl Setup {
             domain,
             masa_tls,
             fake: None,
+            more_device_anchors: Vec::new(),
         }
     }
 
     /// Starts everyone.
     pub(super) async fn start(self) -> Lab {
-        let Self { mut manufacturer, domain, mut registrar, masa, masa_tls, fake } = self;
+        let Self { mut manufacturer, domain, mut registrar, mut masa, masa_tls, fake, more_device_anchors } = self;
+        more_device_anchors.iter().for_each(|anchor| masa.core.idevid_anchors.add(anchor.clone()));
         let (trigger, shutdown) = shutdown();
         let (registrar_world, masa_world) = (world(), world());
         let (task, role) = masa.build(masa_world.clone(), shutdown.clone()).await.unwrap();
@@ -135,7 +139,9 @@ impl Setup {
         let url = format!("localhost:{}", tap.port());
         manufacturer.masa_url.clone_from(&url);
         if registrar.vendors.is_empty() {
-            registrar.vendors.push(vendor(&manufacturer, &url));
+            let mut vendor = vendor(&manufacturer, &url);
+            more_device_anchors.into_iter().for_each(|anchor| vendor.vendor.idevid_anchors.add(anchor));
+            registrar.vendors.push(vendor);
         }
         let (task, _) = registrar.build(registrar_world.clone(), shutdown).await.unwrap();
         Lab {
@@ -211,6 +217,14 @@ impl Lab {
         Setup::new().start().await
     }
 
+    /// Another domain, whose registrar knows this lab's manufacturer and asks its MASA.
+    pub(super) async fn other_domain(&self) -> Self {
+        let mut setup = Setup::new();
+        setup.manufacturer = self.manufacturer.clone();
+        setup.registrar.vendors.push(vendor(&self.manufacturer, &self.manufacturer.masa_url));
+        setup.start().await
+    }
+
     /// What crossed between registrar and MASA for requests of that path.
     pub(super) fn crossed(&self, path: &str) -> Vec<Crossed> {
         self.crossed.lock().unwrap().iter().filter(|crossed| crossed.request.path == path).cloned().collect()
@@ -229,7 +243,7 @@ impl Lab {
     /// How that agent is configured.
     fn config(&self, device: &Identity) -> Config {
         let serial = device.certificate.subject_serial_number().unwrap();
-        let chain: String = device.intermediates.iter().map(landfall_pki::Certificate::to_pem).collect();
+        let chain: String = device.intermediates.iter().map(Certificate::to_pem).collect();
         let bundle = DeviceBundle {
             format: bundle::FORMAT,
             serial_number: serial.clone(),

@@ -12,7 +12,7 @@ use landfall_net::{
 use landfall_pki::{CertificateSerial, SignedDataBuilder, oid};
 use landfall_testkit::Identity;
 use landfall_types::{
-    Time,
+    SerialNumber, Time,
     http::{Request, Response},
 };
 use std::net::SocketAddr;
@@ -25,7 +25,11 @@ fn nonce() -> Nonce {
 
 /// A good request of `device`, which has seen the lab's registrar.
 pub(super) fn request(lab: &Lab, device: &Identity) -> VoucherRequest {
-    let serial = device.certificate.subject_serial_number().unwrap();
+    request_of(lab, device.certificate.subject_serial_number().unwrap())
+}
+
+/// The same of the device with that serial number.
+pub(super) fn request_of(lab: &Lab, serial: SerialNumber) -> VoucherRequest {
     VoucherRequest {
         created_on: Some(Time::now()),
         assertion: Some(Assertion::Proximity),
