@@ -1,4 +1,4 @@
-//! A MASA, a registrar and devices on this machine's loopback interface, over real TLS.
+//! A MASA, a registrar, a join proxy and devices on this machine's loopback interface, over real TLS.
 
 use super::shell::Folder;
 use landfall_brski::{
@@ -10,12 +10,13 @@ use landfall_element::MemoryElement;
 use landfall_lifecycle::transfer::{Mode, TransferPolicy};
 use landfall_net::{
     http::{Limits, Server},
+    proxy::ProxyLimits,
     tls::{ClientAuth, ServerTls},
 };
 use landfall_pki::{Anchors, Certificate, pem};
 use landfall_policy::{Policy, Verdict};
 use landfall_server::{
-    Identity as ServerIdentity, Shutdown, Task, Trigger, World, masa, observe::AUDIT_LOG, registrar, shutdown,
+    Identity as ServerIdentity, Shutdown, Task, Trigger, World, masa, observe::AUDIT_LOG, proxy, registrar, shutdown,
 };
 use landfall_store::Store;
 use landfall_testkit::{Domain, Identity, Manufacturer};
@@ -66,6 +67,8 @@ pub(super) struct Lab {
     pub(super) folder: Folder,
     /// Where the registrar is.
     pub(super) registrar: SocketAddr,
+    /// Where devices find it: its join proxy.
+    proxy: SocketAddr,
     /// Where the MASA is.
     pub(super) masa: SocketAddr,
     pub(super) registrar_world: World,
@@ -143,9 +146,17 @@ impl Setup {
             more_device_anchors.into_iter().for_each(|anchor| vendor.vendor.idevid_anchors.add(anchor));
             registrar.vendors.push(vendor);
         }
-        let (task, _) = registrar.build(registrar_world.clone(), shutdown).await.unwrap();
+        let (task, _) = registrar.build(registrar_world.clone(), shutdown.clone()).await.unwrap();
+        let registrar = run(task);
+        let proxy = proxy::Config {
+            listen: loopback(),
+            registrar: proxy::Registrar::At(registrar),
+            announce: None,
+            limits: ProxyLimits::default(),
+        };
         Lab {
-            registrar: run(task),
+            proxy: run(proxy.build(shutdown).await.unwrap()),
+            registrar,
             masa,
             manufacturer,
             domain,
@@ -262,7 +273,7 @@ impl Lab {
             discovery: Discovery {
                 mdns: false,
                 grasp: false,
-                registrars: vec![self.registrar.to_string()],
+                registrars: vec![self.proxy.to_string()],
                 ..Discovery::default()
             },
             ..Config::default()

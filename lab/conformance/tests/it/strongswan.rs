@@ -35,6 +35,13 @@ fn run(folder: &Folder, pki: &Path, line: &str) -> Option<String> {
     Some(said)
 }
 
+/// A request for device A-1 with a new key: `NAME.csr`, `NAME.key`.
+fn request(folder: &Folder, openssl: &Path, name: &str) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let subject = "-subj /CN=A-1/serialNumber=A-1";
+    folder.run(openssl, &format!("req -new {key} -keyout {name}.key -outform DER -out {name}.csr {subject}"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn estca_fetches_the_cas() {
     let Some(pki) = pki() else { return };
@@ -59,28 +66,18 @@ async fn est_renews_a_certificate() {
     let (folder, url) = (&lab.folder, format!("https://localhost:{}", lab.registrar.port()));
     folder.put("domain.pem", lab.domain.root.authority.certificate.to_pem());
     folder.put("issuing.pem", lab.domain.issuing.authority.certificate.to_pem());
-    folder.put("device.pem", device.certificate.to_pem());
-    folder.put_identity("chain", &device);
+    folder.put_identity("idevid", &device);
 
-    // A first certificate: strongSwan calls every certificate that it has an old one, and asks for simplereenroll with
-    // it; RFC 7030 s4.2.2 does not let an IDevID be renewed. So curl enrols, and strongSwan renews.
-    folder.run(
-        &openssl,
-        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout first.key -outform DER \
-        -out first.csr -subj /CN=A-1/serialNumber=A-1",
-    );
+    // strongSwan has no way to a first certificate here (see the tests below), so curl gets it.
+    request(folder, &openssl, "first");
     let Some(curl) = super::curl::Curl::new(&lab) else { return };
-    let own = ["--cert", "chain.pem", "--key", "chain.key", "--header", "Content-Type: application/pkcs10"];
+    let own = ["--cert", "idevid.pem", "--key", "idevid.key", "--header", "Content-Type: application/pkcs10"];
     let answer =
         curl.registrar("/.well-known/est/simpleenroll", &[&own[..], &["--data-binary", "@first.csr"]].concat());
     folder.put("first.p7", answer.der());
     folder.run(&openssl, "pkcs7 -inform DER -in first.p7 -print_certs -out first.pem");
 
-    folder.run(
-        &openssl,
-        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout second.key -outform DER \
-        -out second.csr -subj /CN=A-1/serialNumber=A-1",
-    );
+    request(folder, &openssl, "second");
     let line = format!(
         "--est --url {url} --in second.csr --cacert domain.pem --cacert issuing.pem --cert first.pem --key first.key \
          --outform pem"
@@ -95,6 +92,27 @@ async fn est_renews_a_certificate() {
     assert_eq!(issued.iter().filter(|record| record.issued.operation.as_str() == "simplereenroll").count(), 1);
 }
 
+/// RFC 7030 s4.2.2: strongSwan takes every certificate that it has for the old one, which an IDevID is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn est_with_an_idevid_is_refused() {
+    let (Some(pki), Some(openssl)) = (pki(), openssl()) else { return };
+    let lab = Lab::start().await;
+    let device = lab.manufacturer.device("A-1");
+    vouched(&lab, &device).await;
+    let (folder, url) = (&lab.folder, format!("https://localhost:{}", lab.registrar.port()));
+    folder.put("domain.pem", lab.domain.root.authority.certificate.to_pem());
+    folder.put("device-ca.pem", lab.manufacturer.issuing.authority.certificate.to_pem());
+    folder.put("device.pem", device.certificate.to_pem());
+    folder.put_identity("idevid", &device);
+    request(folder, &openssl, "new");
+    let line = format!(
+        "--est --url {url} --in new.csr --cacert domain.pem --cacert device-ca.pem --cert device.pem --key idevid.key"
+    );
+    let output = folder.try_run(&pki, &line.split_whitespace().collect::<Vec<_>>());
+    assert!(!output.status.success(), "{}", said(&output));
+    assert_eq!(lab.refused_by_registrar().await, ["reenroll-certificate"]);
+}
+
 /// Without an old certificate, strongSwan speaks HTTP Basic, which is no way for a device to come in: refused, and both
 /// sides say so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,11 +121,7 @@ async fn est_without_a_certificate_is_refused() {
     let lab = Lab::start().await;
     let (folder, url) = (&lab.folder, format!("https://localhost:{}", lab.registrar.port()));
     folder.put("domain.pem", lab.domain.root.authority.certificate.to_pem());
-    folder.run(
-        &openssl,
-        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout new.key -outform DER \
-        -out new.csr -subj /CN=A-1/serialNumber=A-1",
-    );
+    request(folder, &openssl, "new");
     let line = format!("--est --url {url} --in new.csr --cacert domain.pem --userpass user:password");
     let output = folder.try_run(&pki, &line.split_whitespace().collect::<Vec<_>>());
     assert!(!output.status.success(), "{}", said(&output));
