@@ -1,10 +1,38 @@
 //! `landfall bench`: onboardings against what their cryptography alone costs.
 
 use crate::output::{Answer, Output};
+use clap::Subcommand;
+use landfall_reference::bench::{brski, report};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
 
-pub(crate) fn run(_: Args, _: &Output) -> anyhow::Result<Answer> {
-    anyhow::bail!("the benchmarks are not part of this build")
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Whole onboardings: voucher, status, CA certificates, enrolment, a new connection with the LDevID.
+    Brski(Load),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Load {
+    /// How many at each degree of parallelism.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    count: u32,
+    /// How many at once; may be repeated.
+    #[arg(long = "parallel", value_name = "N", default_values_t = [1, 8, 64])]
+    parallel: Vec<usize>,
+}
+
+pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let waiting = output.waiting("preparing");
+    let progress = |what: &str| waiting.set_message(what.to_owned());
+    let What::Brski(load) = args.what;
+    let measured = runtime.block_on(brski::measure(load.count, &load.parallel, progress))?;
+    waiting.finish_and_clear();
+    output.show_as(&measured, || report::text(&measured))?;
+    Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
 }

@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod bench;
+pub mod lab;
 pub mod link;
 pub mod narrator;
 pub mod report;

@@ -12,6 +12,8 @@ use std::{
 
 /// The bridge that devices and the join proxy share.
 pub const BRIDGE: &str = "lf-onboarding";
+/// The lab's own address on it, where join proxies listen.
+pub const BRIDGE_ADDRESS: &str = "fe80::1";
 
 /// Why devices do not get namespaces here, or nothing if they can.
 pub fn obstacle() -> Option<&'static str> {
@@ -44,7 +46,7 @@ impl Link {
         // A generated address would first be probed for duplicates; a fixed one is there at once.
         ip(&["link", "set", BRIDGE, "addrgenmode", "none"])?;
         ip(&["link", "set", BRIDGE, "up"])?;
-        ip(&["addr", "add", "fe80::1/64", "dev", BRIDGE, "nodad"])?;
+        ip(&["addr", "add", &format!("{BRIDGE_ADDRESS}/64"), "dev", BRIDGE, "nodad"])?;
         Ok(Self { next: AtomicU16::new(2) })
     }
 

@@ -42,6 +42,9 @@ struct Options {
     /// Do not look for announcements.
     #[arg(long, global = true)]
     no_discovery: bool,
+    /// Say each step on standard error, even if that is no terminal.
+    #[arg(long, global = true)]
+    progress: bool,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -88,12 +91,13 @@ impl Device {
     /// # Errors
     /// If it could not be done, which is an exit status of 2.
     pub async fn run(self, json: bool, out: &mut (dyn Write + Send)) -> Result<Verdict, DeviceError> {
+        let aloud = self.options.progress || (io::stderr().is_terminal() && !json);
         let mut config = self.options.config()?;
         if let Command::Renew { keep_key: true, .. } = self.command {
             config.rekey = false;
         }
         let agent = Agent::open(config)?;
-        let mut watch = |progress: &Progress| narrate(progress, json);
+        let mut watch = |progress: &Progress| narrate(progress, aloud);
         let outcome = match self.command {
             Command::Onboard { attempts, timeout } => {
                 agent.onboard(attempts, timeout.map(Duration::from_secs), &mut watch).await?
@@ -155,8 +159,8 @@ impl Options {
 }
 
 /// Progress is for people: on a terminal, and not when the answer is for programs.
-fn narrate(progress: &Progress, json: bool) {
-    if io::stderr().is_terminal() && !json {
+fn narrate(progress: &Progress, aloud: bool) {
+    if aloud {
         // A terminal that has gone away is no reason to stop.
         let _ = writeln!(io::stderr(), "  {progress}");
     }

@@ -1,7 +1,8 @@
 //! The end of every exchange: one answer, one event.
 
 use crate::world::World;
-use landfall_pki::Signer;
+use landfall_brski::TlsPeer;
+use landfall_pki::{Certificate, Signer};
 use landfall_types::{Event, Fault, Outcome, Process, Refusal, http::Response};
 use std::time::Instant;
 
@@ -27,6 +28,14 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn new(kind: Kind) -> Self {
         Self { kind, begun: Instant::now(), device: String::new(), response: None, outcome: None }
+    }
+
+    /// About the device that a TLS client says it is, for the record of what is refused before it is believed.
+    #[must_use]
+    pub(crate) fn about(mut self, client: Option<&TlsPeer>) -> Self {
+        let claimed = client.and_then(TlsPeer::certificate).and_then(Certificate::subject_serial_number);
+        self.device = claimed.map(|serial| serial.to_string()).unwrap_or_default();
+        self
     }
 
     pub(crate) fn respond(&mut self, response: Response) {

@@ -95,11 +95,15 @@ impl Config {
 
 /// Announces a service of this machine until what is returned is dropped.
 pub(crate) fn announce(service: Service, port: u16, interfaces: &[Interface]) -> Result<Announcer, RoleError> {
-    let name = match service {
+    let kind = match service {
         Service::Proxy => "landfall-proxy",
         Service::Registrar => "landfall-registrar",
     };
-    let announcement = Announcement { service, name: name.into(), port, link_local_only: false };
+    // RFC 6763 s4.1.1: an instance's name is unique on its link, and a link may have several proxies.
+    let mut suffix = [0; 4];
+    aws_lc_rs::rand::fill(&mut suffix).map_err(|_| RoleError::new("announcing the service", "no random bytes"))?;
+    let name = format!("{kind}-{}", hex::encode(suffix));
+    let announcement = Announcement { service, name, port, link_local_only: false };
     Announcer::start(&announcement, interfaces).map_err(RoleError::while_("announcing the service"))
 }
 

@@ -68,6 +68,11 @@ impl Server {
         })
     }
 
+    /// What the roles share.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
     /// Where each role listens.
     pub fn addresses(&self) -> Vec<(RoleName, SocketAddr)> {
         self.tasks.iter().map(|task| (task.role, task.address)).collect()

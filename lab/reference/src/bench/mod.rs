@@ -4,3 +4,4 @@ pub mod brski;
 pub mod floor;
 pub mod ground;
 pub mod load;
+pub mod report;

@@ -32,6 +32,7 @@ pub(super) async fn answer(
     client: Option<TlsPeer>,
 ) -> Response {
     let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
+    let ending = ending.about(client.as_ref());
     let mut host = EnrolHost { registrar, ending, device: None };
     let mut serial = [0; 16];
     if aws_lc_rs::rand::fill(&mut serial).is_err() {

@@ -30,7 +30,7 @@ use std::convert::Infallible;
 const KIND: Kind = Kind { process: Process::Network, role: "registrar", action: "voucher-passed-on" };
 
 pub(super) async fn answer(registrar: &Registrar, request: Request, client: Option<TlsPeer>) -> Response {
-    let mut host = JoinHost { registrar, ending: Ending::new(KIND), device: None };
+    let mut host = JoinHost { registrar, ending: Ending::new(KIND).about(client.as_ref()), device: None };
     let mut exchange = VoucherExchange::new(registrar.core.clone());
     let first = Input::Request { request, client };
     let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;

@@ -1,0 +1,219 @@
+//! A device: a process of its own, in a network namespace of its own where there is one.
+
+use super::{party::Owner, place::Place};
+use crate::link::Namespace;
+use anyhow::{Context, Result, bail, ensure};
+use landfall_brski::registrar::{Standing, VoucherRecord};
+use landfall_pki::Certificate;
+use landfall_types::{Refusal, bundle::DeviceBundle};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+
+/// A device.
+pub(crate) struct Device {
+    /// Its serial number.
+    pub(crate) serial: String,
+    /// What the factory handed out.
+    pub(crate) bundle: DeviceBundle,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    namespace: Option<Namespace>,
+}
+
+/// What became of an onboarding or a renewal.
+#[derive(Debug)]
+pub(crate) enum Became {
+    /// The device has a network credential; what it says of it.
+    Onboarded(Value),
+    /// It has none, and says why.
+    Refused(Refusal),
+}
+
+impl Became {
+    /// What the device says of its credential; an error if it has none.
+    pub(crate) fn onboarded(self) -> Result<Value> {
+        match self {
+            Self::Onboarded(result) => Ok(result),
+            Self::Refused(refusal) => bail!("it was not onboarded: {refusal}"),
+        }
+    }
+
+    /// Why it has none; an error if it has one.
+    pub(crate) fn refused(self) -> Result<Refusal> {
+        match self {
+            Self::Refused(refusal) => Ok(refusal),
+            Self::Onboarded(_) => bail!("it was onboarded, and should not have been"),
+        }
+    }
+}
+
+impl Device {
+    /// Takes a device out of its box.
+    pub(crate) fn unpack(place: &Place, bundle: &Path) -> Result<Self> {
+        let content = fs::read(bundle).with_context(|| bundle.display().to_string())?;
+        let parsed: DeviceBundle = serde_json::from_slice(&content)?;
+        let serial = parsed.serial_number.to_string();
+        let folder = place.folder(&format!("devices/{serial}"))?;
+        fs::write(folder.join("bundle.json"), content)?;
+        Ok(Self { serial, bundle: parsed, folder, namespace: place.namespace()? })
+    }
+
+    /// Its IDevID.
+    pub(crate) fn idevid(&self) -> Result<Certificate> {
+        Ok(Certificate::from_pem(&self.bundle.idevid)?)
+    }
+
+    /// Where copies of what crossed its wire are.
+    pub(crate) fn evidence(&self) -> PathBuf {
+        self.folder.join("evidence")
+    }
+
+    /// Its LDevID, as it keeps it.
+    pub(crate) fn ldevid(&self) -> Result<Certificate> {
+        Ok(Certificate::from_pem(&fs::read_to_string(self.evidence().join("ldevid.pem"))?)?)
+    }
+
+    /// Onboards it, giving up after that many attempts.
+    pub(crate) async fn onboard(&self, place: &Place, attempts: u32) -> Result<Became> {
+        self.onboard_telling(place, attempts, |_| ()).await
+    }
+
+    /// The same, and tells each line of its progress.
+    pub(crate) async fn onboard_telling(
+        &self,
+        place: &Place,
+        attempts: u32,
+        tell: impl FnMut(&str) + Send,
+    ) -> Result<Became> {
+        let attempts = attempts.to_string();
+        became(&self.run(place, &["onboard", "--attempts", &attempts, "--timeout", "60"], tell).await?)
+    }
+
+    /// Tries to onboard it for so many seconds, where it is to be kept waiting.
+    pub(crate) async fn onboard_in_vain(&self, place: &Place, seconds: u64) -> Result<Became> {
+        became(&self.run(place, &["onboard", "--timeout", &seconds.to_string()], |_| ()).await?)
+    }
+
+    /// Onboards it where no network but `owner`'s can be reached.
+    pub(crate) async fn onboard_only(&self, place: &Place, owner: &Owner) -> Result<Became> {
+        let elsewhere = place.only(owner.name);
+        let became = self.onboard(place, 1).await;
+        drop(elsewhere);
+        became
+    }
+
+    /// Renews its credential now, trying for so many seconds.
+    pub(crate) async fn renew(&self, place: &Place, seconds: u64) -> Result<Became> {
+        became(&self.run(place, &["renew", "--timeout", &seconds.to_string()], |_| ()).await?)
+    }
+
+    /// Makes it ready for another owner; true if there was anything to forget.
+    pub(crate) async fn reset(&self, place: &Place) -> Result<bool> {
+        let said = self.run(place, &["reset"], |_| ()).await?;
+        Ok(said.get("forgot").and_then(Value::as_bool).unwrap_or_default())
+    }
+
+    /// Whether it has a valid credential.
+    pub(crate) async fn is_onboarded(&self, place: &Place) -> Result<bool> {
+        Ok(self.run(place, &["status"], |_| ()).await?.get("valid").and_then(Value::as_bool).unwrap_or_default())
+    }
+
+    /// A thief's copy of everything that this device keeps, in a device with the same network.
+    pub(crate) fn copy_state(&self, to: &str) -> Result<()> {
+        copy(&self.folder.join("state"), &self.folder.join(to))
+    }
+
+    /// Puts such a copy in the place of what the device keeps.
+    pub(crate) fn use_state(&self, from: &str) -> Result<()> {
+        fs::remove_dir_all(self.folder.join("state"))?;
+        copy(&self.folder.join(from), &self.folder.join("state"))
+    }
+
+    /// Adds what the registrar sent to the MASA to the evidence, and copies all of it to where the user wants it.
+    pub(crate) fn collect(&self, place: &Place, owner: &Owner) -> Result<()> {
+        let found = owner.registrar.store.find_by::<VoucherRecord>("serial", &self.serial, 1)?;
+        if let Some(Standing::Accepted(accepted)) = found.into_iter().next().map(|found| found.record.standing) {
+            let name = match accepted.format {
+                landfall_brski::voucher::Format::CmsJson => "registrar-voucher-request.cms",
+                landfall_brski::voucher::Format::JwsJson => "registrar-voucher-request.jws",
+                landfall_brski::voucher::Format::CoseCbor => "registrar-voucher-request.cose",
+            };
+            fs::write(self.evidence().join(name), &accepted.request)?;
+        }
+        match &place.evidence {
+            Some(folder) => copy(&self.evidence(), &folder.join(&self.serial)),
+            None => Ok(()),
+        }
+    }
+
+    async fn run(&self, place: &Place, arguments: &[&str], mut tell: impl FnMut(&str) + Send) -> Result<Value> {
+        let config = self.folder.join("device.toml");
+        let text = format!(
+            "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n{}\n[discovery]\n{}",
+            self.keys(),
+            place.discovery()
+        );
+        fs::write(&config, text)?;
+        let mut command = Command::from(place.command(self.namespace.as_ref()));
+        command.arg("device").args(arguments).args(["--json", "--progress", "--config"]).arg(&config);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("running {}", place.program.display()))?;
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let mut said = Vec::new();
+        while let Some(line) = lines.next_line().await? {
+            tell(line.trim());
+            said.push(line);
+        }
+        let output = child.wait_with_output().await?;
+        let last = said.last().map(|line| line.trim()).unwrap_or_default();
+        ensure!(output.status.code() != Some(2), "device {} could not: {last}", self.serial);
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("device {} did not answer in JSON: {last}", self.serial))
+    }
+
+    /// A device that made its key itself keeps it in its element, and not in the bundle (H.1.1 method 1).
+    fn keys(&self) -> &'static str {
+        match self.bundle.key {
+            Some(_) => "",
+            None => "[keys]\nidevid = \"software:idevid\"\n",
+        }
+    }
+}
+
+fn became(said: &Value) -> Result<Became> {
+    match said.get("onboarded").and_then(Value::as_bool) {
+        Some(true) => Ok(Became::Onboarded(said.get("result").cloned().unwrap_or_default())),
+        Some(false) => {
+            let refusal = said.get("refusal").cloned().context("the device does not say why")?;
+            Ok(Became::Refused(serde_json::from_value(refusal)?))
+        }
+        None => bail!("the device said {said}"),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &target)?,
+            false => drop(fs::copy(entry.path(), &target)?),
+        }
+    }
+    Ok(())
+}
+
+/// How long something took.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
