@@ -3,8 +3,12 @@
 
 #[path = "it/commands.rs"]
 mod commands;
+#[path = "it/docs.rs"]
+mod docs;
 #[path = "it/inspect.rs"]
 mod inspect;
+#[path = "it/lab.rs"]
+mod lab;
 
 use std::{
     path::Path,
