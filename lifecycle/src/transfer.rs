@@ -96,7 +96,7 @@ pub struct TransferPolicy {
     pub first_use_needs_proximity: bool,
     /// Whether vouchers without a nonce are issued at all (RFC 8995 s7.4.1).
     pub nonceless: bool,
-    /// How long a voucher without a nonce is good for, in days; without a limit if absent.
+    /// How long a voucher without a nonce is good for, in days; the 20 minutes of RFC 8995 s5.6 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonceless_days: Option<u32>,
 }

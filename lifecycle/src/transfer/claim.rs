@@ -19,7 +19,8 @@ pub struct Claimant {
     pub nonce: Option<String>,
     /// Whether the device itself has said that it sees this registrar (RFC 8995 s5.5.5 and s5.5.6).
     pub proximity: bool,
-    /// Whether the registrar has also shown in this connection that it has its key (TLS client authentication).
+    /// Whether the registrar has shown who it is (RFC 8995 s5.5.4): as the TLS client, or by a certificate that leads to
+    /// a configured anchor or to a customer's certificate on record.
     pub authenticated: bool,
 }
 
@@ -95,12 +96,12 @@ pub fn claim(
 
 /// RFC 8995 s5.5.1 and s7.4.1: without a nonce only for an authenticated registrar of a customer that may have it.
 fn nonceless(claimant: &Claimant, customer: Option<&Customer>, policy: &TransferPolicy) -> Result<(), Refusal> {
-    let refused = |check, detail: &str| Err(refused(check, "RFC 8995 s7.4.1", detail.into()).field("nonce"));
+    let refused = |check, detail: &str| Err(refused(check, "RFC 8995 s5.5.4, s7.4.1", detail.into()).field("nonce"));
     if !policy.nonceless {
         return refused("voucher-nonceless", "vouchers without a nonce are not issued here");
     }
     if !claimant.authenticated {
-        return refused("voucher-nonceless-authentication", "the registrar has not authenticated itself by TLS");
+        return refused("nonceless-authentication", "nothing shows who the registrar is");
     }
     match customer {
         Some(customer) if customer.nonceless => Ok(()),

@@ -158,7 +158,7 @@ fn without_a_nonce_only_for_an_authenticated_customer_who_may() {
     let grant = ask(nonceless(1), Some(&alice()), &policy).unwrap();
     assert_eq!(grant.expires, Some(NOW + Duration::from_secs(365 * 86_400)));
     let unproven = Claimant { authenticated: false, ..nonceless(1) };
-    assert_eq!(check(ask(unproven, Some(&alice()), &policy)), "voucher-nonceless-authentication");
+    assert_eq!(check(ask(unproven, Some(&alice()), &policy)), "nonceless-authentication");
     let not_allowed = Customer { nonceless: false, ..alice() };
     assert_eq!(check(ask(nonceless(1), Some(&not_allowed), &policy)), "voucher-nonceless-customer");
     assert_eq!(check(ask(nonceless(1), None, &policy)), "voucher-nonceless-customer");

@@ -3,7 +3,7 @@
 use crate::{role::RoleError, settings::IdentitySettings};
 use landfall_element::SecureElement;
 use landfall_net::tls::TlsIdentity;
-use landfall_pki::{Certificate, Signer};
+use landfall_pki::{Anchors, Certificate, Crl, Signer};
 use landfall_types::KeyUri;
 use std::{
     path::{Path, PathBuf},
@@ -68,6 +68,26 @@ pub fn certificates(path: &Path) -> Result<Vec<Certificate>, RoleError> {
         true => Err(failed(&"the file holds none; it should be PEM")),
         false => Ok(found),
     }
+}
+
+/// The certificates in all the PEM files at `paths`, as anchors.
+pub fn anchors(paths: &[PathBuf], resolve: impl Fn(&Path) -> PathBuf) -> Result<Anchors, RoleError> {
+    let mut anchors = Anchors::new();
+    for path in paths {
+        certificates(&resolve(path))?.into_iter().for_each(|certificate| anchors.add(certificate));
+    }
+    Ok(anchors)
+}
+
+/// The revocation list in the file at `path`, in PEM or DER.
+pub fn crl(path: &Path) -> Result<Crl, RoleError> {
+    let what = || format!("the revocation list {}", path.display());
+    let bytes = std::fs::read(path).map_err(|why| RoleError::new(what(), why))?;
+    let read = match std::str::from_utf8(&bytes) {
+        Ok(pem) if pem.contains("-----BEGIN") => Crl::from_pem(pem),
+        _ => Crl::from_der(&bytes),
+    };
+    read.map_err(|why| RoleError::new(what(), why))
 }
 
 fn key_uri(certificate: &Path) -> Result<KeyUri, RoleError> {

@@ -1,9 +1,9 @@
 //! How a registrar shows who it is (RFC 8995 s5.5.4).
 
-use super::{Config, request::Registrar};
+use super::{Claim, Config, request::Registrar};
 use crate::TlsPeer;
 use landfall_pki::{Anchors, Certificate, validate};
-use landfall_types::Time;
+use landfall_types::{Fault, Refusal, Time};
 
 /// How the registrar has shown who it is, beyond the signature of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,16 @@ pub enum Authentication {
     TlsClient,
     /// Its certificate leads to an anchor of the configured customers.
     Customer,
+}
+
+/// RFC 8995 s5.5.4: who asks for a voucher without nonce must be authenticated: by its own means, or because the role
+/// knows a certificate of its chain as a customer's.
+pub(super) fn check_nonceless(claim: &Claim, known_customer: bool) -> Result<(), Refusal> {
+    if claim.nonce.is_some() || claim.authentication != Authentication::None || known_customer {
+        return Ok(());
+    }
+    let detail = "neither is the registrar a known customer's, nor is it the client of this connection";
+    Err(Refusal::new(Fault::Peer, "nonceless-authentication", "RFC 8995 s5.5.4", detail))
 }
 
 /// How `registrar`, whose path has been checked, is authenticated.

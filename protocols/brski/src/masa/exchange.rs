@@ -6,7 +6,7 @@
 //!              +-> the voucher of before, or 403, 404, …
 //! ```
 
-use super::{Claim, Config, Issued, Permit, Ruling, request};
+use super::{Claim, Config, Issued, Permit, Ruling, authentication, request};
 use crate::{
     TlsPeer, paths, status,
     voucher::{self, Format, Unsealed, Voucher},
@@ -171,8 +171,12 @@ impl AwaitRequest {
 impl AwaitRuling {
     fn ruled(self, cx: Context<'_>, ruling: Ruling) -> Result<State, Refusal> {
         match ruling {
-            Ruling::Permit(permit) => self.permitted(cx, &permit),
-            Ruling::Repeat { format, voucher } => {
+            Ruling::Permit(permit) => {
+                authentication::check_nonceless(&self.claim, permit.known_customer)?;
+                self.permitted(cx, &permit)
+            }
+            Ruling::Repeat { format, voucher, known_customer } => {
+                authentication::check_nonceless(&self.claim, known_customer)?;
                 cx.outputs.push_back(Output::Respond(answer(format, voucher)));
                 cx.outputs.push_back(Output::Close(Outcome::Done));
                 Ok(State::Over)

@@ -17,6 +17,8 @@ pub enum Ruling {
         format: Format,
         /// Its bytes.
         voucher: Vec<u8>,
+        /// As in [`Permit::known_customer`].
+        known_customer: bool,
     },
     /// The claimant may not have it. [`status`](crate::status) says how the registrar hears of it: a check named
     /// `device-unknown` becomes 404.
@@ -32,6 +34,9 @@ pub struct Permit {
     pub lifetime: Option<Duration>,
     /// Until when a nonceless voucher is likely to be renewed.
     pub last_renewal: Option<Time>,
+    /// Whether a certificate of [`Claim::domain_chain`] is on record as a customer's. It is then an anchor that was
+    /// configured beforehand, which is one of the ways of RFC 8995 s5.5.4 to authenticate a registrar.
+    pub known_customer: bool,
 }
 
 /// A voucher that was issued, to be made durable and logged before the registrar gets it.

@@ -18,7 +18,6 @@ use landfall_types::{
 use std::time::Duration;
 
 const S55: &str = "RFC 8995 s5.5";
-const S554: &str = "RFC 8995 s5.5.4";
 const S56: &str = "RFC 8995 s5.6";
 
 /// A request whose signature and signer have been checked.
@@ -34,11 +33,6 @@ pub(super) fn check(config: &Config, now: Time, http: &Request, client: Option<&
     let answer = answer_format(config, &http.headers, format)?;
     let registrar = registrar(config, now, format, &http.body, config.freshness)?;
     let authentication = authentication::of(config, now, &registrar, client);
-    // RFC 8995 s5.5.4: who asks for a voucher without nonce must be authenticated.
-    if registrar.request.payload.nonce.is_none() && authentication == Authentication::None {
-        let detail = "neither is the registrar a known customer's, nor is it the client of this connection";
-        return Err(Refusal::new(Fault::Peer, "nonceless-authentication", S554, detail));
-    }
     claim(config, now, registrar, authentication, answer)
 }
 
@@ -97,7 +91,7 @@ pub(super) fn registrar(
     // RFC 8995 s5.5.4: the domain must have meant the signer to be a registrar.
     if !request.signer.has_eku(oid::CMC_RA) {
         let detail = format!("the certificate of {} does not name id-kp-cmcRA", request.signer.subject());
-        return Err(Refusal::new(Fault::Peer, "registrar-cmc-ra", S554, detail).field("extKeyUsage"));
+        return Err(Refusal::new(Fault::Peer, "registrar-cmc-ra", "RFC 8995 s5.5.4", detail).field("extKeyUsage"));
     }
     for certificate in &chain {
         own_key_id(certificate)?;

@@ -48,6 +48,8 @@ impl Parties {
         let vendor = Vendor {
             id: "Test Manufacturer".parse().unwrap(),
             idevid_anchors: maker.device_anchors(),
+            idevid_crls: Vec::new(),
+            legacy_rsa: false,
             ignore_idevid_expiry: true,
             serial_fallback: None,
             masa: None,
@@ -173,6 +175,7 @@ impl Parties {
             masa::Precedent::Answered(at) => masa::Ruling::Repeat {
                 format: self.vouchers_issued[at].format,
                 voucher: self.vouchers_issued[at].voucher.clone(),
+                known_customer: false,
             },
             _ => masa::Ruling::Permit(masa::Permit::default()),
         }

@@ -8,7 +8,7 @@ pub use record::IssuedVoucher;
 
 use crate::{
     Identity, RoleError, World,
-    identity::certificates,
+    identity::{anchors, crl},
     role::{RoleName, Shutdown, Task},
     settings::{MasaSettings, Settings},
 };
@@ -48,14 +48,13 @@ impl Config {
         let resolve = |path: &std::path::Path| settings.resolve(path);
         let identity = |of| Identity::load(of, resolve, world.element.as_ref());
         let signer = identity(&masa.voucher_signer)?;
-        let mut anchors = Anchors::new();
-        for path in &masa.idevid_anchors {
-            certificates(&resolve(path))?.into_iter().for_each(|certificate| anchors.add(certificate));
-        }
+        let mut core = core(&signer, anchors(&masa.idevid_anchors, resolve)?)?;
+        core.customers = anchors(&masa.customer_anchors, resolve)?;
+        core.crls = masa.customer_crls.iter().map(|path| crl(&resolve(path))).collect::<Result<_, _>>()?;
         Ok(Self {
             listen: masa.listen,
             tls: identity(&masa.identity)?,
-            core: core(&signer, anchors)?,
+            core,
             signer,
             transfer: masa.transfer.clone(),
             made_here_only: masa.made_here_only,

@@ -2,8 +2,8 @@
 
 use super::{IssuedVoucher, Masa};
 use crate::{
-    drive::{Host, drive},
-    exchange::{Ending, Kind, sign},
+    drive::{Host, drive, refusal},
+    exchange::{Ending, Kind, sign, uncontested},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use landfall_brski::{
@@ -26,10 +26,15 @@ use std::convert::Infallible;
 const KIND: Kind = Kind { process: Process::Transfer, role: "masa", action: "voucher-issued" };
 
 pub(super) async fn answer(masa: &Masa, request: Request, client: Option<TlsPeer>) -> Response {
-    let mut host = VoucherHost { masa, ending: Ending::new(KIND), granted: None };
-    let mut exchange = VoucherExchange::new(masa.core.clone());
-    let driven = drive(&mut exchange, Input::Request { request, client }, &mut host, &masa.world.clock).await;
-    host.ending.tell(&masa.world, crate::drive::refusal(driven)).await
+    let attempt = async || {
+        let mut host = VoucherHost { masa, ending: Ending::new(KIND), granted: None };
+        let mut exchange = VoucherExchange::new(masa.core.clone());
+        let first = Input::Request { request: request.clone(), client: client.clone() };
+        let driven = drive(&mut exchange, first, &mut host, &masa.world.clock).await;
+        (host.ending, refusal(driven))
+    };
+    let (ending, broken) = uncontested(attempt).await;
+    ending.tell(&masa.world, broken).await
 }
 
 struct VoucherHost<'a> {
@@ -88,25 +93,38 @@ impl VoucherHost<'_> {
         let ownership =
             found.map_or_else(|| Ownership::unsold(claim.device.clone(), claim.serial.clone()), |found| found.record);
         let customer = self.customer(claim)?;
-        let granted = transfer::claim(&ownership, claimant(claim), customer.as_ref(), &self.masa.transfer, now);
+        let granted = transfer::claim(
+            &ownership,
+            claimant(claim, customer.is_some()),
+            customer.as_ref(),
+            &self.masa.transfer,
+            now,
+        );
         let grant = match granted {
             Ok(grant) => grant,
             Err(refusal) => return Ok(Ruling::Refuse(refusal)),
         };
-        if let Some(ruling) = self.precedent(claim, &ownership, now)? {
+        if let Some(ruling) = self.precedent(claim, &ownership, customer.is_some(), now)? {
             return Ok(ruling);
         }
         let permit = Permit {
             ownership_verified: grant.assertion == Assertion::Verified,
             lifetime: grant.expires.map(|expires| expires.since(now)),
             last_renewal: None,
+            known_customer: customer.is_some(),
         };
         self.granted = Some(Granted { grant, version });
         Ok(Ruling::Permit(permit))
     }
 
     /// What the vouchers of before say, if that settles the matter.
-    fn precedent(&self, claim: &Claim, ownership: &Ownership, now: Time) -> Result<Option<Ruling>, ReadError> {
+    fn precedent(
+        &self,
+        claim: &Claim,
+        ownership: &Ownership,
+        known_customer: bool,
+        now: Time,
+    ) -> Result<Option<Ruling>, ReadError> {
         let issued = IssuedVoucher::of(&self.masa.world.store, &claim.device)?;
         let past: Vec<PastVoucher> = issued.iter().map(|voucher| voucher.past.clone()).collect();
         let refuse = |check, section, detail: &str| {
@@ -118,9 +136,9 @@ impl VoucherHost<'_> {
                 "SP 1800-36B s4.2",
                 "the device was released after this request was answered",
             ),
-            Precedent::Answered(at) => Ok(issued
-                .get(at)
-                .and_then(|voucher| Some(Ruling::Repeat { format: voucher.format, voucher: voucher.bytes()? }))),
+            Precedent::Answered(at) => Ok(issued.get(at).and_then(|before| {
+                Some(Ruling::Repeat { format: before.format, voucher: before.bytes()?, known_customer })
+            })),
             Precedent::NonceReused => {
                 refuse("voucher-nonce-reused", "RFC 8995 s11.4", "another domain has used this nonce")
             }
@@ -152,24 +170,27 @@ impl VoucherHost<'_> {
     }
 
     async fn persist(&mut self, issued: Issued) -> Result<(), String> {
-        let Granted { grant, version } = self.granted.take().ok_or("a voucher that nobody granted")?;
+        let Granted { mut grant, version } = self.granted.take().ok_or("a voucher that nobody granted")?;
+        // The registrar's certificates may have ended it earlier than the policy does (RFC 8995 s5.6).
+        grant.expires = issued.past.expires_on;
         let now = issued.past.created_on;
         let issue = grant.issue(fingerprint(&issued.voucher), now);
         let Issued { claim, format, voucher, past } = issued;
         let kept = IssuedVoucher::new(claim.device, issue.event.number, past, format, &voucher);
         let changes = issue.changes(version).and_then(|changes| Ok(changes.and(Changes::new().insert(&kept)?)));
         let changes = changes.map_err(|why| why.to_string())?;
-        self.masa.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+        let committed = self.masa.world.store.commit(changes).await;
+        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
     }
 }
 
-fn claimant(claim: &Claim) -> Claimant {
+fn claimant(claim: &Claim, known: bool) -> Claimant {
     Claimant {
         domain: claim.domain.clone(),
         registrar: claim.registrar.fingerprint(),
         nonce: claim.nonce.as_ref().map(|nonce| nonce.as_str().to_owned()),
         proximity: claim.assertion == Assertion::Proximity,
-        authenticated: claim.authentication != Authentication::None,
+        authenticated: known || claim.authentication != Authentication::None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::case::*;
 use crate::it::sealed::serial;
 use landfall_brski::{
-    masa::{Authentication, Permit, Pin, Ruling},
+    masa::{Authentication, Issued, Permit, Pin, Ruling},
     voucher::{Assertion, Format, Nonce},
 };
 use landfall_pki::{CertificateSerial, SignatureMemo, Validity};
@@ -146,11 +146,36 @@ fn a_device_of_the_only_issuer_needs_none_named() {
 fn the_answer_of_before_is_given_again() {
     let (_, issued, _) = Case::nonced().granted();
     let mut case = Case::nonced();
-    case.ruling = Ruling::Repeat { format: issued.format, voucher: issued.voucher.clone() };
+    case.ruling = repeat(&issued);
     let ended = case.run();
     assert_eq!((ended.outcome, ended.response.status), (Outcome::Done, 200));
     assert_eq!(ended.response.body, issued.voucher);
     assert!(ended.issued.is_none(), "nothing new is logged");
+}
+
+fn repeat(issued: &Issued) -> Ruling {
+    Ruling::Repeat { format: issued.format, voucher: issued.voucher.clone(), known_customer: false }
+}
+
+/// RFC 8995 s5.5.4: the records of the role are anchors as well.
+#[test]
+fn a_customer_that_the_role_knows_needs_no_client_certificate() {
+    let mut case = Case::nonceless();
+    case.client = None;
+    case.ruling = Ruling::Permit(Permit { known_customer: true, ..Permit::default() });
+    assert_eq!(case.granted().0.authentication, Authentication::None);
+}
+
+/// The voucher of before is as good as a new one, so not everyone who repeats a request gets it.
+#[test]
+fn a_nonceless_voucher_is_not_repeated_to_strangers() {
+    let (_, issued, _) = Case::nonceless().granted();
+    let mut case = Case::nonceless();
+    case.ruling = repeat(&issued);
+    assert_eq!(case.run().response.status, 200);
+    let mut case = Case::nonceless();
+    case.ruling = repeat(&issued);
+    refused(case, "nonceless-authentication", 403, |c| c.client = None);
 }
 
 /// RFC 8995 s5.6: a nonceless voucher ends before the revocation list does.
