@@ -22,6 +22,7 @@ mod it {
     mod pledge;
     mod published;
     mod python;
+    mod racing;
     mod shell;
     mod slow;
     mod strongswan;

@@ -3,8 +3,9 @@
 use crate::world::World;
 use landfall_brski::TlsPeer;
 use landfall_pki::{Certificate, Signer};
+use landfall_store::CommitError;
 use landfall_types::{Event, Fault, Outcome, Process, Refusal, http::Response};
-use std::time::Instant;
+use std::{future::Future, time::Instant};
 
 /// What kind of exchange it is, for its event.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +24,31 @@ pub(crate) struct Ending {
     pub(crate) device: String,
     response: Option<Response>,
     outcome: Option<Outcome>,
+    /// Somebody else has meanwhile written what this exchange was about to write.
+    contested: bool,
+}
+
+/// How often an exchange begins anew when another one about the same device comes first.
+const ATTEMPTS: usize = 4;
+
+/// Makes the attempt again while others come first, and gives the last. Each sees what the winner has written: so of two
+/// equal requests at the same time, the second gets what the first got.
+pub(crate) async fn uncontested<A>(attempt: impl Fn() -> A) -> (Ending, Option<Refusal>)
+where
+    A: Future<Output = (Ending, Option<Refusal>)>,
+{
+    for _ in 1..ATTEMPTS {
+        let (ending, broken) = attempt().await;
+        if !ending.contested {
+            return (ending, broken);
+        }
+    }
+    attempt().await
 }
 
 impl Ending {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, begun: Instant::now(), device: String::new(), response: None, outcome: None }
+        Self { kind, begun: Instant::now(), device: String::new(), response: None, outcome: None, contested: false }
     }
 
     /// About the device that a TLS client says it is, for the record of what is refused before it is believed.
@@ -44,6 +65,12 @@ impl Ending {
 
     pub(crate) fn close(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
+    }
+
+    /// A commit failed; says why.
+    pub(crate) fn uncommitted(&mut self, why: &CommitError) -> String {
+        self.contested = why.is_conflict();
+        why.to_string()
     }
 
     /// Tells of the end, and gives the answer. `broken` is why the exchange did not come to its own end.

@@ -31,6 +31,8 @@ fn config(made: &Manufacturer, domain: &Domain) -> Config {
     let vendor = Vendor {
         id: "Test Manufacturer".parse().unwrap(),
         idevid_anchors: made.device_anchors(),
+        idevid_crls: Vec::new(),
+        legacy_rsa: false,
         ignore_idevid_expiry: true,
         serial_fallback: None,
         masa: None,

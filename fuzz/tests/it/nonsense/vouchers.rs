@@ -95,6 +95,8 @@ impl World {
             vendors: registrar::Vendors::new([registrar::Vendor {
                 id: "Test Manufacturer".parse().unwrap(),
                 idevid_anchors: self.made.device_anchors(),
+                idevid_crls: Vec::new(),
+                legacy_rsa: false,
                 ignore_idevid_expiry: true,
                 serial_fallback: None,
                 masa: None,

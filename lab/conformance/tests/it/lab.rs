@@ -2,7 +2,9 @@
 
 use super::shell::Folder;
 use landfall_brski::{
-    TlsPeer, paths,
+    TlsPeer,
+    est::csrattrs::CsrAttrs,
+    paths,
     registrar::{MasaEndpoint, Vendor, VoucherRecord},
 };
 use landfall_device::{Agent, Config, Discovery, Form, Onboarded, Outcome};
@@ -103,6 +105,7 @@ impl Setup {
                 est: registrar::EstConfig {
                     lifetime: Duration::from_secs(90 * 86_400),
                     labels: vec!["sensors".into()],
+                    csrattrs: CsrAttrs::default(),
                     server_keygen: true,
                     require_binding: false,
                 },
@@ -179,6 +182,8 @@ fn vendor(manufacturer: &Manufacturer, masa: &str) -> registrar::VendorConfig {
         vendor: Vendor {
             id: VENDOR.parse::<VendorId>().unwrap(),
             idevid_anchors: manufacturer.device_anchors(),
+            idevid_crls: Vec::new(),
+            legacy_rsa: false,
             ignore_idevid_expiry: false,
             serial_fallback: None,
             masa: Some(masa),

@@ -34,6 +34,13 @@ pub enum Wish {
     },
 }
 
+impl Wish {
+    /// A key on that curve.
+    pub fn curve(curve: ObjectIdentifier) -> Self {
+        Self::Attribute { oid: EC_PUBLIC_KEY, values: vec![Any::from(curve)] }
+    }
+}
+
 /// An extension that a CA asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtensionWish {

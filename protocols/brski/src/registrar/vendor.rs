@@ -2,7 +2,7 @@
 
 use super::MasaEndpoint;
 use crate::TlsPeer;
-use landfall_pki::{Anchors, Certificate, PathPolicy, SignatureMemo, oid, validate};
+use landfall_pki::{Anchors, Certificate, Crl, PathPolicy, SignatureMemo, oid, validate};
 use landfall_types::{DeviceId, Fault, Model, Refusal, SerialNumber, Time, VendorId};
 use std::sync::Arc;
 
@@ -15,6 +15,10 @@ pub struct Vendor {
     pub id: VendorId,
     /// What its IDevIDs chain to.
     pub idevid_anchors: Anchors,
+    /// Revocation lists of its CAs (RFC 8995 s5.3 asks for the usual path checks).
+    pub idevid_crls: Vec<Crl>,
+    /// Whether RSA keys of 1024 bits pass, as some old manufacturers' CAs have them.
+    pub legacy_rsa: bool,
     /// Whether IDevIDs are good after their notAfter: real ones expire while the device lives on (RFC 8995 s2.6.2).
     pub ignore_idevid_expiry: bool,
     /// Where to look for the serial number if the subject has no serialNumber (RFC 8995 s2.3.1).
@@ -164,7 +168,11 @@ impl Vendor {
         at: Time,
         memo: &Arc<SignatureMemo>,
     ) -> Result<Vec<Certificate>, Refusal> {
-        let policy = PathPolicy::at(at).ignore_leaf_expiry(self.ignore_idevid_expiry).memo(Arc::clone(memo));
+        let policy = PathPolicy::at(at)
+            .ignore_leaf_expiry(self.ignore_idevid_expiry)
+            .crls(self.idevid_crls.iter().cloned())
+            .legacy_rsa(self.legacy_rsa)
+            .memo(Arc::clone(memo));
         validate(idevid, others, &self.idevid_anchors, &policy).map(|path| path.chain)
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{Masas, Registrar};
 use crate::{
-    Identity, RoleError, World,
-    identity::certificates,
-    settings::{RegistrarSettings, Settings, VendorSettings},
+    Identity, RoleError, World, identity,
+    settings::{CsrWish, RegistrarSettings, Settings, VendorSettings},
 };
 use landfall_brski::{
     est::{self, csrattrs::CsrAttrs},
@@ -67,6 +66,8 @@ pub struct EstConfig {
     pub lifetime: Duration,
     /// The labels that are answered beside the bare paths.
     pub labels: Vec<String>,
+    /// What a certificate request has to hold.
+    pub csrattrs: CsrAttrs,
     /// Whether keys are made for devices that ask.
     pub server_keygen: bool,
     /// Whether a request must be bound to its connection.
@@ -92,6 +93,7 @@ impl Config {
             est: EstConfig {
                 lifetime: enrolment.lifetime.duration(),
                 labels: enrolment.labels.clone(),
+                csrattrs: CsrAttrs(enrolment.csrattrs.iter().map(CsrWish::wish).collect()),
                 server_keygen: enrolment.server_keygen,
                 require_binding: enrolment.require_binding,
             },
@@ -143,7 +145,7 @@ impl Config {
             domain_anchors: Anchors::of([issuer.certificate.clone()]),
             cacerts,
             vendors: vendors.clone(),
-            csrattrs: CsrAttrs::default(),
+            csrattrs: self.est.csrattrs.clone(),
             keys: vec![KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }],
             require_binding: self.est.require_binding,
             purposes: vec![oid::CLIENT_AUTH],
@@ -172,13 +174,7 @@ fn above(identity: &Identity, issuer: &Authority) -> Vec<landfall_pki::Certifica
 }
 
 fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Result<VendorConfig, RoleError> {
-    let anchors = |paths: &[PathBuf]| {
-        let mut anchors = Anchors::new();
-        for path in paths {
-            certificates(&resolve(path))?.into_iter().for_each(|certificate| anchors.add(certificate));
-        }
-        Ok::<_, RoleError>(anchors)
-    };
+    let anchors = |paths: &[PathBuf]| identity::anchors(paths, &resolve);
     let idevid_anchors = anchors(&vendor.anchors)?;
     let or_idevid = |found: Anchors| if found.is_empty() { idevid_anchors.clone() } else { found };
     let masa = vendor.masa.as_deref().map(str::parse).transpose();
@@ -191,6 +187,8 @@ fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Res
             masa: masa.map_err(RoleError::while_(format!("the MASA of vendor {}", vendor.id)))?,
             voucher_anchors: or_idevid(anchors(&vendor.voucher_anchors)?),
             idevid_anchors,
+            idevid_crls: vendor.crls.iter().map(|path| identity::crl(&resolve(path))).collect::<Result<_, _>>()?,
+            legacy_rsa: vendor.legacy_rsa,
         },
     })
 }

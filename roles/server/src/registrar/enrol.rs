@@ -3,7 +3,7 @@
 use super::{CertificateRecord, Registrar, device::Tracked};
 use crate::{
     drive::{Host, drive, refusal},
-    exchange::{Ending, Kind, sign},
+    exchange::{Ending, Kind, sign, uncontested},
 };
 use landfall_brski::{
     TlsPeer,
@@ -18,7 +18,7 @@ use landfall_pki::{Algorithm, Signer, SoftwareKey};
 use landfall_policy::{Decision, Verdict, decide};
 use landfall_store::ReadError;
 use landfall_types::{
-    Changes, Process,
+    Changes, Fault, Process, Refusal,
     http::{Request, Response},
 };
 use std::{convert::Infallible, sync::Arc};
@@ -31,18 +31,26 @@ pub(super) async fn answer(
     request: Request,
     client: Option<TlsPeer>,
 ) -> Response {
-    let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
-    let ending = ending.about(client.as_ref());
-    let mut host = EnrolHost { registrar, ending, device: None };
-    let mut serial = [0; 16];
-    if aws_lc_rs::rand::fill(&mut serial).is_err() {
-        tracing::error!("the system gave no random bytes");
-        return Response::new(503);
-    }
-    let mut exchange = Enrollment::new(config, serial);
-    let first = Input::Request { operation, label, request, client };
-    let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
-    host.ending.tell(&registrar.world, refusal(driven)).await
+    let attempt = async || {
+        let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
+        let ending = ending.about(client.as_ref());
+        let mut host = EnrolHost { registrar, ending, device: None };
+        let mut serial = [0; 16];
+        if aws_lc_rs::rand::fill(&mut serial).is_err() {
+            return (host.ending, Some(no_random()));
+        }
+        let mut exchange = Enrollment::new(config.clone(), serial);
+        let (label, request, client) = (label.clone(), request.clone(), client.clone());
+        let first = Input::Request { operation, label, request, client };
+        let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
+        (host.ending, refusal(driven))
+    };
+    let (ending, broken) = uncontested(attempt).await;
+    ending.tell(&registrar.world, broken).await
+}
+
+fn no_random() -> Refusal {
+    Refusal::new(Fault::Backend, "certificate-serial", "RFC 5280 s4.1.2.2", "the system gave no random bytes")
 }
 
 struct EnrolHost<'a> {
@@ -144,7 +152,8 @@ impl EnrolHost<'_> {
                     .and(device.take_changes().map_err(|refusal| refusal.to_string())?)
             }
         };
-        self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+        let committed = self.registrar.world.store.commit(changes).await;
+        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Registrar, device::Tracked};
 use crate::{
     drive::{Host, drive, refusal},
-    exchange::{Ending, Kind, sign},
+    exchange::{Ending, Kind, sign, uncontested},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use landfall_brski::{
@@ -30,12 +30,16 @@ use std::convert::Infallible;
 const KIND: Kind = Kind { process: Process::Network, role: "registrar", action: "voucher-passed-on" };
 
 pub(super) async fn answer(registrar: &Registrar, request: Request, client: Option<TlsPeer>) -> Response {
-    let mut host = JoinHost { registrar, ending: Ending::new(KIND).about(client.as_ref()), device: None };
-    let mut exchange = VoucherExchange::new(registrar.core.clone());
-    let first = Input::Request { request, client };
-    let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
-    host.keep_the_rest().await;
-    host.ending.tell(&registrar.world, refusal(driven)).await
+    let attempt = async || {
+        let mut host = JoinHost { registrar, ending: Ending::new(KIND).about(client.as_ref()), device: None };
+        let mut exchange = VoucherExchange::new(registrar.core.clone());
+        let first = Input::Request { request: request.clone(), client: client.clone() };
+        let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
+        host.keep_the_rest().await;
+        (host.ending, refusal(driven))
+    };
+    let (ending, broken) = uncontested(attempt).await;
+    ending.tell(&registrar.world, broken).await
 }
 
 struct JoinHost<'a> {
@@ -149,7 +153,8 @@ impl JoinHost<'_> {
             }
             changes = changes.and(device.take_changes().map_err(|refusal| refusal.to_string())?);
         }
-        self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+        let committed = self.registrar.world.store.commit(changes).await;
+        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
     }
 
     /// That the device asked is worth keeping even if nothing came of it; no answer waits for that.

@@ -21,6 +21,7 @@ use std::{
 #[derive(Debug)]
 pub struct Masas {
     pool: Pool,
+    timeout: Duration,
     tls: HashMap<VendorId, ClientTls>,
     states: Mutex<BTreeMap<VendorId, MasaState>>,
 }
@@ -51,7 +52,7 @@ impl Masas {
             let address = vendor.masa.as_ref().map(ToString::to_string);
             states.insert(vendor.id.clone(), MasaState { address, ..MasaState::default() });
         }
-        Ok(Self { pool: Pool::new(limits), tls, states: Mutex::new(states) })
+        Ok(Self { pool: Pool::new(limits), timeout, tls, states: Mutex::new(states) })
     }
 
     /// What is known of each vendor's MASA.
@@ -59,7 +60,8 @@ impl Masas {
         self.lock().clone()
     }
 
-    /// Sends `request` to the MASA at `masa`, following one redirect (RFC 8995 s5.6).
+    /// Sends `request` to the MASA at `masa`, following one redirect (RFC 8995 s5.6), all within the
+    /// time that a MASA may take.
     pub(super) async fn ask(
         &self,
         vendor: &VendorId,
@@ -67,16 +69,26 @@ impl Masas {
         request: Request,
         now: Time,
     ) -> Result<Response, MasaUnreachable> {
+        let answer = tokio::time::timeout(self.timeout, self.send_on(vendor, masa, request)).await;
+        let answer = answer.unwrap_or_else(|_| Err(MasaUnreachable("it took too long".into())));
+        self.note(vendor, masa, answer.as_ref().err(), now);
+        answer
+    }
+
+    async fn send_on(
+        &self,
+        vendor: &VendorId,
+        masa: &MasaEndpoint,
+        request: Request,
+    ) -> Result<Response, MasaUnreachable> {
         let answer = self.send(vendor, masa, request.clone()).await;
-        let answer = match redirect(masa, &answer) {
+        match redirect(masa, &answer) {
             Some((other, path)) => {
                 tracing::info!(%vendor, %masa, %other, "redirected");
                 self.send(vendor, &other, Request { path, ..request }).await
             }
             None => answer,
-        };
-        self.note(vendor, masa, answer.as_ref().err(), now);
-        answer
+        }
     }
 
     async fn send(

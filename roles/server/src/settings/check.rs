@@ -1,8 +1,10 @@
 //! What is wrong with settings that can be read: files that are missing, keys that do not fit, addresses that clash.
 
 use super::{IdentitySettings, Settings};
-use crate::identity::{Identity, certificates};
+use crate::identity::{Identity, certificates, crl};
 use landfall_element::SecureElement;
+use landfall_pki::{Certificate, oid};
+use landfall_types::Time;
 use serde::Serialize;
 use std::{collections::HashMap, fmt, net::SocketAddr, path::Path};
 
@@ -71,7 +73,7 @@ impl Check<'_> {
             return;
         }
         match &admin.identity {
-            Some(identity) => self.identity("admin.identity", identity),
+            Some(identity) => self.identity("admin.identity", identity, |_| None),
             None => self.wrong("admin.identity", "is needed to listen on an address"),
         }
         match &admin.operator_anchors {
@@ -82,10 +84,16 @@ impl Check<'_> {
 
     fn masa(&mut self) {
         let Some(masa) = &self.settings.masa else { return };
-        self.identity("masa.identity", &masa.identity);
-        self.identity("masa.voucher-signer", &masa.voucher_signer);
+        self.identity("masa.identity", &masa.identity, |_| None);
+        self.identity("masa.voucher-signer", &masa.voucher_signer, |_| None);
         for (index, path) in masa.idevid_anchors.iter().enumerate() {
             self.anchors(&format!("masa.idevid-anchors[{index}]"), path);
+        }
+        for (index, path) in masa.customer_anchors.iter().enumerate() {
+            self.anchors(&format!("masa.customer-anchors[{index}]"), path);
+        }
+        for (index, path) in masa.customer_crls.iter().enumerate() {
+            self.crl(&format!("masa.customer-crls[{index}]"), path);
         }
         if masa.idevid_anchors.is_empty() {
             self.wrong("masa.idevid-anchors", "is empty, so no device would get a voucher");
@@ -94,8 +102,17 @@ impl Check<'_> {
 
     fn registrar(&mut self) {
         let Some(registrar) = &self.settings.registrar else { return };
-        self.identity("registrar.identity", &registrar.identity);
-        self.identity("registrar.authority", &registrar.authority);
+        self.identity("registrar.identity", &registrar.identity, |certificate| {
+            (!certificate.has_eku(oid::CMC_RA)).then_some("does not name id-kp-cmcRA, so no MASA would answer it")
+        });
+        self.identity("registrar.authority", &registrar.authority, |certificate| {
+            (!certificate.is_ca()).then_some("is no CA, so it cannot issue LDevIDs")
+        });
+        if registrar.limits.request.duration() <= registrar.masa_timeout.duration() * 2 {
+            let why = "must be longer than twice registrar.masa-timeout: a device is answered after its MASA was asked \
+                       for a voucher and an audit log";
+            self.wrong("registrar.limits.request", why);
+        }
         if registrar.vendor.is_empty() {
             self.wrong("registrar.vendor", "names nobody, so no device may come; add a [[registrar.vendor]]");
         }
@@ -112,6 +129,9 @@ impl Check<'_> {
             }
             if vendor.anchors.is_empty() {
                 self.wrong(format!("{key}.anchors"), "is empty, so none of its devices may come");
+            }
+            for (at, path) in vendor.crls.iter().enumerate() {
+                self.crl(&format!("{key}.crls[{at}]"), path);
             }
             let lists = [
                 ("anchors", &vendor.anchors),
@@ -151,14 +171,39 @@ impl Check<'_> {
         }
     }
 
-    fn identity(&mut self, key: &str, identity: &IdentitySettings) {
+    /// The certificate has its key, is valid now, and is fit for what it is for: `unfit` says why not.
+    fn identity(
+        &mut self,
+        key: &str,
+        identity: &IdentitySettings,
+        unfit: impl Fn(&Certificate) -> Option<&'static str>,
+    ) {
         let resolve = |path: &Path| self.settings.resolve(path);
         let result = match &self.element {
-            Some(element) => Identity::load(identity, resolve, element.as_ref()).map(|_| ()),
-            None => certificates(&resolve(&identity.certificate)).map(|_| ()),
+            Some(element) => Identity::load(identity, resolve, element.as_ref()).map(|identity| identity.chain),
+            None => certificates(&resolve(&identity.certificate)),
         };
-        if let Err(why) = result {
-            self.wrong(key, why);
+        let leaf = match result {
+            Ok(chain) => chain.into_iter().next(),
+            Err(why) => return self.wrong(key, why),
+        };
+        let Some(leaf) = leaf else { return };
+        let now = Time::now();
+        if now < leaf.not_before() || leaf.not_after() < now {
+            let why = format!("is valid from {} to {} only", leaf.not_before(), leaf.not_after());
+            self.wrong(format!("{key}.certificate"), why);
+        }
+        if let Some(why) = unfit(&leaf) {
+            self.wrong(format!("{key}.certificate"), why);
+        }
+    }
+
+    /// A list that is out of date revokes what it names all the same, but its owner should know.
+    fn crl(&mut self, key: &str, path: &Path) {
+        match crl(&self.settings.resolve(path)) {
+            Ok(list) if list.is_current(Time::now()) => {}
+            Ok(_) => self.wrong(key, "is out of date; fetch the current one"),
+            Err(why) => self.wrong(key, why),
         }
     }
 

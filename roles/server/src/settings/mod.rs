@@ -7,6 +7,7 @@ mod check;
 mod registrar;
 mod shared;
 mod span;
+mod wish;
 
 pub use check::{Problem, check};
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
@@ -15,6 +16,7 @@ pub use shared::{
     MetricsSettings, ProxySettings, StoreSettings,
 };
 pub use span::{NotASpan, Span};
+pub use wish::{CsrWish, NotAWish};
 
 use crate::role::RoleName;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! `[registrar]`: BRSKI and EST on one listener, and the vendors whose devices may come.
 
-use super::{IdentitySettings, LimitsSettings, Span};
+use super::{CsrWish, IdentitySettings, LimitsSettings, Span};
 use landfall_brski::registrar::SerialField;
 use landfall_policy::{Policy, Verdict, acceptance::Acceptance};
 use landfall_types::VendorId;
@@ -71,6 +71,8 @@ pub struct EnrolmentSettings {
     pub lifetime: Span,
     /// The labels of RFC 7030 s3.2.2 that are answered beside the bare paths.
     pub labels: Vec<String>,
+    /// What a certificate request has to hold (RFC 8995 s5.9.2, RFC 8951 s4).
+    pub csrattrs: Vec<CsrWish>,
     /// Whether keys are made for devices that ask (RFC 7030 s4.4).
     pub server_keygen: bool,
     /// Whether a certificate request must be bound to its TLS connection (RFC 7030 s3.5).
@@ -79,7 +81,13 @@ pub struct EnrolmentSettings {
 
 impl Default for EnrolmentSettings {
     fn default() -> Self {
-        Self { lifetime: Span::days(90), labels: Vec::new(), server_keygen: false, require_binding: false }
+        Self {
+            lifetime: Span::days(90),
+            labels: Vec::new(),
+            csrattrs: vec![CsrWish::serial_number()],
+            server_keygen: false,
+            require_binding: false,
+        }
     }
 }
 
@@ -107,4 +115,10 @@ pub struct VendorSettings {
     /// Whether an IDevID past its end is taken all the same (RFC 8995 s2.6.2).
     #[serde(default)]
     pub ignore_idevid_expiry: bool,
+    /// Revocation lists of its CAs, read at the start (RFC 8995 s5.3): files in PEM or DER.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
+    /// Whether RSA keys of 1024 bits are taken in the CAs above its IDevIDs. TLS itself takes no such device key.
+    #[serde(default)]
+    pub legacy_rsa: bool,
 }

@@ -177,6 +177,11 @@ pub struct MasaSettings {
     pub voucher_signer: IdentitySettings,
     /// Who issued the IDevIDs that it vouches for: PEM files.
     pub idevid_anchors: Vec<PathBuf>,
+    /// What the registrars of customers lead to, beside the certificates in the sales records (RFC 8995 s5.5.4): PEM
+    /// files.
+    pub customer_anchors: Vec<PathBuf>,
+    /// Revocation lists of customers' domains, read at the start (RFC 8995 s5.5.3): files in PEM or DER.
+    pub customer_crls: Vec<PathBuf>,
     /// Who may claim a device (RFC 8995 s5.5.3, s7.4.2).
     pub transfer: TransferPolicy,
     /// Whether only devices that the factory's records hold are vouched for.
@@ -192,6 +197,8 @@ impl Default for MasaSettings {
             identity: IdentitySettings::at("manufacturer/masa-tls.pem"),
             voucher_signer: IdentitySettings::at("manufacturer/masa.pem"),
             idevid_anchors: vec!["manufacturer/root.pem".into()],
+            customer_anchors: Vec::new(),
+            customer_crls: Vec::new(),
             transfer: TransferPolicy::default(),
             made_here_only: true,
             limits: LimitsSettings::default(),

@@ -95,6 +95,30 @@ fn settings_are_judged_whole() {
         }),
         ["registrar.identity"]
     );
+    // A CA in the place of the registrar, and the other way round.
+    assert_eq!(
+        keys(&|s| {
+            let registrar = s.registrar.as_mut().unwrap();
+            std::mem::swap(&mut registrar.identity, &mut registrar.authority);
+        }),
+        ["registrar.identity.certificate", "registrar.authority.certificate"]
+    );
+    assert_eq!(
+        keys(&|s| s.registrar.as_mut().unwrap().masa_timeout = "30s".parse().unwrap()),
+        ["registrar.limits.request"]
+    );
+    assert_eq!(
+        keys(&|s| s.registrar.as_mut().unwrap().vendor[0].crls = vec!["gone.crl".into()]),
+        ["registrar.vendor[0].crls[0]"]
+    );
+    assert_eq!(
+        keys(&|s| s.masa.as_mut().unwrap().customer_crls = vec!["domain/root.pem".into()]),
+        ["masa.customer-crls[0]"]
+    );
+    assert_eq!(
+        keys(&|s| s.masa.as_mut().unwrap().customer_anchors = vec!["domain/root.key-uri".into()]),
+        ["masa.customer-anchors[0]"]
+    );
     assert_eq!(keys(&|s| s.registrar.as_mut().unwrap().listen = s.masa.as_ref().unwrap().listen), ["registrar.listen"]);
 }
 

@@ -3,10 +3,10 @@
 use super::world::{Case, World, peer, ruling, seal, serial};
 use landfall_brski::{
     media,
-    registrar::{MasaEndpoint, SerialField, Standing, Vendors},
+    registrar::{MasaEndpoint, SerialField, Standing, Vendor, Vendors},
     voucher::{Assertion, Format, Nonce, Voucher, VoucherRequest},
 };
-use landfall_pki::{Anchors, key::Algorithm};
+use landfall_pki::{Anchors, Certificate, CertificateSerial, CrlRequest, Revoked, crl::Reason, key::Algorithm};
 use landfall_policy::Verdict;
 use landfall_testkit::{Manufacturer, NOW};
 use landfall_types::{
@@ -49,6 +49,28 @@ fn requests() {
         let last = case.request.body.len() - 1;
         case.request.body[last] ^= 1;
     });
+}
+
+/// RFC 8995 s5.3: what a vendor has revoked, one that was stolen from its stock for example, may not come.
+#[test]
+fn a_device_that_its_vendor_revoked() {
+    let world = World::new();
+    let revoking = |certificate: &Certificate| {
+        let issuing = &world.maker.issuing;
+        let revoked = Revoked { at: NOW, reason: Reason::KeyCompromise };
+        let request = CrlRequest {
+            number: 1,
+            this_update: NOW,
+            next_update: NOW + Duration::from_secs(86_400),
+            revoked: vec![(CertificateSerial::of(certificate), revoked)],
+        };
+        let list = request.prepare(&issuing.authority).unwrap().issue(&*issuing.key).unwrap();
+        Vendors::new([Vendor { idevid_crls: vec![list], ..world.vendor() }])
+    };
+    refused(&world, "idevid-untrusted", 404, |_, case| case.config.vendors = revoking(&world.device.certificate));
+    let mut case = world.case();
+    case.config.vendors = revoking(&world.maker.device("another").certificate);
+    assert_eq!(world.run(case).response.status, 200);
 }
 
 #[test]
@@ -105,7 +127,7 @@ fn an_idevid_without_a_serial_number_needs_a_fallback() {
         |issuer, key| {
             let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![] };
             let validity = landfall_pki::Validity::lasting(NOW, Duration::from_secs(86_400));
-            profile.prepare(issuer, key, landfall_pki::CertificateSerial::random().unwrap(), validity)
+            profile.prepare(issuer, key, CertificateSerial::random().unwrap(), validity)
         },
     );
     refused(&world, "idevid-serial", 404, |_, _| {});
@@ -129,7 +151,7 @@ fn an_expired_idevid_is_good_if_the_vendor_says_so() {
             let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![] };
             let began = NOW - Duration::from_secs(2 * 86_400);
             let validity = landfall_pki::Validity::lasting(began, Duration::from_secs(86_400));
-            profile.prepare(issuer, key, landfall_pki::CertificateSerial::random().unwrap(), validity)
+            profile.prepare(issuer, key, CertificateSerial::random().unwrap(), validity)
         },
     );
     let mut vendor = world.vendor();

@@ -94,6 +94,8 @@ impl World {
         Vendor {
             id: "Test Manufacturer".parse().unwrap(),
             idevid_anchors: self.maker.device_anchors(),
+            idevid_crls: Vec::new(),
+            legacy_rsa: false,
             ignore_idevid_expiry: true,
             serial_fallback: None,
             masa: None,
