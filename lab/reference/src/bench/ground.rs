@@ -169,13 +169,5 @@ async fn start_registrar(
 }
 
 fn vendor(manufacturer: &Settings) -> Result<VendorSettings> {
-    Ok(VendorSettings {
-        id: "bench".parse()?,
-        anchors: vec![manufacturer.data.join("manufacturer/root.pem")],
-        masa: None,
-        masa_anchors: Vec::new(),
-        voucher_anchors: Vec::new(),
-        serial_fallback: None,
-        ignore_idevid_expiry: false,
-    })
+    Ok(VendorSettings::new("bench".parse()?, manufacturer.data.join("manufacturer/root.pem")))
 }

@@ -122,3 +122,20 @@ pub struct VendorSettings {
     #[serde(default)]
     pub legacy_rsa: bool,
 }
+
+impl VendorSettings {
+    /// A vendor whose IDevIDs, MASA and vouchers lead to the same anchors.
+    pub fn new(id: VendorId, anchors: PathBuf) -> Self {
+        Self {
+            id,
+            anchors: vec![anchors],
+            masa: None,
+            masa_anchors: Vec::new(),
+            voucher_anchors: Vec::new(),
+            serial_fallback: None,
+            ignore_idevid_expiry: false,
+            crls: Vec::new(),
+            legacy_rsa: false,
+        }
+    }
+}
