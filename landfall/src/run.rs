@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Server {
     /// The settings file.
-    #[arg(long, value_name = "FILE", env = "LANDFALL_CONFIG", default_value = "landfall.toml")]
+    #[arg(long, value_name = "FILE", env = "LANDFALL_CONFIG", default_value = "landfall.toml", global = true)]
     pub(crate) config: PathBuf,
 }
 

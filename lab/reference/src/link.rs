@@ -67,7 +67,7 @@ impl Link {
 }
 
 /// The device's interface in its namespace.
-pub const INTERFACE: &str = "link0";
+const INTERFACE: &str = "link0";
 const PREFIX: &str = "lf-device-";
 
 /// A device's network namespace; removed when dropped.

@@ -2,7 +2,7 @@
 
 use crate::{current_test, skip, tool};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -25,6 +25,7 @@ impl Hosts {
     /// If `ip` fails all the same.
     pub fn new(names: &[&str]) -> Option<Self> {
         let ip = tool("ip")?;
+        sweep(&ip);
         // The process id and a counter keep apart tests, and runs, that go on at once.
         let prefix = format!("landfall-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let mut hosts = Self { ip, prefix, names: Vec::new() };
@@ -105,6 +106,17 @@ impl Drop for Hosts {
         for name in &self.names {
             // Its interfaces go with it. What fails here fails for the next test as well, and loudly.
             let _ = Command::new(&self.ip).args(["netns", "delete", &self.namespace(name)]).output();
+        }
+    }
+}
+
+/// Removes the hosts of tests that were killed.
+fn sweep(ip: &Path) {
+    let Ok(entries) = std::fs::read_dir("/run/netns") else { return };
+    for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let owner = name.strip_prefix("landfall-").and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = Command::new(ip).args(["netns", "delete", &name]).output();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where the lab takes place: a folder, and the link that devices are on.
 
 use crate::{
-    link::{BRIDGE, BRIDGE_ADDRESS, INTERFACE, Link, Namespace},
+    link::{BRIDGE, BRIDGE_ADDRESS, Link, Namespace},
     narrator::Narrator,
 };
 use anyhow::{Context, Result};
@@ -96,7 +96,8 @@ impl Place {
     pub(crate) fn discovery(&self) -> String {
         let only = held(&self.only).clone();
         if self.has_link() && only.is_none() {
-            return format!("interfaces = [{INTERFACE:?}]\n");
+            // Nothing at all: it listens on whatever interface it has.
+            return String::new();
         }
         let proxies = held(&self.proxies);
         let reachable = proxies.iter().filter(|(owner, _)| only.as_ref().is_none_or(|only| only == *owner));
