@@ -1,14 +1,20 @@
 //! The command line, as people and programs meet it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+#[path = "it/books.rs"]
+mod books;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/docs.rs"]
 mod docs;
+#[path = "it/ground.rs"]
+mod ground;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[path = "it/lab.rs"]
 mod lab;
+#[path = "it/survives.rs"]
+mod survives;
 
 use std::{
     path::Path,
