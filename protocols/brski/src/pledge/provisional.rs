@@ -8,7 +8,7 @@ use crate::{
     telemetry::Status,
     voucher::{Assertion, Format, Nonce, VoucherRequest},
 };
-use landfall_pki::{Anchors, Certificate, PathPolicy, validate};
+use landfall_pki::{Anchors, Certificate, PathPolicy, oid, validate};
 use landfall_types::{
     Fault, Refusal, SerialNumber, Time,
     http::{Request, Response},
@@ -102,7 +102,13 @@ impl Provisional {
         let mut anchors = Anchors::new();
         anchors.add(pinned.clone());
         let path = validate(registrar, &self.peer.chain, &anchors, &PathPolicy::at(at));
-        path.map(drop).map_err(|why| refuse(why.to_string()))
+        path.map_err(|why| refuse(why.to_string()))?;
+        // A pinned CA also vouches for the domain's devices. RFC 7030 s3.6.1: what makes one of its certificates a
+        // registrar's is id-kp-cmcRA; without this, an enrolled device with a voucher that has no nonce could pose as one.
+        match registrar.has_eku(oid::CMC_RA) {
+            true => Ok(()),
+            false => Err(refuse("the registrar's certificate is of the domain, but not a registrar's".into())),
+        }
     }
 }
 

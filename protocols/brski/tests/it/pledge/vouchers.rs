@@ -199,6 +199,13 @@ fn registrar_behind_another_certificate() {
 }
 
 #[test]
+fn a_device_of_the_domain_poses_as_its_registrar() {
+    // Its certificate leads to the pinned CA like the registrar's; only id-kp-cmcRA is missing.
+    let sim = Sim::with(|registrar| registrar.shown = registrar.domain.impostor("printer.example").chain());
+    refused(sim, "registrar-pinned");
+}
+
+#[test]
 fn the_registrars_own_certificate_may_be_pinned() {
     let sim = Sim::with(|registrar| {
         let own = registrar.domain.registrar.certificate.clone();
