@@ -13,6 +13,8 @@ mod ground;
 mod inspect;
 #[path = "it/lab.rs"]
 mod lab;
+#[path = "it/provision.rs"]
+mod provision;
 #[path = "it/survives.rs"]
 mod survives;
 

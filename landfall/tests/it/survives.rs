@@ -179,11 +179,11 @@ struct Draw {
     victims: &'static [Role],
 }
 
-/// Four kills for every hundred devices.
+/// Four kills for every hundred devices, and twenty at least.
 fn draws(rng: &mut Rng, devices: usize) -> Vec<Draw> {
     const VICTIMS: [&[Role]; 5] =
         [&[Role::Masa], &[Role::Masa], &[Role::Registrar], &[Role::Registrar], &[Role::Masa, Role::Registrar]];
-    let mut draws: Vec<Draw> = (0..devices.div_ceil(25))
+    let mut draws: Vec<Draw> = (0..devices.div_ceil(25).max(20))
         .map(|_| Draw {
             after: rng.below(devices as u64) as usize,
             moment: Duration::from_micros(rng.below(200_000)),
