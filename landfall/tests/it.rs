@@ -13,6 +13,8 @@ mod ground;
 mod inspect;
 #[path = "it/lab.rs"]
 mod lab;
+#[path = "it/operations.rs"]
+mod operations;
 #[path = "it/provision.rs"]
 mod provision;
 #[path = "it/survives.rs"]

@@ -92,6 +92,14 @@ impl Ground {
         fs::write(self.of(role).join("landfall.toml"), settings).unwrap();
     }
 
+    /// Changes a role's settings, then adds to them.
+    pub(crate) fn change(&self, role: Role, from: &str, to: &str, more: &str) {
+        let path = self.of(role).join("landfall.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, format!("{}{more}", text.replace(from, to))).unwrap();
+    }
+
     /// Runs a command of a role's party, which must succeed; what it says as JSON.
     pub(crate) fn does(&self, role: Role, arguments: &[&str]) -> Value {
         let with_json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
@@ -180,7 +188,7 @@ pub(crate) fn name(bundle: &Path) -> String {
 
 /// Two free ports below those that the system gives to connections. While a server is away, none of the many
 /// connections to it may be given its port: it could not come back, and a connection to that port would find itself.
-fn fixed_ports() -> [u16; 2] {
+pub(crate) fn fixed_ports() -> [u16; 2] {
     let start = 10_000 + (std::process::id() as u16 % 2_000) * 10;
     let free = (start..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     // Another test of this process may look for ports at the same time; what it was given stays taken.
