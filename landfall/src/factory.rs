@@ -4,7 +4,7 @@
 
 use crate::{
     admin::Connection,
-    output::{Answer, Output, Table},
+    output::{Answer, Output, Table, counted},
     run::Server,
 };
 use anyhow::Context;
@@ -266,9 +266,9 @@ fn provisioned(done: &[Provisioned], output: &Output) -> anyhow::Result<Answer> 
             .map(|one| {
                 let before = if one.found > 0 { format!(" ({} made before)", one.found) } else { String::new() };
                 format!(
-                    "batch {}: {} devices made{before}, bundles in {}\n",
+                    "batch {}: {} made{before}, bundles in {}\n",
                     one.batch.id,
-                    one.made,
+                    counted(one.made, "device"),
                     one.folder.display()
                 )
             })
@@ -298,7 +298,7 @@ fn publish(connection: &Connection, store: &Store, output: &Output) -> anyhow::R
         }
     })?;
     bar.finish_and_clear();
-    output.show_as(&Count { count }, || format!("{total} records, {count} of them new to the MASA"))?;
+    output.show_as(&Count { count }, || format!("{}, {count} of them new to the MASA", counted(total, "record")))?;
     Ok(Answer::Yes)
 }
 
@@ -313,7 +313,7 @@ fn status(factory: &Factory, output: &Output) -> anyhow::Result<Answer> {
             true => String::new(),
             false => format!("\ninterrupted: {}; `landfall factory resume` completes them", batches.join(", ")),
         };
-        format!("{organization}: {devices} devices made{interrupted}")
+        format!("{organization}: {} made{interrupted}", counted(devices, "device"))
     })?;
     Ok(Answer::Yes)
 }

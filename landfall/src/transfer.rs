@@ -2,7 +2,7 @@
 
 use crate::{
     admin::Connection,
-    output::{Answer, Output, Table},
+    output::{Answer, Output, Table, counted},
 };
 use anyhow::Context;
 use clap::Subcommand;
@@ -125,7 +125,9 @@ fn customer(
     };
     let known: CustomerView =
         connection.ask(output, "making it known", async |client| client.post("/v1/transfer/customers", &new).await)?;
-    output.show_as(&known, || format!("{} is known by {} certificates", known.owner, known.certificates.len()))?;
+    output.show_as(&known, || {
+        format!("{} is known by {}", known.owner, counted(known.certificates.len(), "certificate"))
+    })?;
     Ok(Answer::Yes)
 }
 
@@ -194,7 +196,7 @@ fn verify(connection: &Connection, output: &Output) -> anyhow::Result<Answer> {
     let verified: LogVerified = connection
         .ask(output, "checking every hash", async |client| client.get("/v1/logs/masa-issued/verify").await)?;
     output.show_as(&verified, || match &verified.error {
-        None => format!("{} vouchers, every hash is right; head {}", verified.entries, verified.head),
+        None => format!("{}, every hash is right; head {}", counted(verified.entries, "voucher"), verified.head),
         Some(why) => format!("THE LOG WAS CHANGED: {why}"),
     })?;
     Ok(verified.intact.into())

@@ -2,6 +2,7 @@
 
 use super::{
     Context,
+    recognise::armoured,
     report::{Report, Severity},
     voucher,
 };
@@ -10,7 +11,23 @@ use landfall_brski::{
     telemetry::{self, Status},
     voucher::{Format, Payload, Voucher, VoucherRequest},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// What the factory gives a device to begin its life with.
+fn bundle(idevid: &str, members: &Map<String, Value>, context: &Context) -> Report {
+    let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut report = Report::new("a device's bundle: its birth credential, for the agent");
+    for name in ["serial-number", "model", "masa-url"].into_iter().filter(|name| !text(name).is_empty()) {
+        report.field(name, text(name));
+    }
+    if members.contains_key("key") {
+        let detail = "the device's private key is in it; it belongs on that device and nowhere else";
+        report.find(Severity::Notice, "private-key", "SP 1800-36B 4.1", detail);
+    }
+    report.part("IDevID", armoured(&format!("{idevid}{}", text("chain")), context));
+    report.part("what the device believes of its MASA", armoured(text("masa-anchors"), context));
+    report
+}
 
 /// What a JSON object is.
 pub(crate) fn report(bytes: &[u8], context: &Context) -> Report {
@@ -31,6 +48,9 @@ pub(crate) fn report(bytes: &[u8], context: &Context) -> Report {
     }
     if has("events") {
         return audit(bytes);
+    }
+    if let Some(Value::String(idevid)) = members.get("idevid") {
+        return bundle(idevid, &members, context);
     }
     if has("version") && has("status") {
         return status(bytes);

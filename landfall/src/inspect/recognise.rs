@@ -23,11 +23,12 @@ pub(crate) fn recognise(bytes: &[u8], context: &Context) -> Report {
     if bytes.trim_ascii().is_empty() {
         return unknown("it is empty");
     }
-    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN ")) {
-        return armoured(text, context);
-    }
+    // Before PEM, which JSON may hold.
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return json::report(bytes.trim_ascii(), context);
+    }
+    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN ")) {
+        return armoured(text, context);
     }
     if let Some(report) = binary(bytes, context) {
         return report;
@@ -81,7 +82,7 @@ fn mentions(der: &[u8], oid: &landfall_pki::Oid) -> bool {
     head.windows(oid.as_bytes().len()).any(|window| window == oid.as_bytes())
 }
 
-fn armoured(text: &str, context: &Context) -> Report {
+pub(super) fn armoured(text: &str, context: &Context) -> Report {
     let blocks = match pem::decode(text) {
         Ok(blocks) if !blocks.is_empty() => blocks,
         Ok(_) => return unknown("PEM armour with nothing inside"),

@@ -31,11 +31,13 @@ fn signed_voucher(found: &Signed<Voucher>, context: &Context) -> Report {
 
 fn signed_request(found: &Signed<VoucherRequest>, context: &Context) -> Report {
     let mut report = request(&found.payload);
-    report.what = format!("{} in {}", report.what, found.format);
+    let registrars = found.payload.prior_signed_voucher_request.is_some() || found.signer.has_eku(oid::CMC_RA);
+    let what = if registrars { "a registrar's voucher request" } else { "a voucher request" };
+    report.what = format!("{what} in {}", found.format);
     signature(&mut report, found, context);
-    match &found.payload.prior_signed_voucher_request {
-        Some(prior) => from_registrar(&mut report, found, prior, context),
-        None => from_pledge(&mut report, found),
+    match registrars {
+        true => from_registrar(&mut report, found, context),
+        false => from_pledge(&mut report, found),
     }
     report
 }
@@ -125,7 +127,7 @@ fn from_pledge(report: &mut Report, found: &Signed<VoucherRequest>) {
 }
 
 /// RFC 8995 s5.5: what a MASA demands of a registrar.
-fn from_registrar(report: &mut Report, found: &Signed<VoucherRequest>, prior: &[u8], context: &Context) {
+fn from_registrar(report: &mut Report, found: &Signed<VoucherRequest>, context: &Context) {
     let request = &found.payload;
     if !found.signer.has_eku(oid::CMC_RA) {
         let detail = "the signer has not the purpose id-kp-cmcRA, so it is no registrar";
@@ -139,6 +141,10 @@ fn from_registrar(report: &mut Report, found: &Signed<VoucherRequest>, prior: &[
         let detail = "idevid-issuer is missing; two makers may use one serial number";
         report.find(Severity::Notice, "request-idevid-issuer", "RFC 8995 s5.5", detail);
     }
+    let Some(prior) = &request.prior_signed_voucher_request else {
+        let detail = "without the pledge's own request it can lead to a logged or verified voucher only";
+        return report.find(Severity::Notice, "prior-request", "RFC 8995 s5.5.5", detail);
+    };
     let format = Format::sniff(prior).unwrap_or(found.format);
     if let Ok(pledge) = voucher::open_with::<VoucherRequest>(format, prior, &context.anchors) {
         against_pledge(report, found, &pledge);
@@ -156,7 +162,7 @@ fn against_pledge(report: &mut Report, found: &Signed<VoucherRequest>, pledge: &
         let detail = format!("the registrar says {}, the pledge {}", ours.serial_number, theirs.serial_number);
         report.find(Severity::Error, "request-serial", "RFC 8995 s5.5", detail);
     }
-    if ours.nonce != theirs.nonce {
+    if ours.nonce.is_some() && ours.nonce != theirs.nonce {
         let detail = "the registrar's nonce is not the pledge's";
         report.find(Severity::Error, "request-nonce", "RFC 8995 s5.5.6", detail);
     }

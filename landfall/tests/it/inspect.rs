@@ -92,6 +92,14 @@ fn certificates_bodies_and_nonsense() {
     assert_eq!((status, report["wrapped"][0].as_str()), (0, Some("base64")));
     let (status, report) = inspect(folder.path(), "status", br#"{"version":1,"status":true,"extra":1}"#, &[]);
     assert_eq!((status, report["findings"][0]["check"].as_str()), (0, Some("telemetry-unknown")));
+    let text = |certificate: &landfall_pki::Certificate| certificate.to_pem();
+    let bundle = serde_json::json!({
+        "serial-number": "T-1", "idevid": text(&device.certificate), "chain": "",
+        "masa-anchors": text(&maker.root.authority.certificate), "key": "secret",
+    });
+    let (status, report) = inspect(folder.path(), "bundle", bundle.to_string().as_bytes(), &[]);
+    assert_eq!((status, report["parts"].as_array().map(Vec::len)), (0, Some(2)), "{report}");
+    assert!(!report.to_string().contains("secret"));
     for nonsense in [&b""[..], b"{}", b"{\"a\":1,\"a\":2}", b"\x30\x03\x02\x01", b"hello", &[0xff; 64]] {
         assert_eq!(inspect(folder.path(), "nonsense", nonsense, &[]).0, 1);
     }

@@ -75,7 +75,9 @@ const fn sentence(status: u16) -> &'static str {
         202 => "The request is waiting; send the same request again after the time in Retry-After.\n",
         400 => "The request is malformed.\n",
         401 => "The request does not belong to this connection.\n",
-        403 => "The voucher request is not acceptable: its signature, its age or its fields are wrong.\n",
+        403 => {
+            "The request is not acceptable: its signature, its age or its fields are wrong, or it is not this requester's to make.\n"
+        }
         404 => "There is nothing here for this request or this device.\n",
         405 => "This method is not allowed here.\n",
         406 => "No voucher of an acceptable kind can be given for this request.\n",

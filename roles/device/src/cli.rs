@@ -30,48 +30,48 @@ struct Options {
     /// Where the agent keeps what it is told, and its keys.
     #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Leave copies of what crossed the wire there.
+    /// Leaves copies of what crossed the wire there.
     #[arg(long, global = true, value_name = "DIR")]
     evidence: Option<PathBuf>,
     /// A registrar or proxy that is known beforehand; may be given several times.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     registrar: Vec<String>,
-    /// Look for announcements on this interface; may be given several times.
+    /// Looks for announcements on this interface; may be given several times.
     #[arg(long, global = true, value_name = "NAME")]
     interface: Vec<String>,
-    /// Do not look for announcements.
+    /// Does not look for announcements.
     #[arg(long, global = true)]
     no_discovery: bool,
-    /// Say each step on standard error, even if that is no terminal.
+    /// Says each step on standard error, even if that is no terminal.
     #[arg(long, global = true)]
     progress: bool,
 }
 
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
-    /// Get a network credential, unless there is one.
+    /// Gets a network credential, unless there is one.
     Onboard {
-        /// Give up after so many failed attempts.
+        /// Gives up after so many failed attempts.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         attempts: Option<u32>,
-        /// Give up after so many seconds.
+        /// Gives up after so many seconds.
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
     },
-    /// Say where the device stands.
+    /// Says where the device stands.
     Status,
-    /// Renew the network credential now.
+    /// Renews the network credential now.
     Renew {
-        /// Keep the key.
+        /// Keeps the key.
         #[arg(long)]
         keep_key: bool,
-        /// Give up after so many seconds.
+        /// Gives up after so many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         timeout: u64,
     },
-    /// Make the device ready for another owner: forget the network credential and its owner, keep the birth credential.
+    /// Makes the device ready for another owner: forgets the network credential and its owner, keeps the birth credential.
     Reset,
-    /// Onboard if need be, then keep the network credential alive.
+    /// Onboards if need be, then keeps the network credential alive.
     Run,
 }
 
@@ -96,6 +96,7 @@ impl Device {
         if let Command::Renew { keep_key: true, .. } = self.command {
             config.rekey = false;
         }
+        let done = if matches!(self.command, Command::Renew { .. }) { "Renewed" } else { "Onboarded" };
         let agent = Agent::open(config)?;
         let mut watch = |progress: &Progress| narrate(progress, aloud);
         let outcome = match self.command {
@@ -127,9 +128,9 @@ impl Device {
             },
         };
         match outcome {
-            Outcome::Onboarded(done) => {
-                let value = serde_json::to_value(&*done).unwrap_or_default();
-                say(out, json, &json!({ "onboarded": true, "result": value }), &done_in_words(&done), true)
+            Outcome::Onboarded(result) => {
+                let value = serde_json::to_value(&*result).unwrap_or_default();
+                say(out, json, &json!({ "onboarded": true, "result": value }), &done_in_words(done, &result), true)
             }
             Outcome::Refused(refusal) => {
                 let value = json!({ "onboarded": false, "refusal": refusal });
@@ -184,10 +185,13 @@ fn say(
     }
 }
 
-fn done_in_words(done: &Onboarded) -> String {
+fn done_in_words(verb: &str, done: &Onboarded) -> String {
     let first = match done {
         Onboarded { before: true, .. } => "Onboarded already.".to_owned(),
-        Onboarded { attempts, took_ms, .. } => format!("Onboarded in {took_ms} ms with {attempts} connections."),
+        Onboarded { attempts, took_ms, .. } => {
+            let plural = if *attempts == 1 { "" } else { "s" };
+            format!("{verb} in {took_ms} ms with {attempts} connection{plural}.")
+        }
     };
     let told = match done.reported {
         true => "",
