@@ -22,7 +22,14 @@ pub(crate) struct State {
 
 /// Held while something may change; another agent on the same folder has to wait its turn.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "dropping it unlocks")] File);
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing would not do: a process that another thread starts holds a copy of the file until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 /// A credential, and whether the registrar knows that the device has it.
 #[derive(Clone, Debug)]

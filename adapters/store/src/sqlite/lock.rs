@@ -10,8 +10,13 @@ use std::{
 
 /// The exclusive lock on the file `<store>.lock`. The system frees it when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing would not do: a process that another thread starts holds a copy of the file until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl Lock {
@@ -33,7 +38,7 @@ impl Lock {
         file.set_len(0)
             .and_then(|()| write!(file, "process {} ({})", std::process::id(), program()))
             .map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self(file))
     }
 }
 
