@@ -4,7 +4,7 @@
 
 mod certificate;
 
-pub use certificate::{CertificateStatus, IssuedCertificate, Revocation};
+pub use certificate::Revocation;
 
 use crate::device::State;
 use landfall_brski::voucher::Assertion;
@@ -224,57 +224,4 @@ impl Record for DomainDevice {
             (Self::BY_SERIAL, self.identity.serial_number.to_string()),
         ]
     }
-}
-
-/// A voucher fetched ahead, so that the device can be taken in while its MASA is out of reach (the guide's 6.2.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct StoredVoucher {
-    /// The device.
-    pub device: DeviceId,
-    /// Its serial number, for people.
-    pub serial_number: SerialNumber,
-    /// Its manufacturer.
-    pub vendor: VendorId,
-    /// The media type of the voucher.
-    pub media_type: String,
-    /// The voucher, in base64.
-    pub voucher: String,
-    /// The domain that it pins.
-    pub domain: DomainId,
-    /// When it was fetched.
-    pub fetched: Time,
-    /// When it expires, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Time>,
-    /// The MASA that issued it.
-    pub masa: String,
-}
-
-impl StoredVoucher {
-    /// The index by time of expiry, which sorts as time does; what never expires comes last.
-    pub const BY_EXPIRY: &'static str = "expires";
-
-    /// Whether it can still be used at `now`.
-    pub fn is_good(&self, now: Time) -> bool {
-        self.expires.is_none_or(|expires| now < expires)
-    }
-}
-
-impl Record for StoredVoucher {
-    const COLLECTION: &'static str = "stored-voucher";
-
-    fn key(&self) -> String {
-        self.device.to_string()
-    }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        let expires = sortable(self.expires.unwrap_or(Time::FOREVER));
-        vec![(Self::BY_EXPIRY, expires), ("vendor", self.vendor.to_string())]
-    }
-}
-
-/// A time as an index value: in whole seconds, sorting as time does.
-pub fn sortable(time: Time) -> String {
-    format!("{:012}", time.as_unix().max(0))
 }

@@ -2,10 +2,7 @@
 //!
 //! What is verified so far is its network credential.
 
-use crate::{
-    device::State,
-    network::{DomainDevice, IssuedCertificate},
-};
+use crate::{device::State, network::DomainDevice};
 use landfall_types::Time;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -24,13 +21,24 @@ pub enum Standing {
     Out,
 }
 
-/// How `device` stands at `now` with its latest certificate.
-pub fn standing(device: &DomainDevice, certificate: Option<&IssuedCertificate>, now: Time) -> Standing {
+/// A network credential, as far as its standing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// From when it is valid.
+    pub not_before: Time,
+    /// Until when it is valid.
+    pub not_after: Time,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// How `device` stands at `now` with its latest credential.
+pub fn standing(device: &DomainDevice, credential: Option<Credential>, now: Time) -> Standing {
     let inside = matches!(device.state, State::Enrolled | State::Connected);
-    match certificate.filter(|certificate| inside && certificate.is_good()) {
+    match credential.filter(|credential| inside && !credential.revoked) {
         None => Standing::Out,
-        Some(certificate) if now > certificate.not_after => Standing::Expired,
-        Some(certificate) if now >= renewal_due(certificate.not_before, certificate.not_after) => Standing::RenewalDue,
+        Some(credential) if now > credential.not_after => Standing::Expired,
+        Some(credential) if now >= renewal_due(credential.not_before, credential.not_after) => Standing::RenewalDue,
         Some(_) => Standing::Good,
     }
 }

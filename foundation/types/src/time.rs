@@ -19,11 +19,6 @@ impl Time {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// From milliseconds since the Unix epoch.
-    pub const fn from_unix_millis(millis: i64) -> Self {
-        Self(millis)
-    }
-
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn as_unix(self) -> i64 {
         self.0.div_euclid(1000)

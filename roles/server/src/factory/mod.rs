@@ -80,13 +80,6 @@ impl Factory {
         })
     }
 
-    /// The same factory on another clock.
-    #[must_use]
-    pub fn with_clock(mut self, now: impl Fn() -> Time + Send + Sync + 'static) -> Self {
-        self.clock = Box::new(now);
-        self
-    }
-
     /// Whose factory it is.
     pub const fn manufacturer(&self) -> &Manufacturer {
         &self.manufacturer
