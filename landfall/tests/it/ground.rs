@@ -111,12 +111,17 @@ impl Ground {
 
     /// Starts a server; it listens when this returns.
     pub(crate) fn serve(&self, role: Role) -> Running {
+        let mut running = self.start(role);
+        running.until("}");
+        running
+    }
+
+    /// Starts a server, and does not wait.
+    pub(crate) fn start(&self, role: Role) -> Running {
         let log = OpenOptions::new().create(true).append(true).open(self.log(role)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
         command.args(["run", role.name(), "--json"]).current_dir(self.of(role)).stderr(log);
-        let mut running = Running::start(&mut command);
-        running.until("}");
-        running
+        Running::start(&mut command)
     }
 
     /// The store of a role, whose server must have stopped.

@@ -87,7 +87,7 @@ fn killed_servers_lose_nothing_and_use_nothing_twice() {
     });
     servers.stop();
     let tally = tally.lock().unwrap();
-    println!("{kills} kills, as many restarts; {} attempts of {devices} devices", tally.attempts);
+    println!("{kills} kills, each with a restart; {} attempts of {devices} devices", tally.attempts);
     tally.failures.iter().for_each(|(why, count)| println!("{count:6} × {why}"));
     assert!(tally.attempts > devices, "no kill hit anybody");
     println!("{}", balance(&ground));
@@ -113,11 +113,18 @@ impl Servers {
         }
     }
 
-    /// Ends the victims by SIGKILL, and starts them again at once.
-    fn killed(mut self, victims: &[Role]) -> Self {
-        victims.iter().for_each(|victim| self.of(*victim).signal("KILL"));
-        for victim in victims {
+    /// Ends the victims by SIGKILL, and starts them again at once; those that are hit twice are ended again while they
+    /// start.
+    fn killed(mut self, draw: &Draw) -> Self {
+        draw.victims.iter().for_each(|victim| self.of(*victim).signal("KILL"));
+        for victim in draw.victims {
             self.of(*victim).wait();
+            if let Some(moment) = draw.twice {
+                let mut starting = self.ground.start(*victim);
+                std::thread::sleep(moment);
+                starting.signal("KILL");
+                starting.wait();
+            }
             *self.of(*victim) = self.ground.serve(*victim);
         }
         self
@@ -175,8 +182,10 @@ struct Draw {
     after: usize,
     /// a moment later,
     moment: Duration,
-    /// these.
+    /// these,
     victims: &'static [Role],
+    /// and once more so long after they were started again.
+    twice: Option<Duration>,
 }
 
 /// Four kills for every hundred devices, and twenty at least.
@@ -188,6 +197,7 @@ fn draws(rng: &mut Rng, devices: usize) -> Vec<Draw> {
             after: rng.below(devices as u64) as usize,
             moment: Duration::from_micros(rng.below(200_000)),
             victims: VICTIMS[rng.below(5) as usize],
+            twice: rng.percent(25).then(|| Duration::from_micros(rng.below(100_000))),
         })
         .collect();
     draws.sort_by_key(|draw| draw.after);
@@ -199,8 +209,8 @@ async fn kill(mut servers: Servers, draws: Vec<Draw>, mut onboarded: watch::Rece
     for draw in draws {
         onboarded.wait_for(|onboarded| *onboarded >= draw.after).await.unwrap();
         sleep(draw.moment).await;
-        servers = tokio::task::spawn_blocking(|| servers.killed(draw.victims)).await.unwrap();
-        kills += 1;
+        kills += draw.victims.len() * (1 + usize::from(draw.twice.is_some()));
+        servers = tokio::task::spawn_blocking(move || servers.killed(&draw)).await.unwrap();
     }
     (servers, kills)
 }
