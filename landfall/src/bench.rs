@@ -2,7 +2,7 @@
 
 use crate::output::{Answer, Output};
 use clap::Subcommand;
-use landfall_reference::bench::{brski, report};
+use landfall_reference::bench::{measure, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -14,6 +14,10 @@ pub(crate) struct Args {
 enum What {
     /// Whole onboardings: voucher, status, CA certificates, enrolment, a new connection with the LDevID.
     Brski(Load),
+    /// Vouchers: provisional connection, voucher, status.
+    Voucher(Load),
+    /// Enrolments of devices that have their voucher.
+    Est(Load),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -30,8 +34,12 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Runtime::new()?;
     let waiting = output.waiting("preparing");
     let progress = |what: &str| waiting.set_message(what.to_owned());
-    let What::Brski(load) = args.what;
-    let measured = runtime.block_on(brski::measure(load.count, &load.parallel, progress))?;
+    let (what, load) = match args.what {
+        What::Brski(load) => (measure::What::Brski, load),
+        What::Voucher(load) => (measure::What::Voucher, load),
+        What::Est(load) => (measure::What::Est, load),
+    };
+    let measured = runtime.block_on(measure::measure(what, load.count, &load.parallel, progress))?;
     waiting.finish_and_clear();
     output.show_as(&measured, || report::text(&measured))?;
     Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())

@@ -42,6 +42,11 @@ pub trait SecureElement: Send + Sync + Debug {
     /// The keys that it holds, in order of their labels.
     fn list(&self) -> Result<Vec<KeyUri>, ElementError>;
 
+    /// Whether a key may take milliseconds to make or to use, so that no task that serves others may wait for it.
+    fn takes_time(&self) -> bool {
+        true
+    }
+
     /// Can it prove where a key lives?
     fn attestation(&self) -> Option<&dyn Attestation> {
         None

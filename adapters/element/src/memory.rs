@@ -58,6 +58,10 @@ impl SecureElement for MemoryElement {
         SCHEME
     }
 
+    fn takes_time(&self) -> bool {
+        false
+    }
+
     fn generate(&self, label: &str, algorithm: Algorithm) -> Result<KeyUri, ElementError> {
         self.add(label, SoftwareKey::generate(algorithm)?)
     }

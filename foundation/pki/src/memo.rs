@@ -1,4 +1,4 @@
-//! Remembering which CA signatures have been checked.
+//! Remembering which signatures have been checked.
 
 use crate::{PublicKey, key::Strength};
 use landfall_types::Fingerprint;
@@ -8,8 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Signatures of CA certificates and revocation lists that were checked and found good, so that an unchanged CA chain costs one check, not
-/// one per device.
+/// Signatures of certificates and revocation lists that were checked and found good, so that an unchanged CA chain
+/// costs one check, not one per device, and a device's certificate one check, not one per request.
 ///
 /// It holds pure facts ("this key signed these very bytes"), so it can be shared by everything and never
 /// goes stale; expiry, revocation and policy are checked anew each time. Bounded: the oldest facts go first.

@@ -86,7 +86,7 @@ pub struct PathPolicy {
     pub max_len: usize,
     /// Whether RSA keys of 1024 bits pass.
     pub legacy_rsa: bool,
-    /// Where CA signatures already checked are remembered.
+    /// Where signatures already checked are remembered.
     pub memo: Option<Arc<SignatureMemo>>,
 }
 
@@ -140,7 +140,7 @@ impl PathPolicy {
         self
     }
 
-    /// The same, remembering CA signatures.
+    /// The same, remembering signatures.
     #[must_use]
     pub fn memo(mut self, memo: Arc<SignatureMemo>) -> Self {
         self.memo = Some(memo);
@@ -208,7 +208,7 @@ struct Search<'a> {
     policy: &'a PathPolicy,
     /// How many signatures may still be looked at.
     checks: usize,
-    /// CA signatures that were found good.
+    /// Signatures that were found good.
     learned: Vec<(Fingerprint, PublicKey)>,
     /// The refusal that was met farthest up, for the operator.
     nearest: Option<(usize, Refusal)>,
@@ -267,14 +267,12 @@ impl Search<'_> {
                 check_issuer(path, certificate)
                     .and_then(|()| check_extensions(certificate))
                     .and_then(|()| self.check_length(path))
-                    .and_then(|()| self.check_signature(path.len(), top, certificate.public_key())),
+                    .and_then(|()| self.check_signature(top, certificate.public_key())),
             ),
             // A bare key has no name: only its signature tells, and a wrong one says nothing.
-            Anchor::Key(key) => self
-                .check_length(path)
-                .and_then(|()| self.check_signature(path.len(), top, key))
-                .is_ok()
-                .then_some(Ok(())),
+            Anchor::Key(key) => {
+                self.check_length(path).and_then(|()| self.check_signature(top, key)).is_ok().then_some(Ok(()))
+            }
         }
     }
 
@@ -283,7 +281,7 @@ impl Search<'_> {
         check_dates(issuer, self.policy, false)?;
         check_extensions(issuer)?;
         self.check_length(path)?;
-        self.check_signature(path.len(), top, issuer.public_key())
+        self.check_signature(top, issuer.public_key())
     }
 
     fn check_length(&self, path: &[Certificate]) -> Result<(), Refusal> {
@@ -294,11 +292,11 @@ impl Search<'_> {
         Err(refuse("path-too-long", "RFC 5280 s6.1", format!("it is longer than {most} certificates")))
     }
 
-    /// Checks that `key` signed `certificate`, which is a CA's unless it stands first.
-    fn check_signature(&mut self, depth: usize, certificate: &Certificate, key: &PublicKey) -> Result<(), Refusal> {
+    /// Checks that `key` signed `certificate`.
+    fn check_signature(&mut self, certificate: &Certificate, key: &PublicKey) -> Result<(), Refusal> {
         let spent = || refuse("path-too-long", "RFC 5280 s6.1", "too many issuers of the same name came");
         self.checks = self.checks.checked_sub(1).ok_or_else(spent)?;
-        let memo = self.policy.memo.as_ref().filter(|_| depth > 1);
+        let memo = self.policy.memo.as_ref();
         if memo.is_some_and(|memo| memo.knows(certificate.fingerprint(), key, self.policy.strength())) {
             return Ok(());
         }
@@ -366,14 +364,14 @@ fn check_leaf(leaf: &Certificate, policy: &PathPolicy) -> Result<(), Refusal> {
 
 /// RFC 5280 s6.1.3 a.2.
 fn check_dates(certificate: &Certificate, policy: &PathPolicy, ignore_expiry: bool) -> Result<(), Refusal> {
-    let (subject, at) = (certificate.subject(), policy.at);
+    let (subject, at) = (|| certificate.subject(), policy.at);
     if at < certificate.not_before() {
-        let detail = format!("{subject} is valid from {} on, and it is {at}", certificate.not_before());
+        let detail = format!("{} is valid from {} on, and it is {at}", subject(), certificate.not_before());
         return Err(refuse("path-not-yet-valid", "RFC 5280 s6.1.3 a.2", detail).field("notBefore"));
     }
     // The last second counts whole.
     if !ignore_expiry && at.as_unix() > certificate.not_after().as_unix() {
-        let detail = format!("{subject} was valid until {}, and it is {at}", certificate.not_after());
+        let detail = format!("{} was valid until {}, and it is {at}", subject(), certificate.not_after());
         return Err(refuse("path-expired", "RFC 5280 s6.1.3 a.2", detail).field("notAfter"));
     }
     Ok(())

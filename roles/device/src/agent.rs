@@ -258,7 +258,7 @@ impl Agent {
             End::Done(done) => {
                 // A registrar that could not be told is told by the next start.
                 if done.reported {
-                    self.state.write(&Held { credential: done.credential.clone(), reported: true })?;
+                    self.state.note_reported(&done.credential)?;
                 }
                 Outcome::Onboarded(Box::new(Onboarded {
                     serial_number: done.serial_number.clone(),

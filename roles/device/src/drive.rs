@@ -209,12 +209,15 @@ impl Driver<'_> {
         .await
     }
 
-    /// A chip may take its time, so it is not waited for on the task that serves connections.
+    /// A chip may take its time; such a one is not waited for on the task that serves connections.
     async fn in_element(
         &self,
         work: impl FnOnce(&dyn SecureElement) -> Result<Input, ElementError> + Send + 'static,
     ) -> Input {
         let element = Arc::clone(self.world.element);
+        if !element.takes_time() {
+            return work(&*element).unwrap_or_else(|error| Input::Failed(error.to_string()));
+        }
         match tokio::task::spawn_blocking(move || work(&*element)).await {
             Ok(Ok(input)) => input,
             Ok(Err(error)) => Input::Failed(error.to_string()),

@@ -61,12 +61,11 @@ impl State {
     }
 
     pub(crate) fn lock(&self) -> Result<Lock, DeviceError> {
-        let path = self.dir.join("lock");
-        let file = File::create(&path).map_err(DeviceError::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
+        let folder = File::open(&self.dir).map_err(DeviceError::io(&self.dir))?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Lock(folder)),
             Err(TryLockError::WouldBlock) => Err(DeviceError::Busy(self.dir.clone())),
-            Err(TryLockError::Error(error)) => Err(DeviceError::io(path)(error)),
+            Err(TryLockError::Error(error)) => Err(DeviceError::io(&self.dir)(error)),
         }
     }
 
@@ -93,7 +92,25 @@ impl State {
             voucher,
             obtained: kept.obtained,
         };
-        Ok(Some(Held { credential, reported: kept.reported }))
+        let reported = kept.reported || self.was_reported(&credential)?;
+        Ok(Some(Held { credential, reported }))
+    }
+
+    /// Notes that the registrar knows of the credential. This is not made durable, for nothing is lost with it: a
+    /// device that does not know whether it has told the registrar tells it again.
+    pub(crate) fn note_reported(&self, credential: &Credential) -> Result<(), DeviceError> {
+        let path = self.reported_path();
+        std::fs::write(&path, credential.ldevid.fingerprint().to_string()).map_err(DeviceError::io(path))
+    }
+
+    /// The note names the credential, so one that was left behind says nothing about another.
+    fn was_reported(&self, credential: &Credential) -> Result<bool, DeviceError> {
+        let noted = file::read(&self.reported_path())?;
+        Ok(noted.is_some_and(|noted| noted == credential.ldevid.fingerprint().to_string().as_bytes()))
+    }
+
+    fn reported_path(&self) -> PathBuf {
+        self.dir.join("reported")
     }
 
     /// Durable when it returns.
@@ -118,7 +135,8 @@ impl State {
 
     /// Forgets the credential and with it everything about the owner.
     pub(crate) fn forget(&self) -> Result<(), DeviceError> {
-        file::remove(&self.path())
+        file::remove(&self.path())?;
+        file::remove(&self.reported_path())
     }
 }
 

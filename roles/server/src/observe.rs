@@ -2,14 +2,21 @@
 
 use landfall_store::Store;
 use landfall_types::{Changes, Event, Outcome};
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 /// The hash-chained log of what the roles of this server did: one [`Event`] an entry.
 pub const AUDIT_LOG: &str = "audit";
 
 /// How many events may wait to be written before exchanges wait for the disk.
 const WAITING: usize = 4096;
+/// How many events go into one commit at most.
+const AT_ONCE: usize = 256;
+/// How long the first event of a commit waits for others.
+const GATHERED: Duration = Duration::from_millis(50);
 
 /// Takes the closing event of every exchange. Clones share one writer.
 ///
@@ -50,7 +57,8 @@ impl Recorder {
 
 async fn write(store: Store, mut told: mpsc::Receiver<Told>) {
     let mut batch = Vec::new();
-    while told.recv_many(&mut batch, 256).await > 0 {
+    while told.recv_many(&mut batch, AT_ONCE).await > 0 {
+        gather(&mut told, &mut batch).await;
         let (mut events, mut waiting) = (Vec::new(), Vec::new());
         for one in batch.drain(..) {
             match one {
@@ -64,6 +72,17 @@ async fn write(store: Store, mut told: mpsc::Receiver<Told>) {
         }
         for done in waiting {
             let _ = done.send(());
+        }
+    }
+}
+
+/// Waits a little for more to write in the same commit, unless there is much already or someone waits for it.
+async fn gather(told: &mut mpsc::Receiver<Told>, batch: &mut Vec<Told>) {
+    let until = Instant::now() + GATHERED;
+    while batch.len() < AT_ONCE && matches!(batch.last(), Some(Told::Event(_))) {
+        match timeout_at(until, told.recv()).await {
+            Ok(Some(one)) => batch.push(one),
+            Ok(None) | Err(_) => return,
         }
     }
 }

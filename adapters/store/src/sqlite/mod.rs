@@ -13,7 +13,7 @@ use crate::{
 use landfall_types::record::Change;
 use lock::Lock;
 use read::Readers;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, config::DbConfig};
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, sync::mpsc, thread};
 use write::{Commit, Writer};
 
@@ -70,6 +70,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans depend on statements only, not on the values in them: without it every read with a LIMIT is planned anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // FULL makes every commit wait until the disk has it. The log is folded into the file every 16 MB.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;

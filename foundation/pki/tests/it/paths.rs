@@ -296,10 +296,10 @@ fn a_memo_saves_checks_and_no_judgement() {
     let mut case = Case::good();
     case.policy = case.policy.memo(memo.clone());
     case.validate().unwrap();
-    // The issuing and the intermediate CA; never the end entity.
-    assert_eq!(memo.len(), 2);
+    // The end entity, the issuing and the intermediate CA.
+    assert_eq!(memo.len(), 3);
     case.validate().unwrap();
-    assert_eq!(memo.len(), 2);
+    assert_eq!(memo.len(), 3);
     case.policy.at = now() + YEAR * 20;
     assert_eq!(case.refused(), "path-expired");
     let small = SignatureMemo::new(1);

@@ -1,13 +1,15 @@
 //! A manufacturer, a network and a factory in this process, for measuring: real sockets, durable records, real keys.
 
-use anyhow::{Context, Result, anyhow, ensure};
-use landfall_device::{Agent, Config, Discovery, Outcome};
+use super::device::Device;
+use anyhow::{Context, Result, ensure};
+use landfall_device::{Agent, Config, Discovery};
 use landfall_element::{MemoryElement, SecureElement};
 use landfall_lifecycle::{
     factory::{Product, SerialScheme},
     transfer::Mode,
 };
-use landfall_pki::{Algorithm, AltName};
+use landfall_net::tls::TlsIdentity;
+use landfall_pki::{Algorithm, AltName, Certificate};
 use landfall_policy::{Verdict, acceptance::Acceptance};
 use landfall_server::{
     Settings, Shutdown, Trigger, World,
@@ -19,7 +21,7 @@ use landfall_server::{
     shutdown,
 };
 use landfall_store::Store;
-use landfall_types::{Time, record::Record};
+use landfall_types::{Time, bundle::DeviceBundle, record::Record};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -87,24 +89,22 @@ impl Ground {
         Ok(Self { folder, masa, registrar, domain, role, factory, product, _trigger: trigger })
     }
 
-    /// Makes `count` devices; each file is the bundle of one.
-    pub fn devices(&self, count: u32) -> Result<Vec<PathBuf>> {
+    /// Makes `count` devices, each of which has taken in what the factory gave it.
+    pub fn devices(&self, count: u32) -> Result<Vec<Device>> {
         let order = Order { product: self.product.clone(), count: NonZero::new(count).context("no devices")? };
         let made = tokio::task::block_in_place(|| self.factory.provision(&order, &|_| ()))?;
-        let mut bundles: Vec<PathBuf> =
-            fs::read_dir(&made.folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        let paths = fs::read_dir(&made.folder)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut bundles: Vec<PathBuf> = paths.collect::<Result<_, _>>()?;
         bundles.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        bundles.sort();
         ensure!(bundles.len() == count as usize, "{} bundles for {count} devices", bundles.len());
-        Ok(bundles)
+        bundles.iter().map(|bundle| self.device(bundle)).collect()
     }
 
-    /// The agent of the device with that bundle.
-    pub fn agent(&self, bundle: &Path) -> Result<Agent> {
+    fn device(&self, bundle: &Path) -> Result<Device> {
         let name = bundle.file_stem().context("a bundle without a name")?;
         let config = Config {
             bundle: Some(bundle.into()),
-            state: self.folder.path().join("devices").join(name),
+            state: self.devices_folder().join(name),
             discovery: Discovery {
                 mdns: false,
                 grasp: false,
@@ -113,27 +113,27 @@ impl Ground {
             },
             ..Config::default()
         };
-        Ok(Agent::with_element(config, Arc::new(MemoryElement::new()))?)
+        let element = Arc::new(MemoryElement::new());
+        let agent = Agent::with_element(config, element.clone())?;
+        let key = element.list()?.pop().context("the device has no key")?;
+        let given: DeviceBundle = serde_json::from_slice(&fs::read(bundle)?)?;
+        let mut chain = vec![Certificate::from_pem(&given.idevid)?];
+        chain.extend(Certificate::chain_from_pem(&given.chain)?);
+        Ok(Device { agent, birth: TlsIdentity { chain, signer: element.signer(&key)? } })
     }
 
-    /// Forgets what the device with that bundle keeps.
-    pub fn forget(&self, bundle: &Path) -> Result<()> {
-        let name = bundle.file_stem().context("a bundle without a name")?;
-        Ok(fs::remove_dir_all(self.folder.path().join("devices").join(name))?)
+    fn devices_folder(&self) -> PathBuf {
+        self.folder.path().join("devices")
+    }
+
+    /// Where the domain's certificates are.
+    pub fn domain_folder(&self) -> PathBuf {
+        self.folder.path().join("owner/domain")
     }
 
     /// How many records of a kind the registrar keeps.
     pub fn kept<R: Record>(&self) -> Result<u64> {
         Ok(self.domain.store.count::<R>()?)
-    }
-}
-
-/// Onboards one device; anything but a credential reported to the registrar is an error.
-pub async fn onboard(agent: &Agent) -> Result<()> {
-    match agent.onboard(Some(1), None, &mut |_| ()).await? {
-        Outcome::Onboarded(done) if done.reported => Ok(()),
-        Outcome::Onboarded(_) => Err(anyhow!("onboarded, but the registrar could not be told")),
-        Outcome::Refused(refusal) => Err(anyhow!("{refusal}")),
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Load {
 }
 
 /// Does `work(0..count)`, `parallel` of them at once.
-pub async fn run<F, W>(count: usize, parallel: usize, work: W) -> Load
+pub async fn run<F, W>(count: usize, parallel: usize, work: W) -> Tally
 where
     F: Future<Output = Result<()>> + Send,
     W: Fn(usize) -> F + Send + Sync + 'static,
@@ -69,17 +69,40 @@ where
             Err(panic) => errors.push(panic.to_string()),
         }
     }
-    let (wall, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
-    times.sort();
-    Load {
-        parallel,
-        done: times.len(),
-        errors: errors.len(),
-        rate: times.len() as f64 / wall.as_secs_f64(),
-        p50_ms: percentile(&times, 50),
-        p99_ms: percentile(&times, 99),
-        cpu_ms: milliseconds(cpu) / (times.len().max(1) as f64),
-        first_error: errors.into_iter().next(),
+    Tally { times, errors, wall: start.elapsed(), cpu: cpu_time().saturating_sub(cpu) }
+}
+
+/// What was counted while work was done.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    times: Vec<Duration>,
+    errors: Vec<String>,
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Tally {
+    /// Adds what was counted later.
+    pub fn add(&mut self, later: Self) {
+        self.times.extend(later.times);
+        self.errors.extend(later.errors);
+        self.wall += later.wall;
+        self.cpu += later.cpu;
+    }
+
+    /// The sum, of work that was done `parallel` at once.
+    pub fn load(mut self, parallel: usize) -> Load {
+        self.times.sort();
+        Load {
+            parallel,
+            done: self.times.len(),
+            errors: self.errors.len(),
+            rate: self.times.len() as f64 / self.wall.as_secs_f64(),
+            p50_ms: percentile(&self.times, 50),
+            p99_ms: percentile(&self.times, 99),
+            cpu_ms: milliseconds(self.cpu) / (self.times.len().max(1) as f64),
+            first_error: self.errors.into_iter().next(),
+        }
     }
 }
 
@@ -128,7 +151,8 @@ mod tests {
             anyhow::ensure!(n != 4, "four");
             Ok(())
         })
-        .await;
+        .await
+        .load(3);
         assert_eq!((load.done, load.errors), (9, 1));
         assert_eq!(load.first_error.as_deref(), Some("four"));
     }

@@ -1,7 +1,8 @@
 //! What onboarding costs, beside what its cryptography alone costs, in one run.
 
-pub mod brski;
+pub mod device;
 pub mod floor;
 pub mod ground;
 pub mod load;
+pub mod measure;
 pub mod report;

@@ -1,12 +1,12 @@
 //! What was measured, for a terminal.
 
-use super::brski::Measured;
+use super::measure::Measured;
 use std::fmt::Write;
 
 /// A table, with the floor beneath it.
 pub fn text(measured: &Measured) -> String {
     let Measured { what, counts, prices, floor_ms, loads } = measured;
-    let mut text = format!("{what}: all parties on this machine, in one process\n\n");
+    let mut text = format!("{what:?}: all parties on this machine, in one process\n\n");
     let _ = writeln!(
         text,
         "{:>8} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8} {:>7} {:>15}",
@@ -25,8 +25,8 @@ pub fn text(measured: &Measured) -> String {
             load.p99_ms,
             load.cpu_ms,
             measurement.ratio,
-            measurement.resident_before_mib,
-            measurement.resident_after_mib,
+            measurement.resident_mib.first().copied().unwrap_or_default(),
+            measurement.resident_mib.last().copied().unwrap_or_default(),
         );
         if let Some(error) = &load.first_error {
             let _ = writeln!(text, "         first error: {error}");
