@@ -231,7 +231,7 @@ impl Search<'_> {
         for anchor in self.anchors.iter() {
             match self.issued_by_anchor(path, &top, anchor) {
                 Some(Ok(())) => return Some(anchor.clone()),
-                Some(Err(refusal)) => self.note(depth, refusal),
+                Some(Err(refusal)) => self.note(depth, || refusal),
                 None => {}
             }
         }
@@ -241,7 +241,7 @@ impl Search<'_> {
                 continue;
             }
             if let Err(refusal) = self.issued_by(path, &top, issuer) {
-                self.note(depth, refusal);
+                self.note(depth, || refusal);
                 continue;
             }
             path.push(issuer.clone());
@@ -250,7 +250,7 @@ impl Search<'_> {
             }
             path.pop();
         }
-        self.note(depth.saturating_sub(1), unknown_issuer(&top));
+        self.note(depth.saturating_sub(1), || unknown_issuer(&top));
         None
     }
 
@@ -310,9 +310,9 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn note(&mut self, depth: usize, refusal: Refusal) {
+    fn note(&mut self, depth: usize, refusal: impl FnOnce() -> Refusal) {
         if self.nearest.as_ref().is_none_or(|(nearest, _)| depth > *nearest) {
-            self.nearest = Some((depth, refusal));
+            self.nearest = Some((depth, refusal()));
         }
     }
 }

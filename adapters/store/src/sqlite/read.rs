@@ -49,7 +49,8 @@ impl Readers {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = super::connect(path)?;
-    connection.execute_batch("PRAGMA query_only = ON;")?;
+    // Every commit empties the caches of all readers, so large ones would only hold memory.
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000;")?;
     Ok(connection)
 }
 
