@@ -15,7 +15,7 @@ use landfall_lifecycle::{
     factory::FactoryDevice,
     transfer::{self, Claimant, Customer, Grant, Ownership},
 };
-use landfall_store::ReadError;
+use landfall_store::{ReadError, Versioned};
 use landfall_types::{
     Changes, Fault, Fingerprint, Process, Refusal, Time,
     http::{Request, Response},
@@ -88,7 +88,7 @@ impl VoucherHost<'_> {
                 return Ok(Ruling::Refuse(refusal));
             }
         }
-        let found = store.find::<Ownership>(claim.device.as_str())?;
+        let (found, issued) = self.standing(claim)?;
         let version = found.as_ref().map(|found| found.version);
         let ownership =
             found.map_or_else(|| Ownership::unsold(claim.device.clone(), claim.serial.clone()), |found| found.record);
@@ -104,7 +104,7 @@ impl VoucherHost<'_> {
             Ok(grant) => grant,
             Err(refusal) => return Ok(Ruling::Refuse(refusal)),
         };
-        if let Some(ruling) = self.precedent(claim, &ownership, customer.is_some(), now)? {
+        if let Some(ruling) = precedent(claim, &issued, &ownership, customer.is_some(), now) {
             return Ok(ruling);
         }
         let permit = Permit {
@@ -117,38 +117,18 @@ impl VoucherHost<'_> {
         Ok(Ruling::Permit(permit))
     }
 
-    /// What the vouchers of before say, if that settles the matter.
-    fn precedent(
-        &self,
-        claim: &Claim,
-        ownership: &Ownership,
-        known_customer: bool,
-        now: Time,
-    ) -> Result<Option<Ruling>, ReadError> {
-        let issued = IssuedVoucher::of(&self.masa.world.store, &claim.device)?;
-        let past: Vec<PastVoucher> = issued.iter().map(|voucher| voucher.past.clone()).collect();
-        let refuse = |check, section, detail: &str| {
-            Ok(Some(Ruling::Refuse(Refusal::new(Fault::Denied, check, section, detail))))
-        };
-        match claim.precedent(&past, now) {
-            Precedent::Answered(_) if ownership.holding.is_none() => refuse(
-                "voucher-released",
-                "SP 1800-36B s4.2",
-                "the device was released after this request was answered",
-            ),
-            Precedent::Answered(at) => Ok(issued.get(at).and_then(|before| {
-                Some(Ruling::Repeat { format: before.format, voucher: before.bytes()?, known_customer })
-            })),
-            Precedent::NonceReused => {
-                refuse("voucher-nonce-reused", "RFC 8995 s11.4", "another domain has used this nonce")
+    /// Who has the device and which vouchers were issued for it, as they were at one moment: whoever issues a voucher
+    /// writes both, so the vouchers belong to an ownership that is the same before and after they are read.
+    fn standing(&self, claim: &Claim) -> Result<(Option<Versioned<Ownership>>, Vec<IssuedVoucher>), ReadError> {
+        let store = &self.masa.world.store;
+        let mut found = store.find::<Ownership>(claim.device.as_str())?;
+        loop {
+            let issued = IssuedVoucher::of(store, &claim.device)?;
+            let again = store.find::<Ownership>(claim.device.as_str())?;
+            if found.as_ref().map(|found| found.version) == again.as_ref().map(|again| again.version) {
+                return Ok((again, issued));
             }
-            Precedent::Outstanding(until) => {
-                // RFC 8995 s5.6 leaves it to policy: the new owner is told by the audit log, and the old one's voucher
-                // works only where it is presented.
-                tracing::warn!(device = %claim.serial, %until, "another domain holds a voucher without nonce");
-                Ok(None)
-            }
-            Precedent::None | Precedent::Renewal => Ok(None),
+            found = again;
         }
     }
 
@@ -181,6 +161,37 @@ impl VoucherHost<'_> {
         let changes = changes.map_err(|why| why.to_string())?;
         let committed = self.masa.world.store.commit(changes).await;
         committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
+    }
+}
+
+/// What the vouchers of before say, if that settles the matter.
+fn precedent(
+    claim: &Claim,
+    issued: &[IssuedVoucher],
+    ownership: &Ownership,
+    known_customer: bool,
+    now: Time,
+) -> Option<Ruling> {
+    let past: Vec<PastVoucher> = issued.iter().map(|voucher| voucher.past.clone()).collect();
+    let refuse =
+        |check, section, detail: &str| Some(Ruling::Refuse(Refusal::new(Fault::Denied, check, section, detail)));
+    match claim.precedent(&past, now) {
+        Precedent::Answered(_) if ownership.holding.is_none() => {
+            refuse("voucher-released", "SP 1800-36B s4.2", "the device was released after this request was answered")
+        }
+        Precedent::Answered(at) => issued.get(at).and_then(|before| {
+            Some(Ruling::Repeat { format: before.format, voucher: before.bytes()?, known_customer })
+        }),
+        Precedent::NonceReused => {
+            refuse("voucher-nonce-reused", "RFC 8995 s11.4", "another domain has used this nonce")
+        }
+        Precedent::Outstanding(until) => {
+            // RFC 8995 s5.6 leaves it to policy: the new owner is told by the audit log, and the old one's voucher
+            // works only where it is presented.
+            tracing::warn!(device = %claim.serial, %until, "another domain holds a voucher without nonce");
+            None
+        }
+        Precedent::None | Precedent::Renewal => None,
     }
 }
 
