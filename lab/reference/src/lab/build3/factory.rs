@@ -53,7 +53,7 @@ pub(super) async fn birth_credentials(place: &Place, site: &Site) -> Result<Show
     let Err(why) = certify(&forged) else { bail!("the factory certified a key that nobody showed to have") };
     Ok(Shown {
         shown: format!(
-            "{} was loaded with its key (method 3), {} made its own (method 1); both onboarded with them",
+            "{} was loaded with its key (method 3), {} made its own (method 1); both keep them in encrypted files, and onboarded",
             loaded.serial, made.serial
         ),
         refused: why.to_string(),

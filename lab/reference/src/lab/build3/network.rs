@@ -28,11 +28,7 @@ pub(super) async fn device_authenticated(place: &Place, site: &Site) -> Result<S
     let seen = site.orchard.device(&device.serial).await?;
     Ok(Shown {
         shown: format!("{} showed an IDevID of {} and its key", device.serial, seen.vendor),
-        refused: match refusal {
-            Ok(refusal) => refusal.to_string(),
-            // A certificate of nobody known names nobody: the record then has no serial number to go by.
-            Err(_) => last_refusal(&site.orchard).await?,
-        },
+        refused: refusal?.to_string(),
     })
 }
 
@@ -303,8 +299,4 @@ fn limits() -> ClientLimits {
 async fn revocation_list(owner: &Owner) -> Result<Crl> {
     let list = owner.registrar.admin.bytes("/v1/network/crl").await?;
     Ok(Crl::from_der(&list)?)
-}
-
-async fn last_refusal(owner: &Owner) -> Result<String> {
-    Ok(owner.registrar.refusal("").await?.to_string())
 }
