@@ -1,0 +1,7 @@
+//! Wi-Fi Easy Connect (DPP, releases 1 to 3), both sides, without sockets or clocks.
+//!
+//! Section numbers are those of the Wi-Fi Alliance's Wi-Fi Easy Connect Specification, version 3.
+
+pub mod curve;
+
+pub use curve::Curve;

@@ -1,0 +1,1 @@
+//! Tests of Wi-Fi Easy Connect.
