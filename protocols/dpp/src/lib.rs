@@ -2,6 +2,9 @@
 //!
 //! Section numbers are those of the Wi-Fi Alliance's Wi-Fi Easy Connect Specification, version 3.
 
+pub mod crypto;
 pub mod curve;
+pub mod random;
 
 pub use curve::Curve;
+pub use random::Random;

@@ -1,5 +1,16 @@
 //! The six curves of DPP, and what each brings with it (Wi-Fi Easy Connect s3.2, table 1).
 
+mod arithmetic;
+mod bp512;
+mod encoding;
+mod private;
+mod public;
+mod recover;
+
+pub use private::PrivateKey;
+pub use public::{KeyError, PublicKey};
+pub use recover::full_point;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
