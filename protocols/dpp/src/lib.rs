@@ -2,9 +2,29 @@
 //!
 //! Section numbers are those of the Wi-Fi Alliance's Wi-Fi Easy Connect Specification, version 3.
 
+pub mod bounds;
+pub mod capabilities;
+mod channel;
+pub mod config;
+pub mod connector;
 pub mod crypto;
 pub mod curve;
+pub mod frame;
+pub mod gas;
+mod json;
+pub mod jwk;
+mod jws;
+mod net_role;
+pub mod nfc;
 pub mod random;
+pub mod status;
+pub mod tcp;
+pub mod uri;
 
+pub use capabilities::{Capabilities, Role};
+pub use channel::Channel;
 pub use curve::Curve;
+pub use net_role::NetRole;
 pub use random::Random;
+pub use status::Status;
+pub use uri::Uri;
