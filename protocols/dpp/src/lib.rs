@@ -16,6 +16,7 @@ pub mod jwk;
 mod jws;
 mod net_role;
 pub mod nfc;
+pub mod pkex;
 pub mod random;
 pub mod status;
 pub mod tcp;
