@@ -2,7 +2,6 @@
 
 pub mod admin;
 pub mod domain;
-pub mod drive;
 mod exchange;
 pub mod factory;
 pub mod health;

@@ -1,10 +1,7 @@
 //! One request for a voucher (RFC 8995 s5.5): whose device it is, and the voucher made durable before it is sent.
 
 use super::{IssuedVoucher, Masa};
-use crate::{
-    drive::{Host, drive, refusal},
-    exchange::{Ending, Kind, sign, uncontested},
-};
+use crate::exchange::{Ending, Failure, Host, Kind, run};
 use aws_lc_rs::digest::{SHA256, digest};
 use landfall_brski::{
     TlsPeer,
@@ -21,25 +18,19 @@ use landfall_types::{
     http::{Request, Response},
     record::Version,
 };
-use std::convert::Infallible;
 
 const KIND: Kind = Kind { process: Process::Transfer, role: "masa", action: "voucher-issued" };
 
 pub(super) async fn answer(masa: &Masa, request: Request, client: Option<TlsPeer>) -> Response {
-    let attempt = async || {
-        let mut host = VoucherHost { masa, ending: Ending::new(KIND), granted: None };
-        let mut exchange = VoucherExchange::new(masa.core.clone());
+    let attempt = || {
         let first = Input::Request { request: request.clone(), client: client.clone() };
-        let driven = drive(&mut exchange, first, &mut host, &masa.world.clock).await;
-        (host.ending, refusal(driven))
+        (VoucherExchange::new(masa.core.clone()), first, VoucherHost { masa, granted: None })
     };
-    let (ending, broken) = uncontested(attempt).await;
-    ending.tell(&masa.world, broken).await
+    run(&masa.world, Ending::new(KIND), attempt).await.1.response()
 }
 
 struct VoucherHost<'a> {
     masa: &'a Masa,
-    ending: Ending,
     granted: Option<Granted>,
 }
 
@@ -50,29 +41,22 @@ struct Granted {
 }
 
 impl Host<VoucherExchange> for VoucherHost<'_> {
-    type Error = Infallible;
+    const FAILED: fn(String) -> Input = Input::Failed;
 
-    async fn perform(&mut self, output: Output) -> Result<Option<Input>, Infallible> {
-        Ok(match output {
+    async fn perform(&mut self, output: Output, ending: &mut Ending) -> Result<Option<Input>, Failure> {
+        Ok(Some(match output {
             Output::Rule(claim) => {
-                self.ending.device = claim.serial.to_string();
-                Some(self.rule(&claim).map_or_else(|why| Input::Failed(why.to_string()), Input::Ruled))
+                ending.device = claim.serial.to_string();
+                Input::Ruled(self.rule(&claim)?)
             }
-            Output::Sign { bytes } => {
-                Some(sign(self.masa.signer.signer.as_ref(), &bytes).map_or_else(Input::Failed, Input::Signed))
-            }
+            Output::Sign { bytes } => Input::Signed(self.masa.signer.signer.sign(&bytes)?),
             Output::Persist(issued) => {
-                Some(self.persist(*issued).await.map_or_else(Input::Failed, |()| Input::Persisted))
+                self.persist(*issued).await?;
+                Input::Persisted
             }
-            Output::Respond(response) => {
-                self.ending.respond(response);
-                None
-            }
-            Output::Close(outcome) => {
-                self.ending.close(outcome);
-                None
-            }
-        })
+            Output::Respond(response) => return ending.respond(response),
+            Output::Close(outcome) => return ending.close(outcome),
+        }))
     }
 }
 
@@ -149,18 +133,18 @@ impl VoucherHost<'_> {
         Ok(None)
     }
 
-    async fn persist(&mut self, issued: Issued) -> Result<(), String> {
-        let Granted { mut grant, version } = self.granted.take().ok_or("a voucher that nobody granted")?;
+    async fn persist(&mut self, issued: Issued) -> Result<(), Failure> {
+        let Granted { mut grant, version } =
+            self.granted.take().ok_or_else(|| Failure::new("a voucher that nobody granted"))?;
         // The registrar's certificates may have ended it earlier than the policy does (RFC 8995 s5.6).
         grant.expires = issued.past.expires_on;
         let now = issued.past.created_on;
         let issue = grant.issue(fingerprint(&issued.voucher), now);
         let Issued { claim, format, voucher, past } = issued;
         let kept = IssuedVoucher::new(claim.device, issue.event.number, past, format, &voucher);
-        let changes = issue.changes(version).and_then(|changes| Ok(changes.and(Changes::new().insert(&kept)?)));
-        let changes = changes.map_err(|why| why.to_string())?;
-        let committed = self.masa.world.store.commit(changes).await;
-        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
+        let changes = issue.changes(version)?.and(Changes::new().insert(&kept)?);
+        self.masa.world.store.commit(changes).await?;
+        Ok(())
     }
 }
 

@@ -1,10 +1,7 @@
 //! EST: certificates for devices that have their voucher, and new ones for old (RFC 7030).
 
 use super::{CertificateRecord, Registrar, device::Tracked};
-use crate::{
-    drive::{Host, drive, refusal},
-    exchange::{Ending, Kind, sign, uncontested},
-};
+use crate::exchange::{Ending, Failure, Host, Kind, run};
 use landfall_brski::{
     TlsPeer,
     est::{
@@ -13,15 +10,18 @@ use landfall_brski::{
     },
     registrar::VoucherRecord,
 };
-use landfall_lifecycle::device::{DeviceEvent, State, may_enrol};
-use landfall_pki::{Algorithm, Signer, SoftwareKey};
+use landfall_lifecycle::{
+    device::{DeviceEvent, State, may_enrol},
+    network::CERTIFICATE_LOG,
+};
+use landfall_pki::{Algorithm, PkiError, Signer, SoftwareKey};
 use landfall_policy::{Decision, Verdict, decide};
 use landfall_store::ReadError;
 use landfall_types::{
     Changes, Fault, Process, Refusal,
     http::{Request, Response},
 };
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 pub(super) async fn answer(
     registrar: &Registrar,
@@ -31,22 +31,19 @@ pub(super) async fn answer(
     request: Request,
     client: Option<TlsPeer>,
 ) -> Response {
-    let attempt = async || {
-        let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
-        let ending = ending.about(client.as_ref());
-        let mut host = EnrolHost { registrar, ending, device: None };
-        let mut serial = [0; 16];
-        if aws_lc_rs::rand::fill(&mut serial).is_err() {
-            return (host.ending, Some(no_random()));
-        }
-        let mut exchange = Enrollment::new(config.clone(), serial);
+    let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
+    let ending = ending.about(client.as_ref());
+    // An attempt that somebody else forestalled hands no certificate out, so the next one may have its number.
+    let mut serial = [0; 16];
+    if aws_lc_rs::rand::fill(&mut serial).is_err() {
+        return ending.tell(&registrar.world, Some(no_random())).await.response();
+    }
+    let attempt = || {
         let (label, request, client) = (label.clone(), request.clone(), client.clone());
         let first = Input::Request { operation, label, request, client };
-        let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
-        (host.ending, refusal(driven))
+        (Enrollment::new(config.clone(), serial), first, EnrolHost { registrar, device: None })
     };
-    let (ending, broken) = uncontested(attempt).await;
-    ending.tell(&registrar.world, broken).await
+    run(&registrar.world, ending, attempt).await.1.response()
 }
 
 fn no_random() -> Refusal {
@@ -55,37 +52,28 @@ fn no_random() -> Refusal {
 
 struct EnrolHost<'a> {
     registrar: &'a Registrar,
-    ending: Ending,
     device: Option<Tracked>,
 }
 
 impl Host<Enrollment> for EnrolHost<'_> {
-    type Error = Infallible;
+    const FAILED: fn(String) -> Input = Input::Failed;
 
-    async fn perform(&mut self, output: Output) -> Result<Option<Input>, Infallible> {
-        Ok(match output {
-            Output::Find(query) => Some(
-                self.find(&query)
-                    .map_or_else(|why| Input::Failed(why.to_string()), |found| Input::Found(Box::new(found))),
-            ),
-            Output::Rule(facts) => Some(Input::Ruled(Ruling(self.decide(&facts)))),
-            Output::MakeKey(algorithm) => Some(make_key(algorithm).unwrap_or_else(Input::Failed)),
-            Output::Sign { bytes } => {
-                let signer = self.registrar.authority.signer.as_ref();
-                Some(sign(signer, &bytes).map_or_else(Input::Failed, Input::Signed))
+    async fn perform(&mut self, output: Output, ending: &mut Ending) -> Result<Option<Input>, Failure> {
+        Ok(Some(match output {
+            Output::Find(query) => Input::Found(Box::new(self.find(&query)?)),
+            Output::Rule(facts) => {
+                ending.device = facts.client.serial().to_string();
+                Input::Ruled(Ruling(self.decide(&facts)))
             }
+            Output::MakeKey(algorithm) => make_key(algorithm)?,
+            Output::Sign { bytes } => Input::Signed(self.registrar.authority.signer.sign(&bytes)?),
             Output::Persist(written) => {
-                Some(self.persist(*written).await.map_or_else(Input::Failed, |()| Input::Persisted))
+                self.persist(*written).await?;
+                Input::Persisted
             }
-            Output::Respond(response) => {
-                self.ending.respond(response);
-                None
-            }
-            Output::Close(outcome) => {
-                self.ending.close(outcome);
-                None
-            }
-        })
+            Output::Respond(response) => return ending.respond(response),
+            Output::Close(outcome) => return ending.close(outcome),
+        }))
     }
 }
 
@@ -119,9 +107,8 @@ impl EnrolHost<'_> {
 
     /// The policy decides anew, so that a device whose like is no longer wanted gets no new certificate. One that is in
     /// already was let in by someone, so it need not wait for a person again.
-    fn decide(&mut self, facts: &EnrolFacts) -> Decision {
+    fn decide(&self, facts: &EnrolFacts) -> Decision {
         let now = self.registrar.world.clock.now();
-        self.ending.device = facts.client.serial().to_string();
         let Some(tracked) = &self.device else {
             return Decision::because(Verdict::Deny, "device-unknown", "this device has no record here");
         };
@@ -136,29 +123,24 @@ impl EnrolHost<'_> {
         }
     }
 
-    async fn persist(&mut self, written: Written) -> Result<(), String> {
+    async fn persist(&mut self, written: Written) -> Result<(), Failure> {
         let changes = match written {
-            Written::Waiting(waiting) => Changes::new().put(&waiting).map_err(|why| why.to_string())?,
+            Written::Waiting(waiting) => Changes::new().put(&waiting)?,
             Written::Issued(issued) => {
-                let device = self.device.as_mut().ok_or("the device has no record here")?;
-                let event = DeviceEvent::Certified { serial: issued.serial.clone() };
-                device.step(event, issued.at).map_err(|refusal| refusal.to_string())?;
+                let device = self.device.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
+                device.step(DeviceEvent::Certified { serial: issued.serial.clone() }, issued.at)?;
                 let record = CertificateRecord::new(issued);
-                let entry = record.log_entry();
-                Changes::new()
-                    .insert(&record)
-                    .and_then(|changes| changes.append(landfall_lifecycle::network::CERTIFICATE_LOG, &entry))
-                    .map_err(|why| why.to_string())?
-                    .and(device.take_changes().map_err(|refusal| refusal.to_string())?)
+                let changes = Changes::new().insert(&record)?.append(CERTIFICATE_LOG, &record.log_entry())?;
+                changes.and(device.take_changes()?)
             }
         };
-        let committed = self.registrar.world.store.commit(changes).await;
-        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
+        self.registrar.world.store.commit(changes).await?;
+        Ok(())
     }
 }
 
 /// RFC 7030 s4.4: a key for the client, which is not kept.
-fn make_key(algorithm: Algorithm) -> Result<Input, String> {
-    let key = SoftwareKey::generate(algorithm).map_err(|why| why.to_string())?;
+fn make_key(algorithm: Algorithm) -> Result<Input, PkiError> {
+    let key = SoftwareKey::generate(algorithm)?;
     Ok(Input::KeyMade { public_key: key.public_key().clone(), pkcs8: key.to_pkcs8_der() })
 }

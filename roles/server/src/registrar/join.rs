@@ -1,10 +1,7 @@
 //! A pledge asks for a voucher (RFC 8995 s5.2 to s5.6, s5.8).
 
 use super::{Registrar, device::Tracked};
-use crate::{
-    drive::{Host, drive, refusal},
-    exchange::{Ending, Kind, sign, uncontested},
-};
+use crate::exchange::{Ending, Failure, Host, Kind, run};
 use aws_lc_rs::digest::{SHA256, digest};
 use landfall_brski::{
     TlsPeer,
@@ -25,65 +22,50 @@ use landfall_types::{
     Changes, DeviceId, Fingerprint, Model, Process, Time,
     http::{Request, Response},
 };
-use std::convert::Infallible;
 
 const KIND: Kind = Kind { process: Process::Network, role: "registrar", action: "voucher-passed-on" };
 
 pub(super) async fn answer(registrar: &Registrar, request: Request, client: Option<TlsPeer>) -> Response {
-    let attempt = async || {
-        let mut host = JoinHost { registrar, ending: Ending::new(KIND).about(client.as_ref()), device: None };
-        let mut exchange = VoucherExchange::new(registrar.core.clone());
+    let attempt = || {
         let first = Input::Request { request: request.clone(), client: client.clone() };
-        let driven = drive(&mut exchange, first, &mut host, &registrar.world.clock).await;
-        host.keep_the_rest().await;
-        (host.ending, refusal(driven))
+        (VoucherExchange::new(registrar.core.clone()), first, JoinHost { registrar, device: None })
     };
-    let (ending, broken) = uncontested(attempt).await;
-    ending.tell(&registrar.world, broken).await
+    let (host, ended) = run(&registrar.world, Ending::new(KIND).about(client.as_ref()), attempt).await;
+    host.keep_the_rest().await;
+    ended.response()
 }
 
 struct JoinHost<'a> {
     registrar: &'a Registrar,
-    ending: Ending,
     device: Option<Tracked>,
 }
 
 impl Host<VoucherExchange> for JoinHost<'_> {
-    type Error = Infallible;
+    const FAILED: fn(String) -> Input = Input::Failed;
 
-    async fn perform(&mut self, output: Output) -> Result<Option<Input>, Infallible> {
+    async fn perform(&mut self, output: Output, ending: &mut Ending) -> Result<Option<Input>, Failure> {
         let registrar = self.registrar;
         let now = registrar.world.clock.now();
-        Ok(match output {
+        Ok(Some(match output {
             Output::Rule(facts) => {
-                self.ending.device = facts.serial.to_string();
-                Some(self.rule(&facts, now).map_or_else(|why| Input::Failed(why.to_string()), Input::Ruled))
+                ending.device = facts.serial.to_string();
+                Input::Ruled(self.rule(&facts, now)?)
             }
-            Output::Sign { bytes } => {
-                Some(sign(registrar.identity.signer.as_ref(), &bytes).map_or_else(Input::Failed, Input::Signed))
-            }
+            Output::Sign { bytes } => Input::Signed(registrar.identity.signer.sign(&bytes)?),
             Output::AskMasa { vendor, masa, request } => {
-                Some(Input::MasaAnswered(registrar.masas.ask(&vendor, &masa, request, now).await))
+                Input::MasaAnswered(registrar.masas.ask(&vendor, &masa, request, now).await)
             }
             Output::AskAuditLog { vendor, masa, request } => {
-                Some(Input::AuditLogAnswered(registrar.masas.ask(&vendor, &masa, request, now).await))
+                Input::AuditLogAnswered(registrar.masas.ask(&vendor, &masa, request, now).await)
             }
-            Output::FindVoucher { device, nonce } => Some(
-                self.stored(&device, nonce.as_ref(), now)
-                    .map_or_else(|why| Input::Failed(why.to_string()), Input::StoredVoucher),
-            ),
+            Output::FindVoucher { device, nonce } => Input::StoredVoucher(self.stored(&device, nonce.as_ref(), now)?),
             Output::Persist(record) => {
-                Some(self.persist(&record, now).await.map_or_else(Input::Failed, |()| Input::Persisted))
+                self.persist(&record, now).await?;
+                Input::Persisted
             }
-            Output::Respond(response) => {
-                self.ending.respond(response);
-                None
-            }
-            Output::Close(outcome) => {
-                self.ending.close(outcome);
-                None
-            }
-        })
+            Output::Respond(response) => return ending.respond(response),
+            Output::Close(outcome) => return ending.close(outcome),
+        }))
     }
 }
 
@@ -137,8 +119,8 @@ impl JoinHost<'_> {
         Ok(ahead.filter(|ahead| now < ahead.expires).map(|ahead| ahead.record.voucher))
     }
 
-    async fn persist(&mut self, record: &VoucherRecord, now: Time) -> Result<(), String> {
-        let mut changes = Changes::new().put(record).map_err(|why| why.to_string())?;
+    async fn persist(&mut self, record: &VoucherRecord, now: Time) -> Result<(), Failure> {
+        let mut changes = Changes::new().put(record)?;
         if let Some(device) = &mut self.device {
             if let Standing::Accepted(accepted) = &record.standing {
                 let voucher = VoucherSeen {
@@ -149,23 +131,24 @@ impl JoinHost<'_> {
                         digest(&SHA256, &accepted.voucher).as_ref().try_into().unwrap_or_default(),
                     ),
                 };
-                device.step(DeviceEvent::Vouchered { voucher }, now).map_err(|refusal| refusal.to_string())?;
+                device.step(DeviceEvent::Vouchered { voucher }, now)?;
             }
-            changes = changes.and(device.take_changes().map_err(|refusal| refusal.to_string())?);
+            changes = changes.and(device.take_changes()?);
         }
-        let committed = self.registrar.world.store.commit(changes).await;
-        committed.map(drop).map_err(|why| self.ending.uncommitted(&why))
+        self.registrar.world.store.commit(changes).await?;
+        Ok(())
     }
 
     /// That the device asked is worth keeping even if nothing came of it; no answer waits for that.
-    async fn keep_the_rest(&mut self) {
-        let Some(device) = &mut self.device else { return };
-        let written = match device.take_changes() {
-            Ok(changes) => self.registrar.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string()),
-            Err(refusal) => Err(refusal.to_string()),
+    async fn keep_the_rest(self) {
+        let Some(mut device) = self.device else { return };
+        let written = async {
+            self.registrar.world.store.commit(device.take_changes()?).await?;
+            Ok::<_, Failure>(())
         };
-        if let Err(why) = written {
-            tracing::warn!(why, device = self.ending.device, "what became of the device could not be written");
+        if let Err(Failure { why, .. }) = written.await {
+            let device = device.device.identity.serial_number;
+            tracing::warn!(why, %device, "what became of the device could not be written");
         }
     }
 }
