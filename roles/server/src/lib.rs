@@ -5,6 +5,7 @@ pub mod domain;
 mod exchange;
 pub mod factory;
 pub mod health;
+mod hierarchy;
 pub mod identity;
 pub mod masa;
 pub mod observe;

@@ -1,49 +1,9 @@
-//! Issuing certificates, and IDevIDs in particular.
+//! Issuing IDevIDs.
 
 use super::{Factory, FactoryError};
 use landfall_lifecycle::factory::{BatchId, FactoryDevice, Method, Product};
-use landfall_pki::{
-    Authority, Certificate, CertificateSerial, Name, PkiError, Prepared, PublicKey, Signer, Validity, profile::Idevid,
-};
+use landfall_pki::{Certificate, Name, PublicKey, Validity, profile::Idevid};
 use landfall_types::{BundleKey, DeviceBundle, DeviceId, SerialNumber, Time, bundle::FORMAT};
-use std::sync::Arc;
-
-/// Who issues, with the means to.
-#[derive(Clone, Debug)]
-pub(super) struct Issuer {
-    pub(super) authority: Authority,
-    pub(super) signer: Arc<dyn Signer>,
-}
-
-impl Issuer {
-    /// From a chain, the issuing certificate first and the root last.
-    pub(super) fn new(chain: Vec<Certificate>, signer: Arc<dyn Signer>) -> Result<Self, PkiError> {
-        let mut chain = chain.into_iter();
-        let certificate = chain.next().ok_or_else(|| PkiError::Misuse("the chain of an issuer is empty".into()))?;
-        if certificate.public_key() != signer.public_key() {
-            return Err(PkiError::Misuse(format!("the key is not that of {}", certificate.subject())));
-        }
-        Ok(Self { authority: Authority { certificate, chain: chain.collect() }, signer })
-    }
-
-    /// Its certificate and those above it, the root last.
-    pub(super) fn path(&self) -> Vec<Certificate> {
-        std::iter::once(&self.authority.certificate).chain(&self.authority.chain).cloned().collect()
-    }
-
-    /// What stands between what it issues and the root, nearest first.
-    pub(super) fn intermediates(&self) -> Vec<Certificate> {
-        self.path().into_iter().filter(|ca| !ca.is_self_issued()).collect()
-    }
-
-    /// Issues what `prepare` prepares.
-    pub(super) fn issue(
-        &self,
-        prepare: impl FnOnce(&Authority, CertificateSerial) -> Result<Prepared, PkiError>,
-    ) -> Result<Certificate, PkiError> {
-        prepare(&self.authority, CertificateSerial::random()?)?.checked()?.issue(&*self.signer)
-    }
-}
 
 impl Factory {
     /// The IDevID of a device, its record and its bundle without a private key.
@@ -90,15 +50,10 @@ impl Factory {
             serial_number: device.serial_number.clone(),
             model: device.model.clone(),
             idevid: device.idevid.clone(),
-            chain: pem(&self.issuer.intermediates()),
+            chain: self.issuer.intermediates().map(|ca| ca.to_pem()).collect(),
             key,
             masa_anchors: self.masa_anchors.clone(),
             masa_url: Certificate::from_pem(&device.idevid)?.masa_url(),
         })
     }
-}
-
-/// Certificates in PEM, one after another.
-pub(super) fn pem(certificates: &[Certificate]) -> String {
-    certificates.iter().map(Certificate::to_pem).collect()
 }

@@ -19,9 +19,8 @@ pub use init::{Made, NewManufacturer};
 pub use provision::{Order, Progress, Provisioned};
 pub use records::import;
 
-use crate::{Identity, settings::IdentitySettings};
+use crate::{Identity, hierarchy::Issuer, settings::IdentitySettings};
 use bundles::Bundles;
-use issue::Issuer;
 use landfall_element::SecureElement;
 use landfall_store::Store;
 use landfall_types::Time;
