@@ -295,7 +295,8 @@ impl Next {
         if state.is_inside() || matches!(state, State::Revoked | State::Retired) {
             return Err(refused("device-waiting", &self.device, "does not wait to be taken in"));
         }
-        self.device.approval = Some(Approval { approved, by, at: self.now });
+        let knowing = self.device.history.as_ref().map(|history| history.foreign_domains.clone()).unwrap_or_default();
+        self.device.approval = Some(Approval { approved, by, at: self.now, knowing });
         self.go(if approved { State::Authorized } else { State::Refused });
         Ok(())
     }

@@ -94,6 +94,9 @@ pub struct Approval {
     pub by: String,
     /// When.
     pub at: Time,
+    /// The other domains that the manufacturer's audit log had named until then: it was said knowing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knowing: Vec<DomainId>,
 }
 
 /// A voucher that the registrar passed on.
@@ -191,15 +194,34 @@ impl DomainDevice {
         if let Some(model) = &identity.model {
             facts = facts.with(acceptance::MODEL, model.as_str(), "IDevID", now);
         }
-        if let Some(Approval { approved, by, at }) = &self.approval {
+        if let Some(Approval { approved, by, at, .. }) = self.approval() {
             let name = if *approved { acceptance::APPROVED } else { acceptance::REJECTED };
             facts = facts.with(name, true, by, *at);
         }
         if let Some(history) = &self.history {
             let domains: Vec<_> = history.foreign_domains.iter().map(ToString::to_string).collect();
-            facts = facts.with(acceptance::FOREIGN_DOMAINS, domains, "MASA audit log", history.at);
+            facts = facts.with(acceptance::FOREIGN_DOMAINS, domains, "MASA audit log", history.at).with(
+                acceptance::FOREIGN_OWNER,
+                self.has_foreign_owner(),
+                "MASA audit log",
+                history.at,
+            );
         }
         facts
+    }
+
+    /// What an operator said about it. What was said before it left was said about its former life here.
+    pub fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref().filter(|_| self.state != State::Retired)
+    }
+
+    /// Whether its manufacturer's audit log names another domain that no operator knew of when letting it in (RFC 8995
+    /// s5.8.3).
+    pub fn has_foreign_owner(&self) -> bool {
+        let known = |domain: &DomainId| {
+            self.approval().is_some_and(|approval| approval.approved && approval.knowing.contains(domain))
+        };
+        self.history.as_ref().is_some_and(|history| !history.foreign_domains.iter().all(known))
     }
 
     /// Keeps `report`, and forgets the oldest if there are too many.

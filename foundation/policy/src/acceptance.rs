@@ -22,6 +22,8 @@ pub const REJECTED: &str = "rejected";
 pub const REVOKED: &str = "revoked";
 /// The domains other than ours in the MASA's audit log of the device (RFC 8995 s5.8).
 pub const FOREIGN_DOMAINS: &str = "foreign-domains";
+/// Whether that log names other domains, beyond those that an operator knew of when approving the device.
+pub const FOREIGN_OWNER: &str = "foreign-owner";
 /// The assertion of the voucher.
 pub const ASSERTION: &str = "assertion";
 
@@ -31,7 +33,7 @@ pub const ALLOWED_SERIALS: &str = "allowed-serials";
 /// The usual acceptance policy, in the few words that most operators need; [`Acceptance::policy`] spells it out.
 ///
 /// Every list that is given must hold the device; a list that is empty restricts nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Acceptance {
     /// Manufacturers to accept.
@@ -44,6 +46,23 @@ pub struct Acceptance {
     pub others: Verdict,
     /// What becomes of devices on the lists: permitted, unless a person is to be asked about those too.
     pub listed: Listed,
+    /// What becomes of devices that another domain has registered before, by their manufacturer's audit log, whatever the
+    /// lists say: a person is asked, unless they are permitted or denied. An approval settles it for the domains that were
+    /// known when it was given.
+    pub foreign_owner: Verdict,
+}
+
+impl Default for Acceptance {
+    fn default() -> Self {
+        Self {
+            manufacturers: Vec::new(),
+            models: Vec::new(),
+            serials: Vec::new(),
+            others: Verdict::default(),
+            listed: Listed::default(),
+            foreign_owner: Verdict::Ask,
+        }
+    }
 }
 
 /// What becomes of a device that is on every list.
@@ -58,15 +77,21 @@ pub enum Listed {
 }
 
 impl Acceptance {
-    /// The policy. What was revoked or what a person refused stays out; what a person approved comes in; then the lists.
+    /// The policy. What was revoked or what a person refused stays out; what others had before waits for a person; what a
+    /// person approved comes in; then the lists.
     ///
     /// Without any list nothing is listed, and `others` applies to every device.
     pub fn policy(&self) -> Policy {
         let mut rules = vec![
             Rule::new("revoked devices stay out", vec![Condition::is(REVOKED, true)], Verdict::Deny),
             Rule::new("refused by an operator", vec![Condition::is(REJECTED, true)], Verdict::Deny),
-            Rule::new("approved by an operator", vec![Condition::is(APPROVED, true)], Verdict::Permit),
         ];
+        // RFC 8995 s5.8.3: an approval that was given before the log was known does not count here.
+        if self.foreign_owner != Verdict::Permit {
+            let when = vec![Condition::is(FOREIGN_OWNER, true)];
+            rules.push(Rule::new("registered by another domain", when, self.foreign_owner));
+        }
+        rules.push(Rule::new("approved by an operator", vec![Condition::is(APPROVED, true)], Verdict::Permit));
         let when = self.lists();
         if !when.is_empty() {
             let then = match self.listed {

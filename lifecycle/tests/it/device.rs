@@ -111,6 +111,32 @@ fn an_operator_decides_about_a_device_that_waits() {
 }
 
 #[test]
+fn an_approval_holds_for_the_other_domains_that_were_known() {
+    let domain = |number: u8| DomainId(vec![number; 20]);
+    let log_of = |domains: Vec<DomainId>, verdict| {
+        let history =
+            HistorySeen { at: NOW, events: 2, foreign_domains: domains, foreign_nonceless: vec![], left_out: 0 };
+        DeviceEvent::HistoryRead { history, decision: Decision::because(verdict, "test", "because") }
+    };
+    let approved = DeviceEvent::Approved { by: by() };
+    let asked = |verdict| [asked(Verdict::Ask), approved.clone(), log_of(vec![domain(1)], verdict)];
+    // Approved before the log was read: it has to be approved again.
+    let waiting = after(&asked(Verdict::Ask));
+    assert_eq!((waiting.state, waiting.has_foreign_owner()), (State::AwaitingApproval, true));
+    let knowing = step(&waiting, approved.clone(), NOW).unwrap().device;
+    assert_eq!((knowing.state, knowing.has_foreign_owner()), (State::Authorized, false));
+    let same = step(&knowing, log_of(vec![domain(1)], Verdict::Permit), NOW).unwrap().device;
+    assert!(!same.has_foreign_owner());
+    let another = step(&knowing, log_of(vec![domain(1), domain(2)], Verdict::Ask), NOW).unwrap().device;
+    assert!(another.has_foreign_owner());
+    // A refusal knows nothing that would let it in, and what left is judged anew.
+    let rejected = step(&waiting, DeviceEvent::Rejected { by: by() }, NOW).unwrap().device;
+    assert!(rejected.has_foreign_owner());
+    let left = step(&knowing, retired(), NOW).unwrap().device;
+    assert!(left.approval().is_none() && left.facts(NOW).find(acceptance::APPROVED).is_none());
+}
+
+#[test]
 fn nothing_is_skipped() {
     assert_eq!(refused(&seen(), vouchered()), "device-authorized");
     assert_eq!(refused(&after(&[asked(Verdict::Ask)]), vouchered()), "device-authorized");

@@ -6,6 +6,8 @@ mod factory;
 
 #[path = "it/contract.rs"]
 mod contract;
+#[path = "it/foreign.rs"]
+mod foreign;
 #[path = "it/masa.rs"]
 mod masa;
 #[path = "it/onboarding.rs"]

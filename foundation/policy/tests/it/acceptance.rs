@@ -1,6 +1,6 @@
 use landfall_policy::{
     Facts, Verdict,
-    acceptance::{APPROVED, Acceptance, Listed, MANUFACTURER, MODEL, REJECTED, REVOKED, SERIAL_NUMBER},
+    acceptance::{APPROVED, Acceptance, FOREIGN_OWNER, Listed, MANUFACTURER, MODEL, REJECTED, REVOKED, SERIAL_NUMBER},
     decide,
 };
 use landfall_types::Time;
@@ -61,4 +61,21 @@ fn a_person_can_be_asked() {
 fn what_was_revoked_stays_out_even_if_approved() {
     let revoked = device().with(APPROVED, true, "operator", NOW).with(REVOKED, true, "records", NOW);
     assert_eq!(verdict(&listed(), &revoked), Verdict::Deny);
+}
+
+#[test]
+fn a_person_decides_about_what_others_had_before() {
+    let had = device().with(FOREIGN_OWNER, true, "MASA audit log", NOW);
+    let approved_before = had.clone().with(APPROVED, true, "operator", NOW);
+    let knowing = device().with(FOREIGN_OWNER, false, "MASA audit log", NOW).with(APPROVED, true, "operator", NOW);
+    for (set, new, approved) in [
+        (listed(), Verdict::Ask, Verdict::Ask),
+        (Acceptance { foreign_owner: Verdict::Deny, ..listed() }, Verdict::Deny, Verdict::Deny),
+        (Acceptance { foreign_owner: Verdict::Permit, ..listed() }, Verdict::Permit, Verdict::Permit),
+    ] {
+        assert_eq!(verdict(&set, &had), new);
+        assert_eq!(verdict(&set, &approved_before), approved);
+        assert_eq!(verdict(&set, &knowing), Verdict::Permit);
+        assert_eq!(verdict(&set, &had.clone().with(REJECTED, true, "operator", NOW)), Verdict::Deny);
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 6] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
     ("U", "protocols/brski/src"),
     ("N", "adapters/net/tests/it"),
     ("P", "foundation/pki/tests/it"),
     ("D", "roles/device/tests/it"),
+    ("S", "roles/server/tests/it"),
 ];
 
 #[test]

@@ -17,7 +17,7 @@ use landfall_brski::{
 };
 use landfall_lifecycle::{
     device::DeviceEvent,
-    network::{DomainDevice, ReportKind},
+    network::{DomainDevice, HistorySeen, ReportKind},
 };
 use landfall_pki::Certificate;
 use landfall_policy::Policy;
@@ -288,8 +288,7 @@ fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
         reasons.push(format!("voucher at {}: {assertion}, {from}", voucher.at));
     }
     if let Some(history) = &device.history {
-        let (events, foreign) = (history.events, history.foreign_domains.len());
-        reasons.push(format!("audit log at {}: {events} vouchers, {foreign} other domains", history.at));
+        reasons.push(format!("audit log at {}: {} vouchers, {}", history.at, history.events, others(history)));
     }
     Device {
         id: identity.device.to_string(),
@@ -316,6 +315,19 @@ fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
             })
             .collect(),
     }
+}
+
+/// How many other domains, and the first of them by name: for whoever has to decide.
+fn others(history: &HistorySeen) -> String {
+    const SHOWN: usize = 3;
+    let foreign = &history.foreign_domains;
+    if foreign.is_empty() {
+        return "no other domains".into();
+    }
+    let named: Vec<_> = foreign.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if foreign.len() > SHOWN { ", …" } else { "" };
+    let plural = if foreign.len() == 1 { "" } else { "s" };
+    format!("{} other domain{plural} ({}{more})", foreign.len(), named.join(", "))
 }
 
 fn issued(record: &CertificateRecord) -> IssuedCertificate {

@@ -75,13 +75,17 @@ impl JoinHost<'_> {
             Some(device) => device,
             None => Tracked::find_or_new(&self.registrar.world.store, identity(facts), now)?,
         };
-        let decision = self.decide(facts, &device.device, now);
-        let event = match &facts.stage {
-            Stage::BeforeMasa => Some(DeviceEvent::Asked { decision: decision.clone() }),
-            Stage::WithVoucher { history: History::Known(findings), .. } => {
-                Some(DeviceEvent::HistoryRead { history: seen(findings, now), decision: decision.clone() })
-            }
-            Stage::WithVoucher { .. } => None,
+        let history = match &facts.stage {
+            Stage::WithVoucher { history: History::Known(findings), .. } => Some(seen(findings, now)),
+            _ => None,
+        };
+        let judged =
+            DomainDevice { history: history.clone().or(device.device.history.clone()), ..device.device.clone() };
+        let decision = self.decide(facts, &judged, now);
+        let event = match (&facts.stage, history) {
+            (Stage::BeforeMasa, _) => Some(DeviceEvent::Asked { decision: decision.clone() }),
+            (_, Some(history)) => Some(DeviceEvent::HistoryRead { history, decision: decision.clone() }),
+            (_, None) => None,
         };
         let stepped = event.map_or(Ok(Vec::new()), |event| device.step(event, now));
         self.device = Some(device);
@@ -91,13 +95,14 @@ impl JoinHost<'_> {
         })
     }
 
-    /// The policy decides; where it asks for a person, what a person has said already is the answer.
+    /// The policy decides; where it asks for a person, what a person has said already is the answer, if it was said knowing
+    /// what the audit log tells.
     fn decide(&self, facts: &JoinFacts, device: &DomainDevice, now: Time) -> Decision {
         let mut known = facts.facts(now);
         known.0.extend(device.facts(now).0);
         let decision = decide(&self.registrar.policy(), &known, now);
-        match (decision.verdict, &device.approval) {
-            (Verdict::Ask, Some(approval)) => {
+        match (decision.verdict, device.approval()) {
+            (Verdict::Ask, Some(approval)) if !(approval.approved && device.has_foreign_owner()) => {
                 let verdict = if approval.approved { Verdict::Permit } else { Verdict::Deny };
                 Decision::because(verdict, "operator", format!("{} said so", approval.by))
             }

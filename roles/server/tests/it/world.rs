@@ -109,7 +109,8 @@ impl World {
         self.run_in(&settings, roles).await
     }
 
-    async fn run_in(&self, settings: &Settings, roles: &[RoleName]) -> Running {
+    /// The same with other settings.
+    pub(crate) async fn run_in(&self, settings: &Settings, roles: &[RoleName]) -> Running {
         let (trigger, shutdown) = shutdown();
         let server = Server::build(settings, roles, shutdown).await.unwrap();
         let (addresses, health) = (server.addresses(), server.health_address().unwrap());
@@ -160,9 +161,14 @@ impl Running {
         assert_eq!(sold["failed"], serde_json::json!([]));
     }
 
-    /// Drains it.
-    pub(crate) async fn stop(self) {
+    /// Tells it to drain.
+    pub(crate) fn drain(&self) {
         self.trigger.pull();
+    }
+
+    /// Drains it, and waits until that is done.
+    pub(crate) async fn stop(self) {
+        self.drain();
         self.task.await.unwrap();
     }
 }

@@ -241,9 +241,15 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
     device.reset(place).await?;
     let kept = device.onboard_only(place, &site.orchard).await;
     let refusal = site.orchard.registrar.refusal(&device.serial).await;
-    let moved = device.onboard_only(place, &pine).await;
+    // The manufacturer's audit log shows the new owner's registrar that another domain had it: a person decides.
+    let approve = async {
+        waiting(&pine, &device.serial).await?;
+        pine.judge(&device.serial, "approve", "bought second-hand").await
+    };
+    let (moved, approved) = tokio::join!(device.onboard_only(place, &pine), approve);
     pine.leave(place).await;
     kept?.refused()?;
+    approved?;
     let moved = moved?.onboarded()?;
     let issuer = moved.pointer("/credential/issuer").and_then(serde_json::Value::as_str).unwrap_or_default();
     ensure!(issuer.contains("Pine Street"), "it joined {issuer}");
