@@ -99,6 +99,10 @@ pub struct TransferPolicy {
     /// How long a voucher without a nonce is good for, in days; the 20 minutes of RFC 8995 s5.6 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonceless_days: Option<u32>,
+    /// The last day on which vouchers without a nonce are issued and renewed, if that is settled: they tell it as their
+    /// last-renewal-date (RFC 8366 s5.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_renewal: Option<Time>,
 }
 
 /// How ownership is established.
@@ -116,7 +120,13 @@ pub enum Mode {
 
 impl Default for TransferPolicy {
     fn default() -> Self {
-        Self { ownership: Mode::default(), first_use_needs_proximity: true, nonceless: true, nonceless_days: Some(365) }
+        Self {
+            ownership: Mode::default(),
+            first_use_needs_proximity: true,
+            nonceless: true,
+            nonceless_days: Some(365),
+            last_renewal: None,
+        }
     }
 }
 

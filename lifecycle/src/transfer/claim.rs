@@ -63,7 +63,7 @@ pub fn claim(
     let expires = match claimant.nonce {
         Some(_) => None,
         None => {
-            nonceless(&claimant, customer, policy)?;
+            nonceless(&claimant, customer, policy, now)?;
             policy.nonceless_until(now)
         }
     };
@@ -95,10 +95,18 @@ pub fn claim(
 }
 
 /// RFC 8995 s5.5.1 and s7.4.1: without a nonce only for an authenticated registrar of a customer that may have it.
-fn nonceless(claimant: &Claimant, customer: Option<&Customer>, policy: &TransferPolicy) -> Result<(), Refusal> {
+fn nonceless(
+    claimant: &Claimant,
+    customer: Option<&Customer>,
+    policy: &TransferPolicy,
+    now: Time,
+) -> Result<(), Refusal> {
     let refused = |check, detail: &str| Err(refused(check, "RFC 8995 s5.5.4, s7.4.1", detail.into()).field("nonce"));
     if !policy.nonceless {
         return refused("voucher-nonceless", "vouchers without a nonce are not issued here");
+    }
+    if let Some(last) = policy.last_renewal.filter(|last| *last < now) {
+        return refused("voucher-last-renewal", &format!("no voucher without a nonce is issued after {last}"));
     }
     if !claimant.authenticated {
         return refused("nonceless-authentication", "nothing shows who the registrar is");

@@ -127,6 +127,15 @@ fn a_sale_overrules_who_was_first() {
 }
 
 #[test]
+fn after_the_last_renewal_there_is_no_voucher_without_a_nonce() {
+    let policy = TransferPolicy { last_renewal: Some(NOW), ..by(Mode::SalesRecord) };
+    drop(claim(&sold_to_alice(), nonceless(1), Some(&alice()), &policy, NOW).unwrap());
+    let refused = claim(&sold_to_alice(), nonceless(1), Some(&alice()), &policy, LATER);
+    assert_eq!(check(refused), "voucher-last-renewal");
+    drop(claim(&sold_to_alice(), registrar(1), Some(&alice()), &policy, LATER).unwrap());
+}
+
+#[test]
 fn after_a_resale_the_new_owner_gets_vouchers_and_the_old_one_none() {
     let policy = by(Mode::SalesRecord);
     let resold = sold_to_alice().sold(&sale(&bob(), Some(&alice()), LATER)).unwrap();

@@ -94,7 +94,7 @@ impl VoucherHost<'_> {
         let permit = Permit {
             ownership_verified: grant.assertion == Assertion::Verified,
             lifetime: grant.expires.map(|expires| expires.since(now)),
-            last_renewal: None,
+            last_renewal: self.masa.transfer.last_renewal,
             known_customer: customer.is_some(),
         };
         self.granted = Some(Granted { grant, version });

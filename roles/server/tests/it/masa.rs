@@ -71,7 +71,9 @@ async fn last_refusal(server: &Running) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voucher_without_nonce_is_for_a_registrar_that_is_known() {
-    let world = World::new(1, "permit");
+    let mut world = World::new(1, "permit");
+    let last_renewal = Some(Time::from_unix(Time::now().as_unix() + 86_400));
+    world.settings.masa.as_mut().unwrap().transfer.last_renewal = last_renewal;
     let server = world.run(&[RoleName::Masa]).await;
     server.sell(&world).await;
     let (own, other) = (identity(&world.settings, "domain/registrar.pem"), stranger(&world));
@@ -90,6 +92,7 @@ async fn a_voucher_without_nonce_is_for_a_registrar_that_is_known() {
         assert_eq!(answer.status, 200);
         let voucher = open::<Voucher>(Format::CmsJson, &answer.body).unwrap().payload;
         assert!(voucher.nonce.is_none() && voucher.expires_on.is_some());
+        assert_eq!(voucher.last_renewal_date, last_renewal);
     }
     assert_eq!(answers[0].body, answers[1].body);
     // Known by nothing: what leads to the customer's certificates does not come along, and no client is there.
