@@ -67,17 +67,16 @@ impl Health {
         self.listener.local_addr().ok()
     }
 
-    /// Answers until the shutdown; from its beginning on, `/readyz` says no.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), RoleError> {
+    /// Answers for as long as it is polled; from the beginning of the shutdown on, `/readyz` says no.
+    pub async fn run(self, shutdown: Shutdown) {
         let app = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))
-            .with_state((self.readiness, shutdown.clone()))
+            .with_state((self.readiness, shutdown))
             .route("/metrics", get(move || scrape(self.metrics)));
-        axum::serve(self.listener, app)
-            .with_graceful_shutdown(shutdown.begun())
-            .await
-            .map_err(RoleError::while_("serving metrics"))
+        if let Err(why) = axum::serve(self.listener, app).await {
+            tracing::error!(%why, "metrics and health are no longer served");
+        }
     }
 }
 

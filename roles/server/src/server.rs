@@ -102,8 +102,10 @@ impl Server {
                 Ok(())
             });
         }
+        // Whoever watches is told that the server drains for as long as it does: this ends with the function.
+        let mut watched = JoinSet::new();
         if let Some(health) = health {
-            running.spawn(health.run(shutdown.clone()));
+            watched.spawn(health.run(shutdown.clone()));
         }
         for task in tasks {
             readiness.set(task.role.as_str(), true);

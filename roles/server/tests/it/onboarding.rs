@@ -162,6 +162,30 @@ async fn strangers_get_the_statuses_of_the_specifications() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_is_told_of_the_drain_until_its_end() {
+    let world = World::new(1, "permit");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = world.settings.clone();
+    let registrar = settings.registrar.as_mut().unwrap();
+    registrar.vendor[0].masa = Some(silent.local_addr().unwrap().to_string());
+    registrar.masa_timeout = "60s".parse().unwrap();
+    let server = world.run_in(&settings, &[RoleName::Registrar]).await;
+    let agent = world.device(0, server.address(RoleName::Registrar));
+    let asking = tokio::spawn(async move { onboard(&agent).await });
+
+    // The exchange is under way: it waits for a MASA that says nothing.
+    let (masa, _) = silent.accept().await.unwrap();
+    server.drain();
+    let health = server.health;
+    assert!(plain(health, "/readyz").await.contains("draining"));
+    assert!(plain(health, "/healthz").await.starts_with("HTTP/1.1 200"));
+    drop((masa, silent));
+    asking.await.unwrap().unwrap_err();
+    server.stop().await;
+    assert!(tokio::net::TcpStream::connect(health).await.is_err(), "it is over");
+}
+
 /// Asks as somebody without a certificate.
 async fn ask(address: SocketAddr, request: Request) -> Response {
     use landfall_net::{
