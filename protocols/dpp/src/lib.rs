@@ -2,13 +2,17 @@
 //!
 //! Section numbers are those of the Wi-Fi Alliance's Wi-Fi Easy Connect Specification, version 3.
 
+pub mod auth;
 pub mod bounds;
 pub mod capabilities;
 mod channel;
 pub mod config;
+mod configuration;
 pub mod connector;
 pub mod crypto;
 pub mod curve;
+pub mod enterprise;
+pub mod exchange;
 pub mod frame;
 pub mod gas;
 mod json;

@@ -10,6 +10,9 @@
 mod it {
     mod crypto;
     mod curve;
+    mod exchange;
+    mod party;
     mod pkex;
+    mod together;
     mod vectors;
 }

@@ -327,6 +327,12 @@ impl AttributeWriter {
         self.put(id, &value.to_le_bytes())
     }
 
+    /// Adds what another has written.
+    pub fn append(&mut self, other: &Self) -> &mut Self {
+        self.bytes.extend_from_slice(&other.bytes);
+        self
+    }
+
     /// What was written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

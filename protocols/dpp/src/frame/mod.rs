@@ -38,6 +38,14 @@ impl Frame {
         }
     }
 
+    /// The name in the specification.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Action(action) => action.kind.name(),
+            Self::Gas(gas) => gas.name(),
+        }
+    }
+
     /// Writes it, beginning with the action code.
     pub fn encode(&self) -> Vec<u8> {
         match self {
