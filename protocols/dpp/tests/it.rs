@@ -13,6 +13,7 @@ mod it {
     mod exchange;
     mod party;
     mod pkex;
+    mod published;
     mod together;
     mod vectors;
 }

@@ -204,7 +204,7 @@ impl Side for Party {
                 return Act::Answer(Input::Persisted);
             }
             Output::Join => {
-                let status = br#"{"result":0,"ssid64":"aG9tZQ","channelList":"81/1"}"#;
+                let status = br#"{"result":0,"ssid64":"dGVzdA","channelList":"81/1"}"#;
                 return Act::Answer(Input::Joined(ConnectionStatus::parse(status).unwrap()));
             }
             Output::Event(Event::Dropped(refusal)) => self.dropped.push(refusal),
