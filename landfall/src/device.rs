@@ -14,5 +14,6 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
     match runtime.block_on(args.device.run(output.json(), &mut std::io::stdout()))? {
         Verdict::Yes => Ok(Answer::Yes),
         Verdict::No => Ok(Answer::No),
+        Verdict::Undecided => Ok(Answer::Undecided),
     }
 }

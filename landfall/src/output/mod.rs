@@ -20,6 +20,8 @@ pub(crate) enum Answer {
     Yes,
     /// Denied, invalid, not found.
     No,
+    /// Not decided yet: it could not be done.
+    Undecided,
 }
 
 impl From<Answer> for ExitCode {
@@ -27,6 +29,7 @@ impl From<Answer> for ExitCode {
         match answer {
             Answer::Yes => Self::SUCCESS,
             Answer::No => Self::from(1),
+            Answer::Undecided => Self::from(2),
         }
     }
 }

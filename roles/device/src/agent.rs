@@ -4,7 +4,7 @@ use crate::{
     Config, DeviceError,
     birth::Birth,
     discover::Announcements,
-    drive::{End, LDEVID, World, discard, drive},
+    drive::{End, LDEVID, Waiting, World, discard, drive},
     evidence::Evidence,
     file,
     state::{Held, Lock, State},
@@ -270,10 +270,7 @@ impl Agent {
                 }))
             }
             End::GaveUp(refusal) => Outcome::Refused(refusal),
-            End::TimedOut => {
-                let detail = "the time that was allowed is over";
-                Outcome::Refused(Refusal::new(Fault::Backend, "device-time-limit", "RFC 8995 s4.1", detail))
-            }
+            End::TimedOut(waiting) => Outcome::Refused(out_of_time(waiting)),
         };
         self.log(action, &outcome, begun.elapsed());
         Ok(outcome)
@@ -338,6 +335,25 @@ fn summary(credential: &Credential) -> LdevidSummary {
 
 fn is_valid(certificate: &Certificate, at: Time) -> bool {
     (certificate.not_before()..=certificate.not_after()).contains(&at)
+}
+
+/// The check of a refusal that is none yet: a registrar asked for patience, and the time that was allowed ended before it
+/// had decided.
+pub(crate) const UNDECIDED: &str = "device-undecided";
+
+fn out_of_time(waiting: Option<Waiting>) -> Refusal {
+    match waiting {
+        Some(Waiting { registrar, offer }) => {
+            let detail = format!(
+                "{registrar} at {offer} has not decided yet; have the device approved there, and onboard it again"
+            );
+            Refusal::new(Fault::Peer, UNDECIDED, "RFC 8995 s5.6", detail)
+        }
+        None => {
+            let detail = "the time that was allowed is over";
+            Refusal::new(Fault::Backend, "device-time-limit", "RFC 8995 s4.1", detail)
+        }
+    }
 }
 
 /// The system's random source. It does not fail once a system is up; if it did, a fixed nonce would be the one thing

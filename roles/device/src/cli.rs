@@ -1,6 +1,9 @@
 //! The command line of the agent, for its own program and for `landfall device`.
 
-use crate::{Agent, Config, DeviceError, Onboarded, Outcome, Standing, agent::LdevidSummary};
+use crate::{
+    Agent, Config, DeviceError, Onboarded, Outcome, Standing,
+    agent::{LdevidSummary, UNDECIDED},
+};
 use clap::{Args, Subcommand};
 use landfall_brski::pledge::Progress;
 use serde_json::json;
@@ -75,13 +78,15 @@ enum Command {
     Run,
 }
 
-/// What a command found: an exit status of 0 or 1.
+/// What a command found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Yes.
+    /// Yes: exit status 0.
     Yes,
-    /// No: refused, not onboarded.
+    /// No: refused, not onboarded. Exit status 1.
     No,
+    /// Neither yet: the registrar has not decided. Exit status 2.
+    Undecided,
 }
 
 impl Device {
@@ -133,8 +138,11 @@ impl Device {
                 say(out, json, &json!({ "onboarded": true, "result": value }), &done_in_words(done, &result), true)
             }
             Outcome::Refused(refusal) => {
-                let value = json!({ "onboarded": false, "refusal": refusal });
-                say(out, json, &value, &format!("Not onboarded: {refusal}\n"), false)
+                let undecided = refusal.check == UNDECIDED;
+                let value = json!({ "onboarded": false, "undecided": undecided, "refusal": refusal });
+                let words = if undecided { "Not onboarded yet" } else { "Not onboarded" };
+                let said = say(out, json, &value, &format!("{words}: {refusal}\n"), false)?;
+                Ok(if undecided { Verdict::Undecided } else { said })
             }
         }
     }

@@ -39,8 +39,17 @@ const WAITING: usize = 16;
 pub(crate) enum End {
     Done(Box<Summary>),
     GaveUp(Refusal),
-    /// The time that was allowed is over.
-    TimedOut,
+    /// The time that was allowed is over; the registrar that had asked for patience then, if one had.
+    TimedOut(Option<Waiting>),
+}
+
+/// A registrar that has not decided yet (RFC 8995 s5.6: 202).
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    /// The subject of its certificate.
+    pub(crate) registrar: String,
+    /// Where it was reached.
+    pub(crate) offer: Offer,
 }
 
 /// What a core needs of the world.
@@ -69,10 +78,14 @@ where
     M: Machine<Input = Input, Output = Output, Error = InvalidInput>,
 {
     let (events, incoming) = mpsc::channel(WAITING);
-    let mut driver = Driver { world, events, incoming, lines: BTreeMap::new(), due: VecDeque::new() };
+    let mut driver =
+        Driver { world, events, incoming, lines: BTreeMap::new(), due: VecDeque::new(), talk: None, waiting: None };
     driver.due.extend(start.then_some(Input::Start));
     match deadline {
-        Some(deadline) => timeout_at(deadline, driver.run(machine)).await.unwrap_or(Ok(End::TimedOut)),
+        Some(deadline) => match timeout_at(deadline, driver.run(machine)).await {
+            Ok(end) => end,
+            Err(_) => Ok(End::TimedOut(driver.waiting)),
+        },
         None => driver.run(machine).await,
     }
 }
@@ -84,6 +97,10 @@ struct Driver<'a> {
     lines: BTreeMap<ConnectionId, Line>,
     /// What the machine has to be told next.
     due: VecDeque<Input>,
+    /// Whom the machine talks with.
+    talk: Option<Waiting>,
+    /// Who asked for patience, and has not answered since.
+    waiting: Option<Waiting>,
 }
 
 /// A connection's task: takes requests, and is ended when dropped.
@@ -165,12 +182,30 @@ impl Driver<'_> {
             Output::DiscardKey(key) => discard(&**self.world.element, &key),
             Output::Progress(progress) => {
                 tracing::debug!(process = "network", role = "device", "{progress}");
+                self.follow(&progress);
                 (self.world.watch)(&progress);
             }
             Output::Done(summary) => return Ok(Some(End::Done(summary))),
             Output::GaveUp(refusal) => return Ok(Some(End::GaveUp(refusal))),
         }
         Ok(None)
+    }
+
+    fn follow(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Connecting { offer, .. } => {
+                self.talk = Some(Waiting { registrar: String::new(), offer: offer.clone() });
+            }
+            Progress::Connected { registrar, .. } => {
+                if let Some(talk) = &mut self.talk {
+                    talk.registrar.clone_from(registrar);
+                }
+            }
+            Progress::Pending { .. } => self.waiting.clone_from(&self.talk),
+            Progress::VoucherAccepted { .. } | Progress::CertificateIssued { .. } => self.waiting = None,
+            Progress::Failed { offer, .. } => self.waiting = self.waiting.take().filter(|other| other.offer != *offer),
+            _ => {}
+        }
     }
 
     /// The TLS stack verifies that the registrar holds its key and keeps the chain; the machine judges the chain,

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     match runtime.block_on(cli.device.run(cli.json, &mut std::io::stdout())) {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
+        Ok(Verdict::Undecided) => ExitCode::from(2),
         Err(error) => {
             complain(&error, cli.json);
             ExitCode::from(2)

@@ -175,7 +175,8 @@ impl Device {
         }
         let output = child.wait_with_output().await?;
         let last = said.last().map(|line| line.trim()).unwrap_or_default();
-        ensure!(output.status.code() != Some(2), "device {} could not: {last}", self.serial);
+        let answered = output.status.code() != Some(2) || !output.stdout.is_empty();
+        ensure!(answered, "device {} could not: {last}", self.serial);
         serde_json::from_slice(&output.stdout)
             .with_context(|| format!("device {} did not answer in JSON: {last}", self.serial))
     }

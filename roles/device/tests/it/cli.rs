@@ -55,10 +55,25 @@ async fn a_refusal_names_the_check_and_its_section() {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_is_bounded_on_request() {
     let world = World::new().await;
-    world.registrar().quirk = instead(paths::REQUEST_VOUCHER, |_| Response::new(202).header("retry-after", "60"));
-    let onboard = world.run(&["onboard", "--timeout", "1", "--json"]).await;
-    assert_eq!(onboard.status.code(), Some(1));
+    world.registrar().quirk = instead(paths::SIMPLE_ENROLL, |_| Response::new(500));
+    let onboard = world.run(&["onboard", "--timeout", "2", "--json"]).await;
+    assert_eq!(onboard.status.code(), Some(1), "{onboard:?}");
     assert_eq!(json(&onboard)["refusal"]["check"], "device-time-limit");
+    assert_eq!(json(&onboard)["undecided"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_decided_yet_is_neither_yes_nor_no() {
+    let world = World::new().await;
+    world.registrar().quirk = instead(paths::REQUEST_VOUCHER, |_| Response::new(202).header("retry-after", "60"));
+    let onboard = world.run(&["onboard", "--timeout", "5", "--json"]).await;
+    assert_eq!(onboard.status.code(), Some(2), "{onboard:?}");
+    assert_eq!(json(&onboard)["undecided"], true);
+    let refusal = &json(&onboard)["refusal"];
+    assert_eq!((&refusal["check"], &refusal["section"]), (&"device-undecided".into(), &"RFC 8995 s5.6".into()));
+    let detail = refusal["detail"].as_str().unwrap();
+    assert!(detail.contains("CN=registrar.example") && detail.contains(" at "), "{detail}");
+    assert!(detail.ends_with("have the device approved there, and onboard it again"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
