@@ -7,6 +7,7 @@ mod graph;
 mod licences;
 mod packages;
 mod report;
+mod rig;
 mod test;
 
 use anyhow::{Result, bail};
@@ -16,7 +17,8 @@ const USAGE: &str = "\
 cargo xtask test   everything that CI checks; the last line counts passed, failed, skipped
 cargo xtask arch   which crate may depend on which
 cargo xtask deps   licences of everything that is linked into the program
-cargo xtask size   the device agent alone: that it builds without a server, and its size";
+cargo xtask size   the device agent alone: that it builds without a server, and its size
+cargo xtask rig    a virtual machine with simulated radios, for tests and `landfall lab`, in the user's cache";
 
 fn main() -> Result<()> {
     let command = std::env::args().nth(1).unwrap_or_default();
@@ -27,6 +29,10 @@ fn main() -> Result<()> {
         "size" => {
             findings(device::check()?)?;
             println!("{}", device::size()?);
+            Ok(())
+        }
+        "rig" => {
+            println!("{}", rig::prepare()?.display());
             Ok(())
         }
         "" | "help" | "--help" | "-h" => {

@@ -34,7 +34,7 @@ fn wanted() -> impl Iterator<Item = &'static str> {
     LIST.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-fn installed(package: &str) -> bool {
+pub(crate) fn installed(package: &str) -> bool {
     let status = Command::new("dpkg-query").args(["--show", "--showformat=${Status}", package]).output();
     status.is_ok_and(|status| status.stdout.ends_with(b"install ok installed"))
 }
@@ -53,7 +53,7 @@ pub(crate) fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-fn exists(program: &str) -> bool {
+pub(crate) fn exists(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

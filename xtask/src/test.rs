@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that CI checks, one step after the other, going on past failures.
 
-use crate::{arch, device, graph::Graph, licences, packages, report::Tally, root, target};
+use crate::{arch, device, graph::Graph, licences, packages, report::Tally, rig, root, target};
 use anyhow::{Context, Result, anyhow, bail};
 use std::{
     fs,
@@ -18,6 +18,11 @@ pub(crate) fn run() -> Result<i32> {
     run.optional("published standards", || {
         let dir = packages::rfcs()?;
         println!("{}", dir.display());
+        Ok(())
+    });
+
+    run.optional("radio rig", || {
+        println!("{}", rig::prepare()?.display());
         Ok(())
     });
 

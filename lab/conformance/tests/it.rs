@@ -17,12 +17,14 @@ mod it {
     mod curl;
     mod est;
     mod foreign;
+    mod hostap;
     mod lab;
     mod masa_client;
     mod pledge;
     mod published;
     mod python;
     mod racing;
+    mod radio;
     mod shell;
     mod slow;
     mod strongswan;

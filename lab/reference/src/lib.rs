@@ -5,4 +5,6 @@ pub mod bench;
 pub mod lab;
 pub mod link;
 pub mod narrator;
+pub mod peers;
 pub mod report;
+pub mod rig;

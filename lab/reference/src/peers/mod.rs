@@ -1,0 +1,186 @@
+//! Real peers: hostap's wpa_supplicant and hostapd, on this machine or in the radio rig's, through their control interface.
+//!
+//! [`Peer::supplicant`] starts a wpa_supplicant without a radio, which speaks Wi-Fi Easy Connect over TCP in any role. The
+//! peers of the radio rig are made by [`crate::rig`]. What both are asked to do is in [`dpp`].
+
+mod control;
+pub mod dpp;
+mod event;
+pub(crate) mod process;
+
+pub use event::Event;
+
+use crate::rig::Window;
+use anyhow::{Context, Result, bail, ensure};
+use control::Socket;
+use process::Process;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// A running wpa_supplicant or hostapd. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Peer {
+    control: Control,
+    /// Events that were read, and passed over by whoever waited for another.
+    passed: Vec<Event>,
+}
+
+#[derive(Debug)]
+enum Control {
+    Here(Local),
+    /// In the machine of the radio rig.
+    There(Window),
+}
+
+#[derive(Debug)]
+struct Local {
+    socket: Socket,
+    process: Process,
+    log: PathBuf,
+    /// Removed last.
+    _folder: TempDir,
+}
+
+/// Where Debian puts the programs, which a user's path may lack.
+const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The program of that name, if it is installed.
+pub fn program(name: &str) -> Option<PathBuf> {
+    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+}
+
+/// A program may take so long until it listens to its control socket.
+const START: Duration = Duration::from_secs(30);
+
+impl Peer {
+    /// Starts a wpa_supplicant without a radio.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub async fn supplicant() -> Result<Self> {
+        Self::start("wpa_supplicant", "lo", |folder| {
+            let settings = format!("ctrl_interface={}\n", folder.join("ctrl").display());
+            (settings, vec!["-Dnone".into(), "-ilo".into(), "-dd".into(), "-t".into(), "-c".into()])
+        })
+        .await
+    }
+
+    /// Starts a hostapd without a radio, which can be the enrollee of an access point over TCP.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub async fn hostapd() -> Result<Self> {
+        Self::start("hostapd", "lo", |folder| {
+            let control = folder.join("ctrl");
+            (
+                format!("interface=lo\ndriver=none\nctrl_interface={}\n", control.display()),
+                vec!["-dd".into(), "-t".into()],
+            )
+        })
+        .await
+    }
+
+    async fn start(name: &str, interface: &str, settings: impl FnOnce(&Path) -> (String, Vec<String>)) -> Result<Self> {
+        let program = program(name).with_context(|| format!("{name} is not installed"))?;
+        let folder = tempfile::Builder::new().prefix("landfall-peer-").tempdir()?;
+        let (settings, arguments) = settings(folder.path());
+        let (file, log) = (folder.path().join("settings.conf"), folder.path().join("log"));
+        fs::write(&file, settings)?;
+        let mut process = Process::start(Command::new(program).args(arguments).arg(&file), &log)?;
+        let theirs = folder.path().join("ctrl").join(interface);
+        let until = Instant::now() + START;
+        while !theirs.exists() {
+            ensure!(process.runs() && Instant::now() < until, "{name} did not start: {}", tail(&log));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let socket = Socket::attach(&theirs, folder.path().join("own")).await?;
+        let local = Local { socket, process, log, _folder: folder };
+        Ok(Self::of(Control::Here(local)))
+    }
+
+    /// The peer behind a window of the radio rig's machine.
+    pub(crate) const fn there(window: Window) -> Self {
+        Self::of(Control::There(window))
+    }
+
+    const fn of(control: Control) -> Self {
+        Self { control, passed: Vec::new() }
+    }
+
+    /// Sends a request, and gives its answer.
+    ///
+    /// # Errors
+    /// If the peer refuses it, or does not answer.
+    pub async fn request(&mut self, request: &str) -> Result<String> {
+        let answer = match &mut self.control {
+            Control::Here(local) => local.socket.request(request).await,
+            Control::There(window) => window.request(request).await,
+        }?;
+        match answer.as_str() {
+            // A request may carry a password or a key: what was asked is its first word.
+            "FAIL" | "UNKNOWN COMMAND" | "-1" => {
+                bail!("{}: {answer}", request.split(' ').next().unwrap_or_default())
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Waits for an event of one of those names; what happens before is passed over, and kept in [`Peer::passed`].
+    ///
+    /// # Errors
+    /// If there is none within `limit`; the error tells what was seen instead.
+    pub async fn event(&mut self, names: &[&str], limit: Duration) -> Result<Event> {
+        let (until, from) = (Instant::now() + limit, self.passed.len());
+        while let Some(event) = self.next(until).await? {
+            self.passed.push(event.clone());
+            if names.contains(&event.name.as_str()) {
+                return Ok(event);
+            }
+        }
+        let seen: Vec<&str> = self.passed.iter().skip(from).map(|event| event.name.as_str()).collect();
+        bail!("there was no {} in {} s, only {}", names.join(" or "), limit.as_secs(), seen.join(", "))
+    }
+
+    async fn next(&mut self, until: Instant) -> Result<Option<Event>> {
+        match &mut self.control {
+            Control::Here(local) => local.socket.event(until).await,
+            Control::There(window) => window.event(until).await,
+        }
+    }
+
+    /// What was said until now by those that were waited for and those that were passed over.
+    pub fn passed(&self) -> &[Event] {
+        &self.passed
+    }
+
+    /// The last lines of its log, for those who look for what went wrong. They may hold secrets.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn log(&mut self) -> Result<String> {
+        match &mut self.control {
+            Control::Here(local) => Ok(fs::read_to_string(&local.log)?),
+            Control::There(window) => window.log().await,
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        match &mut self.control {
+            Control::Here(local) => local.process.runs(),
+            Control::There(_) => true,
+        }
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(5)).copied().collect::<Vec<_>>().join("; ")
+}
