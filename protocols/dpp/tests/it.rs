@@ -8,12 +8,19 @@
 )]
 
 mod it {
+    mod config;
+    mod connector;
     mod crypto;
     mod curve;
     mod exchange;
+    mod frame;
+    mod gas;
+    mod nfc;
     mod party;
     mod pkex;
     mod published;
+    mod tcp;
     mod together;
+    mod uri;
     mod vectors;
 }

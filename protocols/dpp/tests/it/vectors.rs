@@ -13,3 +13,18 @@ pub(super) fn vector(path: &str) -> Option<Value> {
 pub(super) fn octets(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().expect("a string")).expect("hexadecimal digits")
 }
+
+/// Every string in it, by the names of the members.
+pub(super) fn strings(value: &Value) -> Vec<(String, String)> {
+    match value {
+        Value::String(text) => vec![(String::new(), text.clone())],
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| {
+                strings(value).into_iter().map(move |(rest, text)| (format!("{name}/{rest}"), text))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
