@@ -2,7 +2,9 @@
 //!
 //! Section numbers are those of the Wi-Fi Alliance's Wi-Fi Easy Connect Specification, version 3.
 
+mod asn1;
 pub mod auth;
+pub mod backup;
 pub mod bounds;
 pub mod capabilities;
 mod channel;

@@ -8,10 +8,12 @@
 )]
 
 mod it {
+    mod backup;
     mod config;
     mod connector;
     mod crypto;
     mod curve;
+    mod enterprise;
     mod exchange;
     mod frame;
     mod gas;

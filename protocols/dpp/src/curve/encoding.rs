@@ -10,15 +10,17 @@ use zeroize::Zeroizing;
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-const fn oid(curve: Curve) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(match curve {
-        Curve::P256 => "1.2.840.10045.3.1.7",
-        Curve::P384 => "1.3.132.0.34",
-        Curve::P521 => "1.3.132.0.35",
-        Curve::Bp256 => "1.3.36.3.3.2.8.1.1.7",
-        Curve::Bp384 => "1.3.36.3.3.2.8.1.1.11",
-        Curve::Bp512 => "1.3.36.3.3.2.8.1.1.13",
-    })
+impl Curve {
+    pub(crate) const fn oid(self) -> ObjectIdentifier {
+        ObjectIdentifier::new_unwrap(match self {
+            Self::P256 => "1.2.840.10045.3.1.7",
+            Self::P384 => "1.3.132.0.34",
+            Self::P521 => "1.3.132.0.35",
+            Self::Bp256 => "1.3.36.3.3.2.8.1.1.7",
+            Self::Bp384 => "1.3.36.3.3.2.8.1.1.11",
+            Self::Bp512 => "1.3.36.3.3.2.8.1.1.13",
+        })
+    }
 }
 
 #[derive(Sequence)]
@@ -29,11 +31,11 @@ struct Algorithm {
 
 impl Algorithm {
     const fn of(curve: Curve) -> Self {
-        Self { algorithm: EC_PUBLIC_KEY, curve: oid(curve) }
+        Self { algorithm: EC_PUBLIC_KEY, curve: curve.oid() }
     }
 
     fn curve(&self) -> Result<Curve, KeyError> {
-        let known = Curve::ALL.into_iter().find(|curve| oid(*curve) == self.curve);
+        let known = Curve::ALL.into_iter().find(|curve| curve.oid() == self.curve);
         known.filter(|_| self.algorithm == EC_PUBLIC_KEY).ok_or(KeyError::Encoding)
     }
 }
