@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
+    ("W", "protocols/dpp/tests/it"),
     ("U", "protocols/brski/src"),
     ("N", "adapters/net/tests/it"),
     ("P", "foundation/pki/tests/it"),
