@@ -21,6 +21,7 @@ pub fn contract(element: &dyn SecureElement) {
     imports(element);
     agrees(element);
     keeps_only_its_own_certificates(element);
+    seals(element);
     assert!(element.list().unwrap().is_empty(), "deleted keys are gone");
 }
 
@@ -116,6 +117,26 @@ fn keeps_only_its_own_certificates(element: &dyn SecureElement) {
     let key = element.generate("certified", Algorithm::EcdsaP256).unwrap();
     assert!(certificates.chain(&key).unwrap().is_empty(), "a new key of that label has nothing of the old one's");
     element.delete(&key).unwrap();
+}
+
+fn seals(element: &dyn SecureElement) {
+    let Some(vault) = element.vault() else { return };
+    for secret in [&b""[..], b"a password", &[7; 10_000]] {
+        let sealed = vault.seal("networks", secret).unwrap();
+        assert!(secret.is_empty() || !sealed.windows(secret.len()).any(|part| part == secret), "nothing is readable");
+        assert_eq!(vault.open("networks", &sealed).unwrap().expose(), secret);
+        assert!(matches!(vault.open("others", &sealed), Err(ElementError::Tampered(_))), "it is bound to its name");
+        for at in [0, sealed.len() / 2, sealed.len() - 1] {
+            let mut changed = sealed.clone();
+            changed.get_mut(at).map(|octet| *octet ^= 1).unwrap();
+            assert!(
+                matches!(vault.open("networks", &changed), Err(ElementError::Tampered(_))),
+                "octet {at} is changed"
+            );
+        }
+    }
+    assert!(matches!(vault.open("networks", b""), Err(ElementError::Tampered(_))));
+    assert!(matches!(vault.seal("../x", b"secret"), Err(ElementError::Label { .. })));
 }
 
 fn self_signed(key: &dyn Signer) -> Certificate {

@@ -2,7 +2,7 @@
 //! [`Signer`], and never handed out.
 //!
 //! [`software`] keeps keys in encrypted files, [`memory`] for as long as the process lives. What an element can do
-//! beyond signing is a capability that it may offer ([`Attestation`], [`KeyAgreement`], [`CertificateStore`]), so a
+//! beyond signing is a capability that it may offer ([`Attestation`], [`KeyAgreement`], [`CertificateStore`], [`Vault`]), so a
 //! backend implements only what its hardware has. [`contract`] is the test suite that every backend passes.
 
 pub mod contract;
@@ -61,6 +61,11 @@ pub trait SecureElement: Send + Sync + Debug {
     fn certificates(&self) -> Option<&dyn CertificateStore> {
         None
     }
+
+    /// Can it seal what others keep?
+    fn vault(&self) -> Option<&dyn Vault> {
+        None
+    }
 }
 
 /// A statement by the element about one of its keys, in the element's own format.
@@ -92,4 +97,14 @@ pub trait CertificateStore {
 
     /// The chain that was kept, leaf first; empty if there is none.
     fn chain(&self, key: &KeyUri) -> Result<Vec<Certificate>, ElementError>;
+}
+
+/// Seals secrets that are not keys of the element: passwords, and keys of kinds that it cannot use. What is sealed is
+/// kept by the caller.
+pub trait Vault {
+    /// Seals `secret`, so that only this element opens it, and only under that name, a label like those of keys.
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, ElementError>;
+
+    /// Opens what was sealed under that name; [`ElementError::Tampered`] if anything at all was changed.
+    fn open(&self, name: &str, sealed: &[u8]) -> Result<Redacted<Vec<u8>>, ElementError>;
 }

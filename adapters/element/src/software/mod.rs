@@ -14,7 +14,7 @@ mod seal;
 
 pub use seal::KeySource;
 
-use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, keys, label};
+use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, keys, label};
 use landfall_pki::{Algorithm, Certificate, PublicKey, Signer, SoftwareKey};
 use landfall_types::{KeyUri, Redacted};
 use seal::KeyEncryptionKey;
@@ -142,6 +142,27 @@ impl SecureElement for SoftwareElement {
     fn certificates(&self) -> Option<&dyn CertificateStore> {
         Some(self)
     }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
+}
+
+impl Vault for SoftwareElement {
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, ElementError> {
+        label::check(name)?;
+        self.kek.seal(&in_vault(name), secret)
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Result<Redacted<Vec<u8>>, ElementError> {
+        let uri = label::uri(SCHEME, name)?;
+        self.kek.open_sealed(&in_vault(name), sealed).ok_or(ElementError::Tampered(uri))
+    }
+}
+
+/// A label holds no slash, so that what is sealed here cannot stand in for a key.
+fn in_vault(name: &str) -> String {
+    format!("vault/{name}")
 }
 
 impl KeyAgreement for SoftwareElement {

@@ -54,6 +54,7 @@ impl Factory {
             key,
             masa_anchors: self.masa_anchors.clone(),
             masa_url: Certificate::from_pem(&device.idevid)?.masa_url(),
+            dpp: None,
         })
     }
 }
