@@ -1,4 +1,4 @@
-//! TLS, HTTP, mDNS and GRASP on real sockets.
+//! TLS, HTTP, mDNS, GRASP and DPP on real sockets.
 //!
 //! Everything here is plumbing: it moves requests and responses, checks what a handshake proves, and bounds what a
 //! stranger may use. What a certificate is worth is judged by the protocol cores, to whom every connection brings
@@ -10,8 +10,12 @@
 //! | [`http`] | [`http::Connection`], [`http::Pool`] | [`http::Server`] |
 //! | [`discovery`] | [`discovery::Browser`] | [`discovery::Announcer`] |
 //! | `proxy` | | [`proxy::Proxy`], the join proxy's TCP circuits |
+//! | [`dpp`] | [`dpp::Link`] | the same |
+//! | [`wpa`] | [`wpa::Control`]: wpa_supplicant's and hostapd's control interface | |
 
 pub mod discovery;
+#[cfg(feature = "client")]
+pub mod dpp;
 mod error;
 pub mod http;
 #[cfg(feature = "server")]
@@ -19,6 +23,7 @@ mod listen;
 #[cfg(feature = "server")]
 pub mod proxy;
 pub mod tls;
+pub mod wpa;
 
 pub use error::NetError;
 #[cfg(feature = "server")]

@@ -51,7 +51,7 @@ impl Announcer {
     ) -> Result<Self, NetError> {
         let mut floods = JoinSet::new();
         for interface in interfaces {
-            if let Some(address) = interface.link_local() {
+            if let Some(address) = interface.link_local().filter(|_| announcement.service.floods()) {
                 floods.spawn(flood(announcement.service, address, interface.index, announcement.port, period));
             }
         }
@@ -118,6 +118,7 @@ async fn flood_once(service: Service, address: Ipv6Addr, interface: u32, port: u
     let flood = match service {
         Service::Proxy => Flood::proxy(session, address, port),
         Service::Registrar => Flood::registrar(session, address, port),
+        Service::Controller => return Ok(()),
     };
     let sent = socket::sender(address, interface)?.send(&flood.encode()).await;
     sent.map(drop).map_err(|source| NetError::Io { step: "sending a GRASP flood", source })

@@ -30,7 +30,7 @@ impl Browser {
         let (found, offers) = mpsc::channel(WAITING);
         let mut browser = Self { offers, mdns: None, listeners: JoinSet::new() };
         let mut last = NetError::Misuse("there is no interface to look for others on".into());
-        for interface in interfaces {
+        for interface in interfaces.iter().filter(|_| service.floods()) {
             match socket::listener(interface.index) {
                 Ok(socket) => {
                     browser.listeners.spawn(hear_floods(socket, service, interface.index, found.clone()));
@@ -90,6 +90,7 @@ async fn hear_floods(socket: tokio::net::UdpSocket, service: Service, interface:
                 let offers = match service {
                     Service::Proxy => flood.proxies(interface),
                     Service::Registrar => flood.registrars(interface),
+                    Service::Controller => Vec::new(),
                 };
                 offers.into_iter().for_each(|offer| drop(found.try_send(offer)));
             }

@@ -26,6 +26,8 @@ pub enum Service {
     Proxy,
     /// A registrar, for proxies, and for pledges on its own link.
     Registrar,
+    /// A controller or relay of Wi-Fi Easy Connect, by mDNS alone (DPP s12).
+    Controller,
 }
 
 impl Service {
@@ -33,7 +35,13 @@ impl Service {
         match self {
             Self::Proxy => MDNS_PROXY,
             Self::Registrar => MDNS_REGISTRAR,
+            Self::Controller => "_dpp._tcp.local.",
         }
+    }
+
+    /// Whether it is announced by GRASP too.
+    const fn floods(self) -> bool {
+        !matches!(self, Self::Controller)
     }
 }
 

@@ -76,7 +76,7 @@ impl Endpoint {
         })
     }
 
-    async fn addresses(&self, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
+    pub(crate) async fn addresses(&self, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
         match (&self.host, self.host.socket(self.port)) {
             (Host::Name(name), _) => {
                 Ok(within(limit, "name lookup", lookup_host((name.as_str(), self.port))).await?.collect())
@@ -117,10 +117,21 @@ impl FromStr for Endpoint {
 
     /// Without a port it is 443, that of HTTPS.
     fn from_str(text: &str) -> Result<Self, NotAnEndpoint> {
+        Self::parse(text, 443)
+    }
+}
+
+impl Endpoint {
+    /// Reads it; `port` goes without saying.
+    ///
+    /// # Errors
+    /// If it is not a host with or without a port.
+    pub fn parse(text: &str, port: u16) -> Result<Self, NotAnEndpoint> {
+        let default = port;
         let error = || NotAnEndpoint(text.chars().take(80).collect());
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| error())?),
-            _ => (text, 443),
+            _ => (text, default),
         };
         Ok(Self { host: host.parse().map_err(|_| error())?, port })
     }

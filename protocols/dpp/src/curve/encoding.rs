@@ -51,10 +51,10 @@ pub(super) fn public_from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
     PublicKey::from_sec1(info.algorithm.curve()?, info.key.as_bytes().ok_or(KeyError::Encoding)?)
 }
 
-pub(super) fn public_to_spki(key: &PublicKey) -> Vec<u8> {
-    // A compressed point is at most 67 octets, so lengths take one octet and nothing can fail.
-    let point = key.compressed();
-    BitStringRef::from_bytes(&point)
+/// `point` is that of `key`, compressed or not.
+pub(super) fn public_to_spki(key: &PublicKey, point: &[u8]) -> Vec<u8> {
+    // A point is at most 133 octets, so nothing can fail.
+    BitStringRef::from_bytes(point)
         .and_then(|key_bits| SubjectPublicKeyInfo { algorithm: Algorithm::of(key.curve()), key: key_bits }.to_der())
         .unwrap_or_default()
 }
@@ -100,16 +100,20 @@ fn ec_private(der: &[u8], outer: Option<Curve>) -> Result<PrivateKey, KeyError> 
 
 pub(super) fn private_to_pkcs8(key: &PrivateKey) -> Result<Redacted<Vec<u8>>, KeyError> {
     let encode = || {
-        let scalar = key.to_bytes();
-        let inner = EcPrivateKey {
-            version: 1,
-            key: OctetStringRef::new(scalar.expose())?,
-            curve: None,
-            public: Some(BitStringRef::from_bytes(key.public().sec1())?),
-        };
-        let inner = Zeroizing::new(inner.to_der()?);
+        let inner = ec_private_to_der(key, None)?;
         let algorithm = Algorithm::of(key.curve());
         PrivateKeyInfo { version: 0, algorithm, key: OctetStringRef::new(&inner)?, attributes: None }.to_der()
     };
     encode().map(Redacted::new).map_err(|_: der::Error| KeyError::Encoding)
+}
+
+pub(super) fn private_to_ec(key: &PrivateKey) -> Result<Redacted<Vec<u8>>, KeyError> {
+    let encoded = ec_private_to_der(key, Some(oid(key.curve()))).map_err(|_| KeyError::Encoding)?;
+    Ok(Redacted::new(encoded.to_vec()))
+}
+
+fn ec_private_to_der(key: &PrivateKey, curve: Option<ObjectIdentifier>) -> der::Result<Zeroizing<Vec<u8>>> {
+    let scalar = key.to_bytes();
+    let (key, public) = (OctetStringRef::new(scalar.expose())?, BitStringRef::from_bytes(key.public().sec1())?);
+    EcPrivateKey { version: 1, key, curve, public: Some(public) }.to_der().map(Zeroizing::new)
 }

@@ -89,6 +89,14 @@ impl PrivateKey {
         encoding::private_to_pkcs8(self)
     }
 
+    /// The key as an ECPrivateKey in DER with its curve named (RFC 5915), which is the form of hostap.
+    ///
+    /// # Errors
+    /// [`KeyError::Encoding`], which no key of these six curves brings about.
+    pub fn to_ec_private_key(&self) -> Result<Redacted<Vec<u8>>, KeyError> {
+        encoding::private_to_ec(self)
+    }
+
     /// The public key.
     pub const fn public(&self) -> &PublicKey {
         &self.public

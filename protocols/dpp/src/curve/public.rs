@@ -151,7 +151,12 @@ impl PublicKey {
 
     /// The DER SubjectPublicKeyInfo with a compressed point, which is what a bootstrapping URI carries (DPP s5.2.1).
     pub fn spki(&self) -> Vec<u8> {
-        encoding::public_to_spki(self)
+        encoding::public_to_spki(self, &self.compressed())
+    }
+
+    /// The same with the whole point, for those who read nothing else.
+    pub fn spki_uncompressed(&self) -> Vec<u8> {
+        encoding::public_to_spki(self, self.sec1())
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo: how authentication frames name the key, on every curve.
