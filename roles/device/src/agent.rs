@@ -4,6 +4,7 @@ use crate::{
     Config, DeviceError,
     birth::Birth,
     discover::Announcements,
+    dpp,
     drive::{End, LDEVID, Waiting, World, discard, drive},
     evidence::Evidence,
     file,
@@ -107,9 +108,8 @@ impl Agent {
     /// # Errors
     /// If the configuration, the bundle, the element or the state folder is not as it should be.
     pub fn open(config: Config) -> Result<Self, DeviceError> {
-        file::make_folder(&config.state)?;
-        let element = SoftwareElement::open(&config.state.join("keys"), config.key_source()?)?;
-        Self::with_element(config, Arc::new(element))
+        let element = open_element(&config)?;
+        Self::with_element(config, element)
     }
 
     /// The same with the keys in an element of the caller's choice.
@@ -118,6 +118,8 @@ impl Agent {
     /// As [`Agent::open`].
     pub fn with_element(config: Config, element: Arc<dyn SecureElement>) -> Result<Self, DeviceError> {
         let state = State::open(&config.state)?;
+        // What the bundle says of another protocol is taken in with the rest, since the bundle may be gone later.
+        dpp::Birth::open(&config, &element)?;
         let birth = Birth::open(&config, &*element)?;
         let evidence = Evidence::new(config.evidence.clone())?;
         Ok(Self { config, birth, element, state, evidence })
@@ -289,7 +291,7 @@ impl Agent {
 
     /// The one closing line.
     fn log(&self, action: &'static str, outcome: &Outcome, duration: Duration) {
-        let event = Event {
+        log(&Event {
             at: Time::now(),
             process: Process::Network,
             role: "device",
@@ -300,22 +302,32 @@ impl Agent {
                 Outcome::Refused(refusal) => landfall_types::Outcome::Refused(refusal.clone()),
             },
             duration,
-        };
-        let reason = match outcome {
-            Outcome::Onboarded(_) => String::new(),
-            Outcome::Refused(refusal) => refusal.to_string(),
-        };
-        tracing::info!(
-            process = event.process.as_str(),
-            role = event.role,
-            device = event.device,
-            outcome = event.outcome.as_str(),
-            reason,
-            duration_ms = u64::try_from(event.duration.as_millis()).unwrap_or(u64::MAX),
-            "{}",
-            event.action,
-        );
+        });
     }
+}
+
+/// The line with which an exchange ends.
+pub(crate) fn log(event: &Event) {
+    let reason = match &event.outcome {
+        landfall_types::Outcome::Refused(refusal) => refusal.to_string(),
+        _ => String::new(),
+    };
+    tracing::info!(
+        process = event.process.as_str(),
+        role = event.role,
+        device = event.device,
+        outcome = event.outcome.as_str(),
+        reason,
+        duration_ms = u64::try_from(event.duration.as_millis()).unwrap_or(u64::MAX),
+        "{}",
+        event.action,
+    );
+}
+
+/// The software element of the device.
+pub(crate) fn open_element(config: &Config) -> Result<Arc<dyn SecureElement>, DeviceError> {
+    file::make_folder(&config.state)?;
+    Ok(Arc::new(SoftwareElement::open(&config.state.join("keys"), config.key_source()?)?))
 }
 
 fn summary(credential: &Credential) -> LdevidSummary {
@@ -358,7 +370,7 @@ fn out_of_time(waiting: Option<Waiting>) -> Refusal {
 
 /// The system's random source. It does not fail once a system is up; if it did, a fixed nonce would be the one thing
 /// that must not happen (RFC 8995 s11.3), so the process ends.
-fn random(bytes: &mut [u8]) {
+pub(crate) fn random(bytes: &mut [u8]) {
     if aws_lc_rs::rand::fill(bytes).is_err() {
         std::process::abort();
     }

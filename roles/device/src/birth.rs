@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// The label of the IDevID's key in the element.
 const LABEL: &str = "idevid";
+/// The file in the state folder.
+const FILE: &str = "birth.json";
 
 /// The birth credential, without its private key.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ struct Kept {
 impl Birth {
     /// What was taken in before, or what the bundle says now.
     pub(crate) fn open(config: &Config, element: &dyn SecureElement) -> Result<Self, DeviceError> {
-        let path = config.state.join("birth.json");
+        let path = config.state.join(FILE);
         match (Self::kept(&path)?, &config.bundle) {
             (Some(birth), _) => Ok(birth),
             (None, Some(bundle)) => Self::take_in(bundle, &path, config, element),
@@ -77,6 +79,8 @@ impl Birth {
             let detail = format!("{key} is not the key of the IDevID");
             return Err(DeviceError::Birth(Refusal::new(Fault::Misuse, "idevid-key", "802.1AR s6.1", detail)));
         }
+        // Its key is kept elsewhere: see dpp::birth.
+        bundle.dpp = None;
         let kept = serde_json::to_vec_pretty(&Kept { bundle, key_uri: key }).map_err(|e| DeviceError::file(path, e))?;
         file::replace(path, &kept)?;
         Ok(birth)
@@ -119,6 +123,21 @@ impl Birth {
         pledge.algorithm = config.algorithm;
         Ok(pledge)
     }
+}
+
+/// Whether the device has an IDevID, or its bundle brings one.
+pub(crate) fn is_of_brski(config: &Config) -> Result<bool, DeviceError> {
+    #[derive(Deserialize)]
+    struct Peek {
+        idevid: Option<serde::de::IgnoredAny>,
+    }
+    if config.state.join(FILE).exists() {
+        return Ok(true);
+    }
+    let Some(path) = &config.bundle else { return Ok(false) };
+    let Some(content) = file::read(path)?.map(Redacted::new) else { return Ok(false) };
+    let peek: Peek = serde_json::from_slice(content.expose()).map_err(|e| DeviceError::file(path, e))?;
+    Ok(peek.idevid.is_some())
 }
 
 fn import(element: &dyn SecureElement, text: &str) -> Result<KeyUri, DeviceError> {

@@ -3,6 +3,8 @@
 use crate::{
     Agent, Config, DeviceError, Onboarded, Outcome, Standing,
     agent::{LdevidSummary, UNDECIDED},
+    birth,
+    dpp::{self, cli as easy},
 };
 use clap::{Args, Subcommand};
 use landfall_brski::pledge::Progress;
@@ -60,6 +62,8 @@ enum Command {
         /// Gives up after so many seconds.
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
+        #[command(flatten)]
+        dpp: easy::Options,
     },
     /// Says where the device stands.
     Status,
@@ -102,35 +106,53 @@ impl Device {
             config.rekey = false;
         }
         let done = if matches!(self.command, Command::Renew { .. }) { "Renewed" } else { "Onboarded" };
-        let agent = Agent::open(config)?;
         let mut watch = |progress: &Progress| narrate(progress, aloud);
         let outcome = match self.command {
-            Command::Onboard { attempts, timeout } => {
-                agent.onboard(attempts, timeout.map(Duration::from_secs), &mut watch).await?
+            Command::Onboard { attempts, timeout, dpp } if dpp.is_wanted() => {
+                dpp.apply(&mut config.dpp);
+                let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs));
+                let end = easy::device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
+                let (value, words, yes) = easy::answer(&end);
+                return say(out, json, &value, &words, yes);
             }
-            Command::Renew { timeout, .. } => agent.renew(true, Some(Duration::from_secs(timeout)), &mut watch).await?,
+            Command::Onboard { attempts, timeout, .. } => {
+                Agent::open(config)?.onboard(attempts, timeout.map(Duration::from_secs), &mut watch).await?
+            }
+            Command::Renew { timeout, .. } => {
+                Agent::open(config)?.renew(true, Some(Duration::from_secs(timeout)), &mut watch).await?
+            }
             Command::Status => {
-                let standing = agent.standing()?;
-                return say(
-                    out,
-                    json,
-                    &serde_json::to_value(&standing).unwrap_or_default(),
-                    &in_words(&standing),
-                    standing.valid,
-                );
+                let (value, words, yes) = status(&config)?;
+                return say(out, json, &value, &words, yes);
             }
             Command::Reset => {
-                let forgot = agent.reset()?;
+                let forgot = reset(&config).await?;
                 let words = match forgot {
                     true => "The network credential and its owner are forgotten; the birth credential stays.\n",
                     false => "There was nothing to forget.\n",
                 };
                 return say(out, json, &json!({ "reset": true, "forgot": forgot }), words, true);
             }
-            Command::Run => tokio::select! {
-                refusal = agent.run(&mut watch) => Outcome::Refused(refusal?),
-                () = asked_to_stop() => return Ok(Verdict::Yes),
-            },
+            Command::Run if !birth::is_of_brski(&config)? => {
+                let device = easy::device(config)?;
+                let (how, watch) = (dpp::Onboarding::default(), |line: &str| narrate(line, aloud));
+                let end = tokio::select! {
+                    end = device.onboard(&how, &watch) => end?,
+                    () = asked_to_stop() => return Ok(Verdict::Yes),
+                };
+                if let (value, words, false) = easy::answer(&end) {
+                    return say(out, json, &value, &words, false);
+                }
+                asked_to_stop().await;
+                return Ok(Verdict::Yes);
+            }
+            Command::Run => {
+                let agent = Agent::open(config)?;
+                tokio::select! {
+                    refusal = agent.run(&mut watch) => Outcome::Refused(refusal?),
+                    () = asked_to_stop() => return Ok(Verdict::Yes),
+                }
+            }
         };
         match outcome {
             Outcome::Onboarded(result) => {
@@ -167,8 +189,42 @@ impl Options {
     }
 }
 
+/// Where the device stands by each protocol that it was made for.
+fn status(config: &Config) -> Result<(serde_json::Value, String, bool), DeviceError> {
+    let easy = dpp::Device::open(config.clone())?.map(|device| device.standing()).transpose()?;
+    let (mut value, mut words, mut valid) = match (&easy, birth::is_of_brski(config)?) {
+        (Some(easy), false) => {
+            let (serial_number, model) = (&easy.serial_number, &easy.model);
+            (json!({ "serial-number": serial_number, "model": model }), String::new(), false)
+        }
+        _ => {
+            let standing = Agent::open(config.clone())?.standing()?;
+            (serde_json::to_value(&standing).unwrap_or_default(), in_words(&standing), standing.valid)
+        }
+    };
+    if let (Some(easy), Some(members)) = (easy, value.as_object_mut()) {
+        valid |= easy.valid;
+        members.insert("valid".into(), valid.into());
+        members.insert("dpp".into(), serde_json::to_value(&easy).unwrap_or_default());
+        words += &easy::in_words(&easy);
+    }
+    Ok((value, words, valid))
+}
+
+/// Forgets what the device got by each protocol.
+async fn reset(config: &Config) -> Result<bool, DeviceError> {
+    let easy = match dpp::Device::open(config.clone())? {
+        Some(device) => Some(device.reset().await?),
+        None => None,
+    };
+    match (easy, birth::is_of_brski(config)?) {
+        (Some(forgot), false) => Ok(forgot),
+        (easy, _) => Ok(Agent::open(config.clone())?.reset()? | easy.unwrap_or_default()),
+    }
+}
+
 /// Progress is for people: on a terminal, and not when the answer is for programs.
-fn narrate(progress: &Progress, aloud: bool) {
+fn narrate(progress: impl std::fmt::Display, aloud: bool) {
     if aloud {
         // A terminal that has gone away is no reason to stop.
         let _ = writeln!(io::stderr(), "  {progress}");

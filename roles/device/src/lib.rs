@@ -11,6 +11,7 @@ mod birth;
 pub mod cli;
 mod config;
 mod discover;
+pub mod dpp;
 mod drive;
 mod error;
 mod evidence;

@@ -4,11 +4,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that cannot go on has failed"
 )]
 
 mod it {
     mod cli;
+    mod dpp;
     mod kill;
     mod life;
     // The registrar that the pledge core is tested against, here behind TLS.

@@ -98,6 +98,7 @@ pub(crate) fn announce(service: Service, port: u16, interfaces: &[Interface]) ->
     let kind = match service {
         Service::Proxy => "landfall-proxy",
         Service::Registrar => "landfall-registrar",
+        Service::Controller => "landfall-controller",
     };
     // RFC 6763 s4.1.1: an instance's name is unique on its link, and a link may have several proxies.
     let mut suffix = [0; 4];

@@ -1,0 +1,139 @@
+//! The part of the command line that is about Wi-Fi Easy Connect.
+
+use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Via};
+use crate::DeviceError;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// Onboards by Wi-Fi Easy Connect: announces the device, or asks the configurator.
+    #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true, default_missing_value = "announce")]
+    dpp: Option<Way>,
+    /// A controller or relay that is known beforehand (port 8908 unless another is named); may be given several times.
+    #[arg(long, requires = "dpp", value_name = "HOST[:PORT]")]
+    controller: Vec<String>,
+    /// The configurator's bootstrapping URI, if it is not in the bundle; nobody else may take the device then.
+    #[arg(long, requires = "dpp", value_name = "URI")]
+    configurator: Option<String>,
+    /// Whether the configurator must prove who it is; by default if its URI is known.
+    #[arg(long, requires = "dpp", value_name = "WHEN")]
+    mutual: Option<Mutual>,
+    /// Listens there for configurators that begin by themselves.
+    #[arg(long, requires = "dpp", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Who takes part in the exchange.
+    #[arg(long, requires = "dpp", value_name = "WHO")]
+    via: Option<Via>,
+    /// The control socket of the wpa_supplicant that shall join the network.
+    #[arg(long, requires = "dpp", value_name = "SOCKET")]
+    radio: Option<PathBuf>,
+    /// Onboards even if there are networks; those stay until there are others.
+    #[arg(long, requires = "dpp")]
+    again: bool,
+}
+
+/// Who sends the first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// The device says that it is there, and the configurator begins.
+    Announce,
+    /// The device begins.
+    Ask,
+}
+
+impl Options {
+    /// Whether Wi-Fi Easy Connect is asked for.
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.dpp.is_some()
+    }
+
+    /// Flags stand above the file.
+    pub(crate) fn apply(&self, config: &mut super::Config) {
+        config.controllers.extend(self.controller.iter().cloned());
+        config.configurator = self.configurator.clone().or(config.configurator.take());
+        config.mutual = self.mutual.or(config.mutual);
+        config.listen = self.listen.or(config.listen);
+        config.via = self.via.unwrap_or(config.via);
+        config.radio = self.radio.clone().or(config.radio.take());
+    }
+
+    pub(crate) fn onboarding(&self, attempts: Option<u32>, limit: Option<Duration>) -> Onboarding {
+        Onboarding { initiate: self.dpp == Some(Way::Ask), again: self.again, attempts, limit }
+    }
+}
+
+/// The answer to `onboard`, for programs and for people, and whether it is yes.
+pub(crate) fn answer(end: &End) -> (Value, String, bool) {
+    match end {
+        End::Refused(refusal) => {
+            (json!({ "onboarded": false, "refusal": refusal }), format!("Not onboarded: {refusal}\n"), false)
+        }
+        End::Onboarded { standing, enrolled } => {
+            let (told, took) = match enrolled {
+                Some(enrolled) => (enrolled.told, Some(enrolled.took)),
+                None => (true, None),
+            };
+            let mut result = serde_json::to_value(standing).unwrap_or_default();
+            if let Some(members) = result.as_object_mut() {
+                members.insert("before".into(), enrolled.is_none().into());
+                members.insert("reported".into(), told.into());
+                let joined = enrolled.as_ref().and_then(|enrolled| enrolled.connection.as_ref());
+                if let Some(joined) = joined {
+                    members.insert("joined".into(), joined.result.to_string().into());
+                }
+                members.insert("took-ms".into(), took.map_or(0, |took| took.as_millis() as u64).into());
+            }
+            let first = match took {
+                None => "Onboarded already.".to_owned(),
+                Some(took) => format!("Onboarded in {} ms.", took.as_millis()),
+            };
+            let told = if told { "" } else { "The configurator could not be told.\n" };
+            (
+                json!({ "onboarded": true, "result": result }),
+                format!("{first}\n{told}{}", networks_in_words(standing)),
+                true,
+            )
+        }
+    }
+}
+
+/// Where the device stands, for people.
+pub(crate) fn in_words(standing: &Standing) -> String {
+    let Standing { serial_number, model, uri, bootstrapping_key, configurator, .. } = standing;
+    let mut words = format!("{serial_number} ({model})\n  URI        {uri}\n  key        {bootstrapping_key}\n");
+    if let Some(configurator) = configurator {
+        let _ = writeln!(words, "  belongs to {configurator}");
+    }
+    match standing.networks.is_empty() {
+        true => words + "No networks.\n",
+        false => words + &networks_in_words(standing),
+    }
+}
+
+fn networks_in_words(standing: &Standing) -> String {
+    let mut words = String::new();
+    for NetworkSummary { ssid, akm, groups, expiry, certificate } in &standing.networks {
+        // Writing to a string cannot fail.
+        let _ = writeln!(words, "  network    {ssid} by {akm}");
+        if !groups.is_empty() {
+            let _ = writeln!(words, "    groups   {}", groups.join(", "));
+        }
+        if let Some(expiry) = expiry {
+            let _ = writeln!(words, "    until    {expiry}");
+        }
+        if let Some(certificate) = certificate {
+            let _ = writeln!(words, "    cert     {} until {}", certificate.subject, certificate.not_after);
+        }
+    }
+    if let Some(assurance) = standing.assurance {
+        let _ = writeln!(words, "  {assurance}");
+    }
+    words
+}
+
+/// The device, which must know Wi-Fi Easy Connect.
+pub(crate) fn device(config: crate::Config) -> Result<Device, DeviceError> {
+    Device::open(config)?.ok_or_else(|| DeviceError::Config("the bundle has no part for Wi-Fi Easy Connect".into()))
+}

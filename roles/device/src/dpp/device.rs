@@ -1,0 +1,322 @@
+//! A device with a folder: looks for configurators until one takes it, and remembers what it got.
+
+use super::{
+    Config, Join, NoRadio, Standing, Supplicant, Via, Watch,
+    birth::Birth,
+    enrollee::{Enrolled, Enrollee, Outcome, Session, Wishes},
+    networks::Store,
+    search::{Search, of_uri},
+    standing, via,
+};
+use crate::{DeviceError, agent::random, state::State};
+use landfall_dpp::{Uri, exchange};
+use landfall_element::SecureElement;
+use landfall_net::{dpp::Link, http::Endpoint};
+use landfall_types::{Event, Fault, Process, Refusal, Time};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+/// How long a radio may take to join.
+const JOIN: Duration = Duration::from_secs(30);
+
+/// A device that Wi-Fi Easy Connect can onboard.
+pub struct Device {
+    config: crate::Config,
+    birth: Birth,
+    state: State,
+    store: Store,
+    enrollee: Enrollee,
+    join: Box<dyn Join>,
+}
+
+/// How a device goes about it.
+#[derive(Clone, Debug, Default)]
+pub struct Onboarding {
+    /// It sends the Authentication Request itself, to the configurator whose URI is known.
+    pub initiate: bool,
+    /// It onboards even if it has networks; those stay until it has others.
+    pub again: bool,
+    /// It gives up after so many rounds.
+    pub attempts: Option<u32>,
+    /// It gives up after this long.
+    pub limit: Option<Duration>,
+}
+
+/// How onboarding ended.
+#[derive(Debug)]
+pub enum End {
+    /// The device has networks.
+    Onboarded {
+        /// Where it stands now.
+        standing: Box<Standing>,
+        /// What the exchange brought; `None` if it had networks before, so that there was none.
+        enrolled: Option<Box<Enrolled>>,
+    },
+    /// It has none, or no others, for this reason.
+    Refused(Refusal),
+}
+
+impl Onboarding {
+    fn is_over(&self, round: u32) -> bool {
+        self.attempts.is_some_and(|attempts| round >= attempts)
+    }
+}
+
+impl Device {
+    /// The device that `config` describes, if it has a bootstrapping key. Takes in the factory's bundle at the first start.
+    ///
+    /// # Errors
+    /// If the configuration, the bundle, the element or the state folder is not as it should be.
+    pub fn open(config: crate::Config) -> Result<Option<Self>, DeviceError> {
+        let element = crate::agent::open_element(&config)?;
+        Self::with_element(config, element)
+    }
+
+    /// The same with the keys in an element of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn with_element(config: crate::Config, element: Arc<dyn SecureElement>) -> Result<Option<Self>, DeviceError> {
+        let state = State::open(&config.state)?;
+        let Some(mut birth) = Birth::open(&config, &element)? else { return Ok(None) };
+        if let Some(uri) = config.dpp.configurator()? {
+            birth.identity.configurator = Some(uri);
+        }
+        let store = Store::new(&config.state, element);
+        let join: Box<dyn Join> = match radio(&config) {
+            Some(radio) => Box::new(radio),
+            None => Box::new(NoRadio),
+        };
+        let wishes = wishes(&config.dpp, &birth);
+        if wishes.mutual == exchange::Mutual::Required && birth.identity.configurator.is_none() {
+            let why = "mutual authentication needs the configurator's URI, in the bundle or by --configurator";
+            return Err(DeviceError::Config(why.into()));
+        }
+        let enrollee = Enrollee { identity: birth.identity.clone(), wishes };
+        Ok(Some(Self { config, birth, state, store, enrollee, join }))
+    }
+
+    /// Where the device stands.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub fn standing(&self) -> Result<Standing, DeviceError> {
+        let networks = self.store.read()?;
+        Ok(standing::of(&self.birth, networks.as_ref(), self.config.clock.then(Time::now)))
+    }
+
+    /// Gets networks, unless the device has some.
+    ///
+    /// # Errors
+    /// If the device itself fails; a configurator's refusal is an [`End`].
+    pub async fn onboard(&self, how: &Onboarding, watch: Watch<'_>) -> Result<End, DeviceError> {
+        let _lock = self.state.lock()?;
+        if let Some(networks) = self.store.read()?.filter(|_| !how.again) {
+            if let Some(radio) = self.radio() {
+                radio.join(&networks).await;
+            }
+            return Ok(End::Onboarded { standing: Box::new(self.standing()?), enrolled: None });
+        }
+        let (begun, start) = (Instant::now(), Time::now());
+        let found = match how.limit {
+            Some(limit) => timeout(limit, self.find(how, watch)).await.unwrap_or_else(|_| Ok(Outcome::Refused(late()))),
+            None => self.find(how, watch).await,
+        };
+        let outcome = found?;
+        self.log(&outcome, begun.elapsed());
+        match outcome {
+            // What was cut short after the configuration was durable has done what it was for.
+            Outcome::Refused(_) if self.store.read()?.is_some_and(|networks| networks.obtained >= start) => {
+                Ok(End::Onboarded { standing: Box::new(self.standing()?), enrolled: None })
+            }
+            Outcome::Refused(refusal) => Ok(End::Refused(refusal)),
+            Outcome::Enrolled(enrolled) => {
+                if let Some(radio) =
+                    self.radio().filter(|_| self.config.dpp.via == Via::Tcp && enrolled.connection.is_none())
+                {
+                    radio.join(&enrolled.networks).await;
+                }
+                Ok(End::Onboarded { standing: Box::new(self.standing()?), enrolled: Some(enrolled) })
+            }
+        }
+    }
+
+    /// Forgets the networks and their key, also in the radio. The bootstrapping key stays. True if there were any.
+    ///
+    /// # Errors
+    /// If something could not be removed; then it is to be called again.
+    pub async fn reset(&self) -> Result<bool, DeviceError> {
+        let _lock = self.state.lock()?;
+        let forgot = self.store.forget()?;
+        if let Some(radio) = self.radio() {
+            radio.remove_files()?;
+            if let Err(error) = radio.forget().await {
+                tracing::warn!(%error, "the radio's program may still know the networks");
+            }
+        }
+        Ok(forgot)
+    }
+
+    /// Looks for a configurator in all the ways that are allowed, at once.
+    async fn find(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        if self.config.dpp.via == Via::WpaSupplicant {
+            let radio = self.radio().ok_or_else(|| DeviceError::Config("name the radio's control socket".into()))?;
+            return via::onboard(&radio, &self.enrollee, &self.store, how.attempts, watch).await;
+        }
+        let announcing = async {
+            match how.initiate {
+                true => self.ask(how, watch).await,
+                false => self.announce(how, watch).await,
+            }
+        };
+        let Some(address) = self.config.dpp.listen else { return announcing.await };
+        let listener = TcpListener::bind(address).await.map_err(DeviceError::io(address.to_string()))?;
+        tokio::select! {
+            outcome = announcing => outcome,
+            outcome = self.listen(listener, watch) => outcome,
+        }
+    }
+
+    /// Announces the device in rounds, at every place where a configurator may be.
+    async fn announce(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        let mut known = self.config.dpp.endpoints()?;
+        known.extend(self.configurator_place()?);
+        if known.is_empty() && !self.config.discovery.mdns && self.config.dpp.listen.is_some() {
+            return std::future::pending().await;
+        }
+        let mut search = Search::begin(known, &self.config.discovery)?;
+        let mut last = Refusal::new(Fault::Backend, "dpp-nobody", "DPP s6.2.4", "no configurator was found");
+        let mut round = 0;
+        loop {
+            let places = search.places().to_vec();
+            for place in &places {
+                match self.enrollee.announce(place, self.session(watch)).await? {
+                    Outcome::Refused(refusal) => last = note(refusal, watch),
+                    enrolled => return Ok(enrolled),
+                }
+            }
+            round += 1;
+            if !places.is_empty() && how.is_over(round) {
+                return Ok(Outcome::Refused(last));
+            }
+            // Whoever is heard of meanwhile is not kept waiting.
+            let end = Instant::now() + self.config.dpp.pause();
+            while let Ok(place) = timeout_at(end, search.new_place()).await {
+                match self.enrollee.announce(&place, self.session(watch)).await? {
+                    Outcome::Refused(refusal) => last = note(refusal, watch),
+                    enrolled => return Ok(enrolled),
+                }
+            }
+            if how.is_over(round) {
+                return Ok(Outcome::Refused(last));
+            }
+        }
+    }
+
+    /// Asks the configurator whose URI is known, until it answers.
+    async fn ask(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        let configurator = self.enrollee.identity.configurator.as_ref();
+        let configurator =
+            configurator.ok_or_else(|| DeviceError::Config("name its URI with --configurator".into()))?;
+        let mut places = self.config.dpp.endpoints()?;
+        places.extend(self.configurator_place()?);
+        let mut round = 0;
+        loop {
+            let mut last = None;
+            for place in &places {
+                match self.enrollee.ask(configurator, place, self.session(watch)).await? {
+                    Outcome::Refused(refusal) => last = Some(note(refusal, watch)),
+                    enrolled => return Ok(enrolled),
+                }
+            }
+            let Some(last) = last else {
+                let why = "the configurator's URI does not say where it is (H): name its address with --controller";
+                return Err(DeviceError::Config(why.into()));
+            };
+            round += 1;
+            if how.is_over(round) {
+                return Ok(Outcome::Refused(last));
+            }
+            sleep(self.config.dpp.pause()).await;
+        }
+    }
+
+    /// Answers those who connect, one after the other: each has to say its first word soon.
+    async fn listen(&self, listener: TcpListener, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        loop {
+            // A connection that was gone before it was taken is no reason to stop.
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok(link) = Link::of(stream) else { continue };
+            match self.enrollee.answer(link, self.session(watch)).await? {
+                Outcome::Refused(refusal) => drop(note(refusal, watch)),
+                enrolled => return Ok(enrolled),
+            }
+        }
+    }
+
+    fn configurator_place(&self) -> Result<Option<Endpoint>, DeviceError> {
+        let configurator: Option<&Uri> = self.enrollee.identity.configurator.as_ref();
+        Ok(configurator.map(of_uri).transpose()?.flatten())
+    }
+
+    fn session<'a>(&'a self, watch: Watch<'a>) -> Session<'a> {
+        Session { keep: &self.store, join: &*self.join, random: Box::new(random), watch }
+    }
+
+    fn radio(&self) -> Option<Supplicant> {
+        radio(&self.config)
+    }
+
+    /// The one closing line.
+    fn log(&self, outcome: &Outcome, duration: Duration) {
+        crate::agent::log(&Event {
+            at: Time::now(),
+            process: Process::Network,
+            role: "device",
+            action: "onboarded",
+            device: self.birth.serial_number.to_string(),
+            outcome: match outcome {
+                Outcome::Enrolled(_) => landfall_types::Outcome::Done,
+                Outcome::Refused(refusal) => landfall_types::Outcome::Refused(refusal.clone()),
+            },
+            duration,
+        });
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({})", self.birth.serial_number)
+    }
+}
+
+fn radio(config: &crate::Config) -> Option<Supplicant> {
+    let control = config.dpp.radio.clone()?;
+    Some(Supplicant { control, folder: config.state.join("radio"), patience: JOIN })
+}
+
+fn wishes(config: &Config, birth: &Birth) -> Wishes {
+    let name = config.name.clone().unwrap_or_else(|| birth.serial_number.to_string());
+    let mut wishes = Wishes::new(&name, &birth.identity);
+    wishes.release = config.release;
+    wishes.patience = config.patience();
+    wishes.request.mud_url.clone_from(&config.mud_url);
+    wishes.request.bands.clone_from(&config.bands);
+    wishes.request.others.clone_from(&config.members);
+    if let Some(mutual) = config.mutual {
+        wishes.mutual = mutual.into();
+    }
+    wishes
+}
+
+fn note(refusal: Refusal, watch: Watch<'_>) -> Refusal {
+    watch(&refusal.to_string());
+    refusal
+}
+
+fn late() -> Refusal {
+    Refusal::new(Fault::Backend, "device-time-limit", "DPP s6.2.4", "the time that was allowed is over")
+}
