@@ -23,6 +23,12 @@ pub(crate) type Done = oneshot::Sender<Result<Committed, CommitError>>;
 pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
     /// Makes `changes` durable, all or none, then tells `done`.
     fn submit(&self, changes: Vec<Change>, done: Done);
+    /// Calls `work` once. What it reads is all of one moment.
+    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError>;
+}
+
+/// Reading records and logs.
+pub(crate) trait Reads {
     /// One record.
     fn find(&self, collection: &str, key: &str) -> Result<Option<Row>, ReadError>;
     /// Records with `value` under `index`, by key.
@@ -45,6 +51,16 @@ pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
     fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError>;
     /// The last entry of a log.
     fn head(&self, log: &str) -> Result<Head, ReadError>;
+}
+
+/// What `work` reads, all of one moment.
+pub(crate) fn read<T>(
+    backend: &dyn Backend,
+    work: impl FnOnce(&dyn Reads) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let (mut work, mut result) = (Some(work), None);
+    backend.read(&mut |reads| result = work.take().map(|work| work(reads)))?;
+    result.unwrap_or_else(|| Err(ReadError::Failed("it was not read".into())))
 }
 
 /// Whether a record at `found` (if any) is what the change expects.

@@ -13,7 +13,7 @@ mod sqlite;
 pub use error::{CommitError, Found, LogBroken, OpenError, ReadError};
 pub use log::{Head, LogEntry};
 
-use backend::{Backend, Row};
+use backend::{Backend, Reads, Row};
 use landfall_types::{Changes, Record, record::Version};
 use std::{ops::Deref, path::Path, sync::Arc};
 use tokio::sync::oneshot;
@@ -87,19 +87,26 @@ impl Store {
         Some(result)
     }
 
+    /// What `read` reads, all of one moment: nothing that is committed meanwhile is seen. It costs less than as many
+    /// single reads.
+    pub fn snapshot<T, E: From<ReadError>>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {
+        backend::read(self.0.as_ref(), |reads| Ok(read(&Snapshot(reads))))?
+    }
+
     /// The record with that key.
     pub fn find<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, ReadError> {
-        self.0.find(R::COLLECTION, key)?.map(record).transpose()
+        self.snapshot(|snapshot| snapshot.find(key))
     }
 
     /// Up to `limit` records that have `value` under `index`, by key.
     pub fn find_by<R: Record>(&self, index: &str, value: &str, limit: usize) -> Result<Vec<Versioned<R>>, ReadError> {
-        self.0.find_by(R::COLLECTION, index, value, limit)?.into_iter().map(record).collect()
+        self.snapshot(|snapshot| snapshot.find_by(index, value, limit))
     }
 
     /// Up to `limit` records with keys after `after`, by key.
     pub fn scan<R: Record>(&self, after: Option<&str>, limit: usize) -> Result<Vec<Versioned<R>>, ReadError> {
-        self.0.scan(R::COLLECTION, after, limit)?.into_iter().map(record).collect()
+        let rows = self.read(|reads| reads.scan(R::COLLECTION, after, limit))?;
+        rows.into_iter().map(record).collect()
     }
 
     /// Up to `limit` records in the order of their value under `index`, then by key, after the pair `after` of value
@@ -110,29 +117,29 @@ impl Store {
         after: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(String, Versioned<R>)>, ReadError> {
-        let rows = self.0.scan_index(R::COLLECTION, index, after, limit)?;
+        let rows = self.read(|reads| reads.scan_index(R::COLLECTION, index, after, limit))?;
         rows.into_iter().map(|(value, row)| Ok((value, record(row)?))).collect()
     }
 
     /// How many records the collection has.
     pub fn count<R: Record>(&self) -> Result<u64, ReadError> {
-        self.0.count(R::COLLECTION)
+        self.read(|reads| reads.count(R::COLLECTION))
     }
 
     /// How many records have `value` under `index`.
     pub fn count_by<R: Record>(&self, index: &str, value: &str) -> Result<u64, ReadError> {
-        self.0.count_by(R::COLLECTION, index, value)
+        self.read(|reads| reads.count_by(R::COLLECTION, index, value))
     }
 
     /// Up to `limit` entries of `log` after the sequence number `after`; the first entry has number 1.
     pub fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<LogEntry>, ReadError> {
-        self.0.log(log, after, limit)?.into_iter().map(|raw| raw.open(log)).collect()
+        self.read(|reads| reads.log(log, after, limit))?.into_iter().map(|raw| raw.open(log)).collect()
     }
 
     /// The last entry of `log`. Kept elsewhere, it lets [`verify_log_since`](Store::verify_log_since) detect even a log
     /// that was written anew as a whole.
     pub fn log_head(&self, log: &str) -> Result<Head, ReadError> {
-        self.0.head(log)
+        self.read(|reads| reads.head(log))
     }
 
     /// Checks every hash of `log` from its beginning to its head: an entry that was changed, removed or moved is found.
@@ -143,6 +150,25 @@ impl Store {
     /// The same, and that the log still holds `known`, a head that was seen earlier.
     pub fn verify_log_since(&self, log: &str, known: &Head) -> Result<Head, LogBroken> {
         log::verify(self.0.as_ref(), log, Some(known))
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&dyn Reads) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        backend::read(self.0.as_ref(), work)
+    }
+}
+
+/// The store as it was at one moment ([`Store::snapshot`]).
+pub struct Snapshot<'a>(&'a dyn Reads);
+
+impl Snapshot<'_> {
+    /// The record with that key.
+    pub fn find<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, ReadError> {
+        self.0.find(R::COLLECTION, key)?.map(record).transpose()
+    }
+
+    /// Up to `limit` records that have `value` under `index`, by key.
+    pub fn find_by<R: Record>(&self, index: &str, value: &str, limit: usize) -> Result<Vec<Versioned<R>>, ReadError> {
+        self.0.find_by(R::COLLECTION, index, value, limit)?.into_iter().map(record).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Committed,
-    backend::{Backend, Done, Row, check},
+    backend::{Backend, Done, Reads, Row, check},
     error::{CommitError, ReadError},
     log::{Head, RawEntry},
 };
@@ -65,7 +65,7 @@ impl State {
                 check(expect, records.records.get(&key).map(|stored| stored.version), collection, &key)?;
                 self.last_version += 1;
                 let version = Version(self.last_version);
-                let before = records.set(&key, Some(Stored { version, value: value.to_string(), indexes }));
+                let before = records.set(&key, Some(Stored { version, value, indexes }));
                 undo.push(Undo::Record(collection, key, before));
                 committed.versions.push(version);
             }
@@ -74,8 +74,7 @@ impl State {
                 undo.push(Undo::Record(collection, key, before));
             }
             Change::Append { log, entry } => {
-                let previous = self.head(log);
-                let entry = entry.to_string();
+                let previous = self.end(log);
                 let head = previous.append(&entry);
                 let raw = RawEntry { seq: head.seq, entry, hash: head.hash, previous: previous.hash };
                 self.logs.entry(log).or_default().push(raw);
@@ -97,7 +96,7 @@ impl State {
         }
     }
 
-    fn head(&self, log: &str) -> Head {
+    fn end(&self, log: &str) -> Head {
         let last = self.logs.get(log).and_then(|entries| entries.last());
         last.map_or_else(|| Head::empty(log), |last| Head { seq: last.seq, hash: last.hash })
     }
@@ -153,19 +152,24 @@ impl Backend for Memory {
         drop(done.send(result));
     }
 
+    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
+        work(&*self.state());
+        Ok(())
+    }
+}
+
+impl Reads for State {
     fn find(&self, collection: &str, key: &str) -> Result<Option<Row>, ReadError> {
-        Ok(self.state().collections.get(collection).and_then(|records| records.row(key)))
+        Ok(self.collections.get(collection).and_then(|records| records.row(key)))
     }
 
     fn find_by(&self, collection: &str, index: &str, value: &str, limit: usize) -> Result<Vec<Row>, ReadError> {
-        let state = self.state();
-        let Some(records) = state.collections.get(collection) else { return Ok(Vec::new()) };
+        let Some(records) = self.collections.get(collection) else { return Ok(Vec::new()) };
         Ok(records.having(index, value).filter_map(|key| records.row(key)).take(limit).collect())
     }
 
     fn scan(&self, collection: &str, after: Option<&str>, limit: usize) -> Result<Vec<Row>, ReadError> {
-        let state = self.state();
-        let Some(records) = state.collections.get(collection) else { return Ok(Vec::new()) };
+        let Some(records) = self.collections.get(collection) else { return Ok(Vec::new()) };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = records.records.range::<str, _>((from, Bound::Unbounded));
         Ok(found.take(limit).map(|(key, stored)| row(key, stored)).collect())
@@ -178,28 +182,25 @@ impl Backend for Memory {
         after: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(String, Row)>, ReadError> {
-        let state = self.state();
-        let Some(records) = state.collections.get(collection) else { return Ok(Vec::new()) };
+        let Some(records) = self.collections.get(collection) else { return Ok(Vec::new()) };
         let found = records.postings(index, after.unwrap_or_default());
         Ok(found.filter_map(|(value, key)| Some((value.to_owned(), records.row(key)?))).take(limit).collect())
     }
 
     fn count(&self, collection: &str) -> Result<u64, ReadError> {
-        Ok(self.state().collections.get(collection).map_or(0, |records| records.records.len() as u64))
+        Ok(self.collections.get(collection).map_or(0, |records| records.records.len() as u64))
     }
 
     fn count_by(&self, collection: &str, index: &str, value: &str) -> Result<u64, ReadError> {
-        let state = self.state();
-        Ok(state.collections.get(collection).map_or(0, |records| records.having(index, value).count() as u64))
+        Ok(self.collections.get(collection).map_or(0, |records| records.having(index, value).count() as u64))
     }
 
     fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError> {
-        let state = self.state();
         let skip = usize::try_from(after).unwrap_or(usize::MAX);
-        Ok(state.logs.get(log).into_iter().flatten().skip(skip).take(limit).cloned().collect())
+        Ok(self.logs.get(log).into_iter().flatten().skip(skip).take(limit).cloned().collect())
     }
 
     fn head(&self, log: &str) -> Result<Head, ReadError> {
-        Ok(self.state().head(log))
+        Ok(self.end(log))
     }
 }

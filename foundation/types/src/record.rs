@@ -1,7 +1,6 @@
 //! Durable records, and sets of changes to them: what the pure parts hand to the store.
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 /// A typed record that a store can keep.
 pub trait Record: Serialize + DeserializeOwned {
@@ -42,8 +41,8 @@ pub enum Change {
         collection: &'static str,
         /// Its key.
         key: String,
-        /// Its content.
-        value: Value,
+        /// Its content, in JSON.
+        value: String,
         /// What else it can be found by.
         indexes: Vec<(&'static str, String)>,
         /// What must hold.
@@ -60,8 +59,8 @@ pub enum Change {
     Append {
         /// The log's name, in kebab-case: `masa-issued`.
         log: &'static str,
-        /// The entry.
-        entry: Value,
+        /// The entry, in JSON.
+        entry: String,
     },
 }
 
@@ -104,7 +103,7 @@ impl Changes {
 
     /// Adds `entry` to `log`.
     pub fn append(mut self, log: &'static str, entry: &impl Serialize) -> Result<Self, Unwritable> {
-        let entry = serde_json::to_value(entry).map_err(|e| Unwritable(log, e))?;
+        let entry = serde_json::to_string(entry).map_err(|e| Unwritable(log, e))?;
         self.0.push(Change::Append { log, entry });
         Ok(self)
     }
@@ -126,7 +125,7 @@ impl Changes {
     }
 
     fn write<R: Record>(mut self, record: &R, expect: Expect) -> Result<Self, Unwritable> {
-        let value = serde_json::to_value(record).map_err(|e| Unwritable(R::COLLECTION, e))?;
+        let value = serde_json::to_string(record).map_err(|e| Unwritable(R::COLLECTION, e))?;
         let (collection, key, indexes) = (R::COLLECTION, record.key(), record.indexes());
         self.0.push(Change::Put { collection, key, value, indexes, expect });
         Ok(self)

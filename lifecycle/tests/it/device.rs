@@ -213,6 +213,7 @@ fn a_step_is_recorded_and_logged_together() {
     assert!(matches!(&changes[0], Change::Put { expect: Expect::At(Version(4)), .. }));
     let Change::Append { log, entry } = &changes[1] else { panic!("{changes:?}") };
     assert_eq!(*log, LOG);
+    let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
     assert_eq!(
         (&entry["from"], &entry["to"], &entry["event"]),
         (&"seen".into(), &"authorized".into(), &"asked".into())

@@ -6,9 +6,8 @@ mod schema;
 mod write;
 
 use crate::{
-    backend::{Backend, Done, Row},
+    backend::{Backend, Done, Reads},
     error::{CommitError, OpenError, ReadError},
-    log::{Head, RawEntry},
 };
 use landfall_types::record::Change;
 use lock::Lock;
@@ -107,41 +106,7 @@ impl Backend for Sqlite {
         }
     }
 
-    fn find(&self, collection: &str, key: &str) -> Result<Option<Row>, ReadError> {
-        self.readers.with(|connection| read::find(connection, collection, key))
-    }
-
-    fn find_by(&self, collection: &str, index: &str, value: &str, limit: usize) -> Result<Vec<Row>, ReadError> {
-        self.readers.with(|connection| read::find_by(connection, collection, index, value, limit))
-    }
-
-    fn scan(&self, collection: &str, after: Option<&str>, limit: usize) -> Result<Vec<Row>, ReadError> {
-        self.readers.with(|connection| read::scan(connection, collection, after, limit))
-    }
-
-    fn scan_index(
-        &self,
-        collection: &str,
-        index: &str,
-        after: Option<(&str, &str)>,
-        limit: usize,
-    ) -> Result<Vec<(String, Row)>, ReadError> {
-        self.readers.with(|connection| read::scan_index(connection, collection, index, after, limit))
-    }
-
-    fn count(&self, collection: &str) -> Result<u64, ReadError> {
-        self.readers.with(|connection| read::count(connection, collection))
-    }
-
-    fn count_by(&self, collection: &str, index: &str, value: &str) -> Result<u64, ReadError> {
-        self.readers.with(|connection| read::count_by(connection, collection, index, value))
-    }
-
-    fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError> {
-        self.readers.with(|connection| read::log(connection, log, after, limit))
-    }
-
-    fn head(&self, log: &str) -> Result<Head, ReadError> {
-        self.readers.with(|connection| read::head(connection, log))
+    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
+        self.readers.with(work)
     }
 }

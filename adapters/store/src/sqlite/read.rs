@@ -1,7 +1,7 @@
-//! Reading: every operation is one statement, so it sees one state of the store.
+//! Reading: in a transaction, so that everything in it is of one moment, and the file is looked at anew but once.
 
 use crate::{
-    backend::Row,
+    backend::{Reads, Row},
     error::ReadError,
     log::{Head, RawEntry, fingerprint},
 };
@@ -28,18 +28,19 @@ impl Readers {
     }
 
     /// Reads with a connection that nobody else uses meanwhile.
-    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
-        let failed = |e: rusqlite::Error| ReadError::Failed(e.to_string());
+    pub(super) fn with(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
         let connection = match self.idle().pop() {
             Some(connection) => connection,
             None => connect(&self.path).map_err(failed)?,
         };
-        let result = read(&connection).map_err(failed)?;
+        run(&connection, "BEGIN").map_err(failed)?;
+        work(&connection);
+        run(&connection, "COMMIT").map_err(failed)?;
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(connection);
         }
-        Ok(result)
+        Ok(())
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -54,81 +55,91 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+fn failed(error: rusqlite::Error) -> ReadError {
+    ReadError::Failed(error.to_string())
+}
+
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row { key: row.get(0)?, version: Version(row.get(1)?), value: row.get(2)? })
 }
 
-fn rows(connection: &Connection, query: &str, parameters: impl Params) -> rusqlite::Result<Vec<Row>> {
-    connection.prepare_cached(query)?.query_map(parameters, row)?.collect()
+fn rows(connection: &Connection, query: &str, parameters: impl Params) -> Result<Vec<Row>, ReadError> {
+    let read = || -> rusqlite::Result<_> { connection.prepare_cached(query)?.query_map(parameters, row)?.collect() };
+    read().map_err(failed)
 }
 
-fn number(connection: &Connection, query: &str, parameters: impl Params) -> rusqlite::Result<u64> {
-    connection.prepare_cached(query)?.query_row(parameters, |row| row.get(0))
+fn number(connection: &Connection, query: &str, parameters: impl Params) -> Result<u64, ReadError> {
+    let read = || connection.prepare_cached(query)?.query_row(parameters, |row| row.get(0));
+    read().map_err(failed)
 }
 
-pub(super) fn find(connection: &Connection, collection: &str, key: &str) -> rusqlite::Result<Option<Row>> {
-    let query = "SELECT key, version, value FROM record WHERE collection = ?1 AND key = ?2";
-    connection.prepare_cached(query)?.query_row([collection, key], row).optional()
-}
+impl Reads for Connection {
+    fn find(&self, collection: &str, key: &str) -> Result<Option<Row>, ReadError> {
+        let query = "SELECT key, version, value FROM record WHERE collection = ?1 AND key = ?2";
+        let read = || self.prepare_cached(query)?.query_row([collection, key], row).optional();
+        read().map_err(failed)
+    }
 
-pub(super) fn find_by(
-    connection: &Connection,
-    collection: &str,
-    index: &str,
-    value: &str,
-    limit: usize,
-) -> rusqlite::Result<Vec<Row>> {
-    let query = "SELECT record.key, version, record.value FROM posting JOIN record USING (collection, key)
-        WHERE collection = ?1 AND posting.name = ?2 AND posting.value = ?3 ORDER BY posting.key LIMIT ?4";
-    rows(connection, query, params![collection, index, value, limit_of(limit)])
-}
+    fn find_by(&self, collection: &str, index: &str, value: &str, limit: usize) -> Result<Vec<Row>, ReadError> {
+        let query = "SELECT record.key, version, record.value FROM posting JOIN record USING (collection, key)
+            WHERE collection = ?1 AND posting.name = ?2 AND posting.value = ?3 ORDER BY posting.key LIMIT ?4";
+        rows(self, query, params![collection, index, value, limit_of(limit)])
+    }
 
-pub(super) fn scan(
-    connection: &Connection,
-    collection: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> rusqlite::Result<Vec<Row>> {
-    let query = "SELECT key, version, value FROM record WHERE collection = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
-    rows(connection, query, params![collection, after.unwrap_or_default(), limit_of(limit)])
-}
+    fn scan(&self, collection: &str, after: Option<&str>, limit: usize) -> Result<Vec<Row>, ReadError> {
+        let query = "SELECT key, version, value FROM record WHERE collection = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+        rows(self, query, params![collection, after.unwrap_or_default(), limit_of(limit)])
+    }
 
-pub(super) fn scan_index(
-    connection: &Connection,
-    collection: &str,
-    index: &str,
-    after: Option<(&str, &str)>,
-    limit: usize,
-) -> rusqlite::Result<Vec<(String, Row)>> {
-    let query =
-        "SELECT record.key, version, record.value, posting.value FROM posting JOIN record USING (collection, key)
-        WHERE collection = ?1 AND posting.name = ?2 AND (posting.value, posting.key) > (?3, ?4)
-        ORDER BY posting.value, posting.key LIMIT ?5";
-    let (value, key) = after.unwrap_or_default();
-    let mut statement = connection.prepare_cached(query)?;
-    let found = statement
-        .query_map(params![collection, index, value, key, limit_of(limit)], |found| Ok((found.get(3)?, row(found)?)))?;
-    found.collect()
-}
+    fn scan_index(
+        &self,
+        collection: &str,
+        index: &str,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, Row)>, ReadError> {
+        let query =
+            "SELECT record.key, version, record.value, posting.value FROM posting JOIN record USING (collection, key)
+            WHERE collection = ?1 AND posting.name = ?2 AND (posting.value, posting.key) > (?3, ?4)
+            ORDER BY posting.value, posting.key LIMIT ?5";
+        let (value, key) = after.unwrap_or_default();
+        let parameters = params![collection, index, value, key, limit_of(limit)];
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.prepare_cached(query)?;
+            statement.query_map(parameters, |found| Ok((found.get(3)?, row(found)?)))?.collect()
+        };
+        read().map_err(failed)
+    }
 
-pub(super) fn count(connection: &Connection, collection: &str) -> rusqlite::Result<u64> {
-    number(connection, "SELECT count(*) FROM record WHERE collection = ?1", [collection])
-}
+    fn count(&self, collection: &str) -> Result<u64, ReadError> {
+        number(self, "SELECT count(*) FROM record WHERE collection = ?1", [collection])
+    }
 
-pub(super) fn count_by(connection: &Connection, collection: &str, index: &str, value: &str) -> rusqlite::Result<u64> {
-    let query = "SELECT count(*) FROM posting WHERE collection = ?1 AND name = ?2 AND value = ?3";
-    number(connection, query, [collection, index, value])
-}
+    fn count_by(&self, collection: &str, index: &str, value: &str) -> Result<u64, ReadError> {
+        let query = "SELECT count(*) FROM posting WHERE collection = ?1 AND name = ?2 AND value = ?3";
+        number(self, query, [collection, index, value])
+    }
 
-pub(super) fn log(connection: &Connection, log: &str, after: u64, limit: usize) -> rusqlite::Result<Vec<RawEntry>> {
-    let query = "SELECT seq, entry, hash, previous FROM log_entry WHERE log = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
-    let mut statement = connection.prepare_cached(query)?;
-    let after = i64::try_from(after).unwrap_or(i64::MAX);
-    let entries = statement.query_map(params![log, after, limit_of(limit)], |row| {
-        let digest = |column| row.get_ref(column)?.as_blob().map(fingerprint).map_err(rusqlite::Error::from);
-        Ok(RawEntry { seq: row.get(0)?, entry: row.get(1)?, hash: digest(2)?, previous: digest(3)? })
-    })?;
-    entries.collect()
+    fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError> {
+        let query =
+            "SELECT seq, entry, hash, previous FROM log_entry WHERE log = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let entry = |row: &rusqlite::Row<'_>| {
+            let digest = |column| row.get_ref(column)?.as_blob().map(fingerprint).map_err(rusqlite::Error::from);
+            Ok(RawEntry { seq: row.get(0)?, entry: row.get(1)?, hash: digest(2)?, previous: digest(3)? })
+        };
+        let parameters = params![log, after, limit_of(limit)];
+        let read = || -> rusqlite::Result<_> { self.prepare_cached(query)?.query_map(parameters, entry)?.collect() };
+        read().map_err(failed)
+    }
+
+    fn head(&self, log: &str) -> Result<Head, ReadError> {
+        head(self, log).map_err(failed)
+    }
 }
 
 /// The end of a log; the writer uses this too.

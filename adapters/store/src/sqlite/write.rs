@@ -2,14 +2,16 @@
 
 use super::read;
 use crate::{
-    Committed,
+    Committed, Head,
     backend::{Done, check},
     error::CommitError,
 };
-use landfall_types::record::{Change, Expect, Version};
+use landfall_types::record::{Change, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use serde_json::Value;
-use std::sync::mpsc::Receiver;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::mpsc::Receiver,
+};
 
 /// How many changes one transaction takes before it is closed, so that the first commit in it does not wait for ever.
 const GROUP: usize = 4096;
@@ -24,15 +26,16 @@ pub(super) struct Commit {
 /// The only connection that writes.
 pub(super) struct Writer {
     connection: Connection,
-    last_version: u64,
+    versions: Versions,
+    heads: Heads,
 }
 
 type Outcome = Result<Committed, CommitError>;
 
 impl Writer {
     pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
-        let last_version = connection.query_row("SELECT value FROM last_version", [], |row| row.get(0))?;
-        Ok(Self { connection, last_version })
+        let last = connection.query_row("SELECT value FROM last_version", [], |row| row.get(0))?;
+        Ok(Self { connection, versions: Versions { last, reserved: last }, heads: Heads::default() })
     }
 
     /// Commits what comes, in groups, until the queue is closed.
@@ -70,9 +73,13 @@ impl Writer {
     /// The outcome of each commit, or the error that kept all of them from the disk.
     fn transaction(&mut self, group: Vec<Vec<Change>>) -> Result<Vec<Outcome>, CommitError> {
         let result = self.try_transaction(group);
-        if result.is_err() && !self.connection.is_autocommit() {
-            // Nothing of the group is kept. If even that fails, the next BEGIN says so.
-            drop(self.connection.execute_batch("ROLLBACK"));
+        if result.is_err() {
+            if !self.connection.is_autocommit() {
+                // Nothing of the group is kept. If even that fails, the next BEGIN says so.
+                drop(self.connection.execute_batch("ROLLBACK"));
+            }
+            self.heads = Heads::default();
+            self.versions.reserved = self.versions.last;
         }
         result
     }
@@ -83,102 +90,130 @@ impl Writer {
         for changes in group {
             outcomes.push(self.one(changes)?);
         }
-        let last = self.last_version;
-        self.connection
-            .prepare_cached("UPDATE last_version SET value = ?1")
-            .and_then(|mut s| s.execute([last]))
-            .map_err(failed)?;
+        self.heads.write(&self.connection).map_err(failed)?;
+        self.versions.reserve(&self.connection).map_err(failed)?;
         self.run_statement("COMMIT")?;
         Ok(outcomes)
     }
 
     /// One commit within the transaction. An inner error is its own; an outer one ends the transaction.
     fn one(&mut self, changes: Vec<Change>) -> Result<Outcome, CommitError> {
-        self.run_statement("SAVEPOINT one")?;
-        let outcome = self.apply(changes);
-        if let Err(e) = &outcome {
-            if self.connection.is_autocommit() {
-                // SQLite rolled everything back by itself, as it does when the disk is full.
-                return Err(e.clone());
-            }
-            self.run_statement("ROLLBACK TO one")?;
+        match touches_a_record_twice(&changes) {
+            false => self.apply(changes),
+            true => self.step_by_step(changes),
         }
-        self.run_statement("RELEASE one")?;
-        Ok(outcome)
     }
 
-    fn apply(&mut self, changes: Vec<Change>) -> Outcome {
+    /// Changes see those before them, so they are made one by one, and unmade if one of them conflicts.
+    fn step_by_step(&mut self, changes: Vec<Change>) -> Result<Outcome, CommitError> {
+        self.run_statement("SAVEPOINT one")?;
+        let heads = self.heads.clone();
         let mut committed = Committed::default();
         for change in changes {
-            match change {
-                Change::Put { collection, key, value, indexes, expect } => {
-                    let version = self.put(collection, &key, &value, &indexes, expect)?;
+            match self.apply(vec![change])? {
+                Ok(one) => {
+                    committed.versions.extend(one.versions);
+                    committed.appended.extend(one.appended);
+                }
+                Err(conflict) => {
+                    self.heads = heads;
+                    self.run_statement("ROLLBACK TO one")?;
+                    self.run_statement("RELEASE one")?;
+                    return Ok(Err(conflict));
+                }
+            }
+        }
+        self.run_statement("RELEASE one")?;
+        Ok(Ok(committed))
+    }
+
+    /// Changes of different records: nothing is written before it is known that none conflicts.
+    fn apply(&mut self, changes: Vec<Change>) -> Result<Outcome, CommitError> {
+        let mut found = Vec::with_capacity(changes.len());
+        for change in &changes {
+            found.push(match change {
+                Change::Put { collection, key, expect, .. } => {
+                    let stored = self.stored(collection, key).map_err(failed)?;
+                    let version = stored.as_ref().map(|stored| stored.version);
+                    if let Err(conflict) = check(*expect, version, collection, key) {
+                        return Ok(Err(conflict));
+                    }
+                    stored
+                }
+                Change::Delete { collection, key } => self.stored(collection, key).map_err(failed)?,
+                Change::Append { .. } => None,
+            });
+        }
+        self.write(changes, found).map(Ok).map_err(failed)
+    }
+
+    fn write(&mut self, changes: Vec<Change>, found: Vec<Option<Stored>>) -> rusqlite::Result<Committed> {
+        let mut committed = Committed::default();
+        for (change, found) in changes.into_iter().zip(found) {
+            match (change, found) {
+                (Change::Put { collection, key, value, indexes, .. }, found) => {
+                    let version = self.versions.next();
+                    self.put(collection, &key, version, &value, &indexes, found.as_ref())?;
                     committed.versions.push(version);
                 }
-                Change::Delete { collection, key } => self.delete(collection, &key).map_err(failed)?,
-                Change::Append { log, entry } => {
-                    committed.appended.push(self.append(log, &entry.to_string()).map_err(failed)?);
-                }
+                (Change::Delete { collection, key }, Some(found)) => self.delete(collection, &key, &found)?,
+                (Change::Delete { .. }, None) => {}
+                (Change::Append { log, entry }, _) => committed.appended.push(self.append(log, &entry)?),
             }
         }
         Ok(committed)
     }
 
     fn put(
-        &mut self,
-        collection: &str,
-        key: &str,
-        value: &Value,
-        indexes: &[(&str, String)],
-        expect: Expect,
-    ) -> Result<Version, CommitError> {
-        let found = self.stored(collection, key).map_err(failed)?;
-        check(expect, found.as_ref().map(|stored| stored.version), collection, key)?;
-        self.last_version += 1;
-        let version = self.last_version;
-        self.write(collection, key, version, &value.to_string(), indexes, found.as_ref()).map_err(failed)?;
-        Ok(Version(version))
-    }
-
-    fn write(
         &self,
         collection: &str,
         key: &str,
-        version: u64,
+        version: Version,
         value: &str,
         indexes: &[(&str, String)],
         found: Option<&Stored>,
     ) -> rusqlite::Result<()> {
         let postings = serde_json::to_string(indexes).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-        if let Some(found) = found {
-            let update = "UPDATE record SET version = ?2, indexes = ?3, value = ?4 WHERE id = ?1";
-            self.connection.prepare_cached(update)?.execute(params![found.id, version, postings, value])?;
-            if found.indexes == postings {
-                return Ok(());
+        let before = match found {
+            Some(found) => {
+                let update = "UPDATE record SET version = ?2, indexes = ?3, value = ?4 WHERE id = ?1";
+                self.connection.prepare_cached(update)?.execute(params![found.id, version.0, postings, value])?;
+                if found.indexes == postings {
+                    return Ok(());
+                }
+                found.postings()?
             }
-            self.remove_postings(collection, key, found)?;
-        } else {
-            let insert = "INSERT INTO record (collection, key, version, indexes, value) VALUES (?1, ?2, ?3, ?4, ?5)";
-            self.connection.prepare_cached(insert)?.execute(params![collection, key, version, postings, value])?;
-        }
+            None => {
+                let insert =
+                    "INSERT INTO record (collection, key, version, indexes, value) VALUES (?1, ?2, ?3, ?4, ?5)";
+                self.connection
+                    .prepare_cached(insert)?
+                    .execute(params![collection, key, version.0, postings, value])?;
+                Vec::new()
+            }
+        };
+        let is = |(a, b): &(String, String), (name, value): &(&str, String)| a == name && b == value;
+        self.remove_postings(collection, key, before.iter().filter(|old| !indexes.iter().any(|new| is(old, new))))?;
         // A record may have one posting twice.
         let insert = "INSERT OR IGNORE INTO posting (collection, name, value, key) VALUES (?1, ?2, ?3, ?4)";
         let mut insert = self.connection.prepare_cached(insert)?;
-        for (name, value) in indexes {
+        for (name, value) in indexes.iter().filter(|new| !before.iter().any(|old| is(old, new))) {
             insert.execute(params![collection, name, value, key])?;
         }
         Ok(())
     }
 
-    fn delete(&self, collection: &str, key: &str) -> rusqlite::Result<()> {
-        let Some(found) = self.stored(collection, key)? else { return Ok(()) };
-        self.remove_postings(collection, key, &found)?;
+    fn delete(&self, collection: &str, key: &str, found: &Stored) -> rusqlite::Result<()> {
+        self.remove_postings(collection, key, found.postings()?.iter())?;
         self.connection.prepare_cached("DELETE FROM record WHERE id = ?1")?.execute([found.id]).map(drop)
     }
 
-    fn remove_postings(&self, collection: &str, key: &str, found: &Stored) -> rusqlite::Result<()> {
-        let postings: Vec<(String, String)> = serde_json::from_str(&found.indexes)
-            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, e.into()))?;
+    fn remove_postings<'a>(
+        &self,
+        collection: &str,
+        key: &str,
+        postings: impl Iterator<Item = &'a (String, String)>,
+    ) -> rusqlite::Result<()> {
         let delete = "DELETE FROM posting WHERE collection = ?1 AND name = ?2 AND value = ?3 AND key = ?4";
         let mut delete = self.connection.prepare_cached(delete)?;
         for (name, value) in postings {
@@ -187,15 +222,13 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&self, log: &str, entry: &str) -> rusqlite::Result<crate::Head> {
-        let previous = read::head(&self.connection, log)?;
+    fn append(&mut self, log: &'static str, entry: &str) -> rusqlite::Result<Head> {
+        let previous = self.heads.of(&self.connection, log)?;
         let head = previous.append(entry);
-        let seq = head.seq;
         let insert = "INSERT INTO log_entry (log, seq, entry, hash, previous) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.connection.prepare_cached(insert)?.execute(params![log, seq, entry, head.hash.0, previous.hash.0])?;
-        let update = "INSERT INTO log_head (log, seq, hash) VALUES (?1, ?2, ?3)
-            ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
-        self.connection.prepare_cached(update)?.execute(params![log, seq, head.hash.0])?;
+        let values = params![log, head.seq, entry, head.hash.0, previous.hash.0];
+        self.connection.prepare_cached(insert)?.execute(values)?;
+        self.heads.set(log, head);
         Ok(head)
     }
 
@@ -213,11 +246,80 @@ impl Writer {
     }
 }
 
+fn touches_a_record_twice(changes: &[Change]) -> bool {
+    let mut seen = HashSet::new();
+    changes.iter().any(|change| match change {
+        Change::Put { collection, key, .. } | Change::Delete { collection, key } => !seen.insert((*collection, key)),
+        Change::Append { .. } => false,
+    })
+}
+
 /// What the writer must know of the record that is there.
 struct Stored {
     id: i64,
     version: Version,
     indexes: String,
+}
+
+impl Stored {
+    fn postings(&self) -> rusqlite::Result<Vec<(String, String)>> {
+        serde_json::from_str(&self.indexes)
+            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, e.into()))
+    }
+}
+
+/// The versions given out. What the file holds is a number that none of them exceeds, raised long before it is reached,
+/// so that few transactions have to write it.
+struct Versions {
+    last: u64,
+    reserved: u64,
+}
+
+impl Versions {
+    const AHEAD: u64 = 4096;
+
+    const fn next(&mut self) -> Version {
+        self.last += 1;
+        Version(self.last)
+    }
+
+    /// Within the transaction that gave versions out, so that none of them is ever given out again.
+    fn reserve(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.last > self.reserved {
+            let reserved = self.last + Self::AHEAD;
+            connection.prepare_cached("UPDATE last_version SET value = ?1")?.execute([reserved])?;
+            self.reserved = reserved;
+        }
+        Ok(())
+    }
+}
+
+/// The ends of the logs that were written to, as the transaction under way will leave them; nobody else writes.
+#[derive(Clone, Default)]
+struct Heads(BTreeMap<&'static str, (Head, bool)>);
+
+impl Heads {
+    fn of(&self, connection: &Connection, log: &'static str) -> rusqlite::Result<Head> {
+        match self.0.get(log) {
+            Some((head, _)) => Ok(*head),
+            None => read::head(connection, log),
+        }
+    }
+
+    fn set(&mut self, log: &'static str, head: Head) {
+        self.0.insert(log, (head, true));
+    }
+
+    /// Writes those that have moved.
+    fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let update = "INSERT INTO log_head (log, seq, hash) VALUES (?1, ?2, ?3)
+            ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
+        for (log, (head, moved)) in self.0.iter_mut().filter(|(_, (_, moved))| *moved) {
+            connection.prepare_cached(update)?.execute(params![log, head.seq, head.hash.0])?;
+            *moved = false;
+        }
+        Ok(())
+    }
 }
 
 fn failed(error: rusqlite::Error) -> CommitError {
@@ -233,11 +335,12 @@ fn failed(error: rusqlite::Error) -> CommitError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use landfall_types::record::Expect;
     use std::sync::mpsc;
     use tokio::sync::oneshot;
 
     fn put(key: &str, size: usize) -> Vec<Change> {
-        let (value, indexes) = (Value::from("x".repeat(size)), Vec::new());
+        let (value, indexes) = (format!("\"{}\"", "x".repeat(size)), Vec::new());
         vec![Change::Put { collection: "thing", key: key.into(), value, indexes, expect: Expect::Absent }]
     }
 

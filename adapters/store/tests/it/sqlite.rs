@@ -1,7 +1,7 @@
 //! What only a store in a file promises.
 
 use crate::thing::{Thing, thing};
-use landfall_store::{LogBroken, OpenError, Store};
+use landfall_store::{LogBroken, OpenError, ReadError, Store};
 use landfall_types::Changes;
 use rusqlite::Connection;
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
@@ -150,6 +150,23 @@ fn a_log_that_was_cut_is_found_with_a_head_kept_elsewhere() {
     drop(store);
     place.tamper("DELETE FROM log_entry; DELETE FROM log_head;");
     assert_eq!(place.open().verify_log_since("diary", &kept), Err(LogBroken::WrongEnd { last: 0, head: 5 }));
+}
+
+#[test]
+fn a_snapshot_is_of_one_moment() {
+    let place = Place::new();
+    let store = place.open();
+    let put = |id, number| store.commit_blocking(Changes::new().put(&thing(id, &["red"], number)).unwrap()).unwrap();
+    put("a", 1);
+    let seen = store.snapshot(|snapshot| {
+        let number = || snapshot.find::<Thing>("a").map(|found| found.unwrap().number);
+        let before = number()?;
+        put("a", 2);
+        put("b", 3);
+        Ok::<_, ReadError>((before, number()?, snapshot.find_by::<Thing>("colour", "red", 9)?.len()))
+    });
+    assert_eq!(seen.unwrap(), (1, 1, 1));
+    assert_eq!(store.find::<Thing>("a").unwrap().unwrap().number, 2);
 }
 
 #[test]
