@@ -87,7 +87,7 @@ fn vouchers_are_in_the_log(masa: &Store) -> BTreeSet<Fingerprint> {
         assert!(logged.contains(&sha256(&voucher.bytes().unwrap())), "{} is not in the log", voucher.key());
     }
     for ownership in masa.scan::<Ownership>(None, ALL).unwrap() {
-        let issued = IssuedVoucher::of(masa, &ownership.device).unwrap();
+        let issued = masa.snapshot(|masa| IssuedVoucher::of(masa, &ownership.device)).unwrap();
         let numbers: Vec<u64> = issued.iter().rev().map(|voucher| voucher.number).collect();
         assert_eq!(numbers, (1..=ownership.vouchers).collect::<Vec<_>>(), "{}", ownership.serial_number);
     }
@@ -127,7 +127,8 @@ fn nothing_unlogged_was_passed_on(registrar: &Store, vouchers: &BTreeSet<Fingerp
 /// The registrar knows the device by the identity that the factory gave it, and recorded the certificate that it holds.
 fn is_on_record(masa: &Store, registrar: &Store, held: &Held) {
     let made = masa.find::<FactoryDevice>(&held.serial_number).unwrap().unwrap();
-    let record = CertificateRecord::by_fingerprint(registrar, &held.ldevid.fingerprint()).unwrap();
+    let found = registrar.snapshot(|store| CertificateRecord::by_fingerprint(store, &held.ldevid.fingerprint()));
+    let record = found.unwrap();
     let record = record.unwrap_or_else(|| panic!("the certificate of {} is not on record", held.serial_number));
     assert_eq!((&record.issued.device.id, &record.revoked), (&made.device, &None));
     let device = registrar.find::<DomainDevice>(made.device.as_str()).unwrap().unwrap();

@@ -29,7 +29,7 @@ impl Host<AuditLogExchange> for AuditHost<'_> {
         Ok(Some(match output {
             AuditOutput::FindHistory(claim) => {
                 ending.device = claim.serial.to_string();
-                let issued = IssuedVoucher::of(&self.masa.world.store, &claim.device)?;
+                let issued = self.masa.world.store.snapshot(|store| IssuedVoucher::of(store, &claim.device))?;
                 AuditInput::History(issued.into_iter().map(|voucher| voucher.past).collect())
             }
             AuditOutput::Respond(response) => return ending.respond(response),

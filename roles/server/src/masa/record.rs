@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_brski::{masa::PastVoucher, voucher::Format};
-use landfall_store::{ReadError, Store};
+use landfall_store::{ReadError, Snapshot};
 use landfall_types::{DeviceId, Record};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl IssuedVoucher {
     }
 
     /// Every voucher issued for `device`, the latest first.
-    pub fn of(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
+    pub fn of(store: &Snapshot<'_>, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
         let found = store.find_by::<Self>(Self::BY_DEVICE, device.as_str(), Self::MOST)?;
         Ok(found.into_iter().rev().map(|voucher| voucher.record).collect())
     }

@@ -12,7 +12,7 @@ use landfall_lifecycle::{
     factory::FactoryDevice,
     transfer::{self, Claimant, Customer, Grant, Ownership},
 };
-use landfall_store::{ReadError, Versioned};
+use landfall_store::{ReadError, Snapshot};
 use landfall_types::{
     Changes, Fault, Fingerprint, Process, Refusal, Time,
     http::{Request, Response},
@@ -61,9 +61,14 @@ impl Host<VoucherExchange> for VoucherHost<'_> {
 }
 
 impl VoucherHost<'_> {
+    /// On who has the device and which vouchers were issued for it, as they were at one moment.
     fn rule(&mut self, claim: &Claim) -> Result<Ruling, ReadError> {
+        let masa = self.masa;
+        masa.world.store.snapshot(|store| self.rule_on(claim, store))
+    }
+
+    fn rule_on(&mut self, claim: &Claim, store: &Snapshot<'_>) -> Result<Ruling, ReadError> {
         let now = self.masa.world.clock.now();
-        let store = &self.masa.world.store;
         if self.masa.made_here_only {
             let made = store.find_by::<FactoryDevice>(FactoryDevice::BY_DEVICE, claim.device.as_str(), 1)?;
             if let Err(mut refusal) = FactoryDevice::known(made.first().map(|device| &device.record)) {
@@ -72,11 +77,12 @@ impl VoucherHost<'_> {
                 return Ok(Ruling::Refuse(refusal));
             }
         }
-        let (found, issued) = self.standing(claim)?;
+        let found = store.find::<Ownership>(claim.device.as_str())?;
+        let issued = IssuedVoucher::of(store, &claim.device)?;
         let version = found.as_ref().map(|found| found.version);
         let ownership =
             found.map_or_else(|| Ownership::unsold(claim.device.clone(), claim.serial.clone()), |found| found.record);
-        let customer = self.customer(claim)?;
+        let customer = customer(claim, store)?;
         let granted = transfer::claim(
             &ownership,
             claimant(claim, customer.is_some()),
@@ -101,38 +107,6 @@ impl VoucherHost<'_> {
         Ok(Ruling::Permit(permit))
     }
 
-    /// Who has the device and which vouchers were issued for it, as they were at one moment: whoever issues a voucher
-    /// writes both, so the vouchers belong to an ownership that is the same before and after they are read.
-    fn standing(&self, claim: &Claim) -> Result<(Option<Versioned<Ownership>>, Vec<IssuedVoucher>), ReadError> {
-        let store = &self.masa.world.store;
-        let mut found = store.find::<Ownership>(claim.device.as_str())?;
-        loop {
-            let issued = IssuedVoucher::of(store, &claim.device)?;
-            let again = store.find::<Ownership>(claim.device.as_str())?;
-            if found.as_ref().map(|found| found.version) == again.as_ref().map(|again| again.version) {
-                return Ok((again, issued));
-            }
-            found = again;
-        }
-    }
-
-    /// The customer that the registrar belongs to, by its certificate or one above it.
-    fn customer(&self, claim: &Claim) -> Result<Option<Customer>, ReadError> {
-        let store = &self.masa.world.store;
-        for certificate in &claim.domain_chain {
-            let names = [
-                (Customer::BY_CERTIFICATE, certificate.fingerprint().to_string()),
-                (Customer::BY_DOMAIN, certificate.domain_id().to_string()),
-            ];
-            for (index, value) in names {
-                if let Some(found) = store.find_by::<Customer>(index, &value, 1)?.pop() {
-                    return Ok(Some(found.record));
-                }
-            }
-        }
-        Ok(None)
-    }
-
     async fn persist(&mut self, issued: Issued) -> Result<(), Failure> {
         let Granted { mut grant, version } =
             self.granted.take().ok_or_else(|| Failure::new("a voucher that nobody granted"))?;
@@ -146,6 +120,22 @@ impl VoucherHost<'_> {
         self.masa.world.store.commit(changes).await?;
         Ok(())
     }
+}
+
+/// The customer that the registrar belongs to, by its certificate or one above it.
+fn customer(claim: &Claim, store: &Snapshot<'_>) -> Result<Option<Customer>, ReadError> {
+    for certificate in &claim.domain_chain {
+        let names = [
+            (Customer::BY_CERTIFICATE, certificate.fingerprint().to_string()),
+            (Customer::BY_DOMAIN, certificate.domain_id().to_string()),
+        ];
+        for (index, value) in names {
+            if let Some(found) = store.find_by::<Customer>(index, &value, 1)?.pop() {
+                return Ok(Some(found.record));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What the vouchers of before say, if that settles the matter.

@@ -64,7 +64,8 @@ impl Registrar {
     /// What an operator does to a device, and what follows: certificates revoked, a voucher forgotten, a new list.
     pub(crate) async fn happen(&self, id: &DeviceId, event: DeviceEvent) -> Result<(), ApiError> {
         let now = self.world.clock.now();
-        let device = &mut Tracked::find(&self.world.store, id)?.ok_or_else(|| ApiError::not_found(id))?;
+        let device =
+            &mut self.world.store.snapshot(|store| Tracked::find(store, id))?.ok_or_else(|| ApiError::not_found(id))?;
         let effects = device.step(event, now).map_err(ApiError::conflict)?;
         let mut changes = device.take_changes().map_err(ApiError::internal)?;
         let mut revoked = false;

@@ -4,7 +4,7 @@ use landfall_lifecycle::{
     device::{DeviceEvent, Effect, Step, step},
     network::{DomainDevice, Identity},
 };
-use landfall_store::{ReadError, Store};
+use landfall_store::{ReadError, Snapshot, Store};
 use landfall_types::{
     Changes, DeviceId, Fault, Refusal, Time,
     record::{Unwritable, Version},
@@ -23,14 +23,14 @@ pub(crate) struct Tracked {
 
 impl Tracked {
     /// The record of a device that is known.
-    pub(crate) fn find(store: &Store, id: &DeviceId) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn find(store: &Snapshot<'_>, id: &DeviceId) -> Result<Option<Self>, ReadError> {
         let found = store.find::<DomainDevice>(id.as_str())?;
         Ok(found.map(|found| Self { device: found.record, version: Some(found.version), entries: Changes::new() }))
     }
 
     /// The record of a device that shows itself, new if it is not known.
     pub(crate) fn find_or_new(store: &Store, identity: Identity, now: Time) -> Result<Self, ReadError> {
-        let found = Self::find(store, &identity.device)?;
+        let found = store.snapshot(|store| Self::find(store, &identity.device))?;
         Ok(found.unwrap_or_else(|| Self {
             device: DomainDevice::seen(identity, now),
             version: None,

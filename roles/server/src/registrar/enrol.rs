@@ -16,7 +16,7 @@ use landfall_lifecycle::{
 };
 use landfall_pki::{Algorithm, PkiError, Signer, SoftwareKey};
 use landfall_policy::{Decision, Verdict, decide};
-use landfall_store::ReadError;
+use landfall_store::{ReadError, Snapshot};
 use landfall_types::{
     Changes, Fault, Process, Refusal,
     http::{Request, Response},
@@ -79,7 +79,11 @@ impl Host<Enrollment> for EnrolHost<'_> {
 
 impl EnrolHost<'_> {
     fn find(&mut self, query: &Query) -> Result<Found, ReadError> {
-        let store = &self.registrar.world.store;
+        let registrar = self.registrar;
+        registrar.world.store.snapshot(|store| self.look_up(query, store))
+    }
+
+    fn look_up(&mut self, query: &Query, store: &Snapshot<'_>) -> Result<Found, ReadError> {
         let client = CertificateRecord::by_fingerprint(store, &query.certificate)?;
         let member = client.as_ref().map(|client| client.record.issued.device.id.clone());
         let device = query.pledge.clone().or(member);

@@ -3,7 +3,7 @@
 use landfall_brski::est::server::Issued;
 use landfall_lifecycle::network::Revocation;
 use landfall_policy::Policy;
-use landfall_store::{ReadError, Store, Versioned};
+use landfall_store::{ReadError, Snapshot, Store, Versioned};
 use landfall_types::{DeviceId, Fingerprint, Record, Time};
 use serde::{Deserialize, Serialize};
 
@@ -53,12 +53,15 @@ impl CertificateRecord {
     }
 
     /// The certificate with that SHA-256.
-    pub fn by_fingerprint(store: &Store, fingerprint: &Fingerprint) -> Result<Option<Versioned<Self>>, ReadError> {
+    pub fn by_fingerprint(
+        store: &Snapshot<'_>,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<Versioned<Self>>, ReadError> {
         Ok(store.find_by(Self::BY_FINGERPRINT, &fingerprint.to_string(), 1)?.pop())
     }
 
     /// The latest certificate for a key that was not revoked.
-    pub fn latest_for_key(store: &Store, key: &Fingerprint) -> Result<Option<Self>, ReadError> {
+    pub fn latest_for_key(store: &Snapshot<'_>, key: &Fingerprint) -> Result<Option<Self>, ReadError> {
         let found = store.find_by::<Self>(Self::BY_KEY, &key.to_string(), Self::MOST)?;
         let good = found.into_iter().map(|found| found.record).filter(|record| record.revoked.is_none());
         Ok(good.max_by_key(|record| record.issued.at))

@@ -38,7 +38,8 @@ impl Host<StatusExchange> for StatusHost<'_> {
     async fn perform(&mut self, output: StatusOutput, ending: &mut Ending) -> Result<Option<StatusInput>, Failure> {
         Ok(Some(match output {
             StatusOutput::FindIssued(certificate) => {
-                let found = CertificateRecord::by_fingerprint(&self.registrar.world.store, &certificate)?;
+                let store = &self.registrar.world.store;
+                let found = store.snapshot(|store| CertificateRecord::by_fingerprint(store, &certificate))?;
                 StatusInput::FoundIssued(found.map(|found| found.record.issued.device.id))
             }
             StatusOutput::Persist(record) => {
@@ -59,7 +60,7 @@ impl StatusHost<'_> {
         for alert in &record.alerts {
             tracing::warn!(device = %record.device, alert, "status report");
         }
-        if let Some(mut device) = Tracked::find(store, &record.device)? {
+        if let Some(mut device) = store.snapshot(|store| Tracked::find(store, &record.device))? {
             ending.device = device.device.identity.serial_number.to_string();
             // A report that does not fit the device's state is kept all the same; only the state does not change.
             match device.step(DeviceEvent::Reported { report: report(record) }, record.at) {
