@@ -1,7 +1,7 @@
 //! DER as slices to read and as bytes to write, and BER made into DER.
 //!
-//! Structures that must be verified over their exact bytes (a TBSCertificate, a SignedData) are cut with this reader;
-//! everything inside them is decoded by x509-cert.
+//! Certificates, and whatever else must be verified over its exact bytes, are read with this reader; what is left inside
+//! them is decoded by x509-cert.
 
 use crate::{error::PkiError, key::Algorithm, oid::Oid};
 use der::{DateTime, Decode};
@@ -242,12 +242,7 @@ pub(crate) fn attribute<'a>(reader: &mut Reader<'a>) -> Result<(Oid, Tlv<'a>), P
 /// Reads a Time.
 pub(crate) fn read_time(element: Tlv<'_>) -> Result<Time, PkiError> {
     let time = x509_cert::time::Time::from_der(element.raw).map_err(|e| PkiError::malformed("time", e))?;
-    Ok(from_x509(time))
-}
-
-/// From x509-cert's time.
-pub(crate) fn from_x509(time: x509_cert::time::Time) -> Time {
-    Time::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
+    Ok(Time::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)))
 }
 
 /// The same structure with definite, minimal lengths and primitive octet strings.

@@ -5,7 +5,7 @@ use crate::{
     error::PkiError,
     extension::{Extension, KeyUsage, Known},
     key::{PublicKey, Strength, sha256},
-    name::{AltName, Name},
+    name::{self, AltName, Name},
     oid,
     oid::Oid,
     pem,
@@ -29,10 +29,13 @@ pub struct Certificate(Arc<Inner>);
 struct Inner {
     der: Vec<u8>,
     tbs: Range<usize>,
+    serial: Range<usize>,
     issuer: Range<usize>,
+    validity: Range<usize>,
     subject: Range<usize>,
     signature: Range<usize>,
-    parsed: x509_cert::Certificate,
+    version: u8,
+    algorithm: AlgorithmIdentifierOwned,
     public_key: PublicKey,
     extensions: Vec<Extension>,
     known: Known,
@@ -47,7 +50,6 @@ impl Certificate {
         if der.len() > MAX_LEN {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
-        let parsed = x509_cert::Certificate::from_der(der).map_err(|e| PkiError::malformed(WHAT, e))?;
         let position = |part| asn1::position(der, part);
         let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
         let tbs = outer.expect(asn1::SEQUENCE)?;
@@ -55,16 +57,19 @@ impl Certificate {
         let Some((0, signature)) = outer.expect(asn1::BIT_STRING)?.value.split_first() else {
             return Err(outer.bad("its signature is not of whole bytes"));
         };
+        outer.finish()?;
         let mut fields = asn1::Reader::new(WHAT, tbs.value);
-        fields.optional(asn1::context(0))?;
-        fields.expect(asn1::INTEGER)?;
+        let version = version(fields.optional(asn1::context(0))?)?;
+        let serial = serial(&mut fields)?;
         // RFC 5280 s4.1.1.2: the algorithm inside and outside the signed part must be the same.
         if fields.expect(asn1::SEQUENCE)?.raw != outer_algorithm.raw {
             return Err(outer.bad("it names two signature algorithms"));
         }
         let issuer = fields.expect(asn1::SEQUENCE)?;
-        fields.expect(asn1::SEQUENCE)?;
+        let validity = fields.expect(asn1::SEQUENCE)?;
         let subject = fields.expect(asn1::SEQUENCE)?;
+        name::check(issuer.raw)?;
+        name::check(subject.raw)?;
         let public_key = PublicKey::from_spki_der(fields.expect(asn1::SEQUENCE)?.raw)?;
         fields.optional(asn1::context_primitive(1))?;
         fields.optional(asn1::context_primitive(2))?;
@@ -72,18 +77,25 @@ impl Certificate {
             Some(list) => Extension::list(WHAT, list.value)?,
             None => Vec::new(),
         };
-        let validity = parsed.tbs_certificate().validity();
+        fields.finish()?;
+        let mut dates = asn1::Reader::new(WHAT, validity.value);
+        let (not_before, not_after) = (asn1::read_time(dates.next()?)?, asn1::read_time(dates.next()?)?);
+        dates.finish()?;
+        let algorithm = AlgorithmIdentifierOwned::from_der(outer_algorithm.raw);
         let known = Known::of(&extensions)?;
         Ok(Self(Arc::new(Inner {
             tbs: position(tbs.raw),
+            serial: position(serial),
             issuer: position(issuer.raw),
+            validity: position(validity.raw),
             subject: position(subject.raw),
             signature: position(signature),
-            not_before: asn1::from_x509(validity.not_before),
-            not_after: asn1::from_x509(validity.not_after),
+            version,
+            algorithm: algorithm.map_err(|e| PkiError::malformed(WHAT, e))?,
+            not_before,
+            not_after,
             fingerprint: sha256(der),
             der: der.to_vec(),
-            parsed,
             public_key,
             extensions,
             known,
@@ -121,12 +133,12 @@ impl Certificate {
 
     /// The subject in the form of RFC 4514, for people.
     pub fn subject(&self) -> String {
-        self.inner().tbs_certificate().subject().to_string()
+        self.subject_name().to_string()
     }
 
     /// The issuer in the form of RFC 4514, for people.
     pub fn issuer(&self) -> String {
-        self.inner().tbs_certificate().issuer().to_string()
+        Name::of_checked(self.issuer_der()).to_string()
     }
 
     /// The subject's DER.
@@ -156,7 +168,7 @@ impl Certificate {
 
     /// The certificate's own serial number, big-endian, as it stands in the INTEGER.
     pub fn serial(&self) -> &[u8] {
-        self.inner().tbs_certificate().serial_number().as_bytes()
+        self.slice(&self.0.serial)
     }
 
     /// The certificate's own serial number in lower-case hexadecimal.
@@ -167,6 +179,16 @@ impl Certificate {
     /// The subject's public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.0.public_key
+    }
+
+    /// Its version as it is written: 2 for version 3 (RFC 5280 s4.1.2.1).
+    pub(crate) fn version(&self) -> u8 {
+        self.0.version
+    }
+
+    /// Both dates' DER.
+    pub fn validity_der(&self) -> &[u8] {
+        self.slice(&self.0.validity)
     }
 
     /// From when it is valid, inclusive.
@@ -294,7 +316,7 @@ impl Certificate {
 
     /// What it was signed with.
     pub fn signature_algorithm(&self) -> &AlgorithmIdentifierOwned {
-        self.inner().signature_algorithm()
+        &self.0.algorithm
     }
 
     /// Its signature.
@@ -302,13 +324,29 @@ impl Certificate {
         self.slice(&self.0.signature)
     }
 
-    /// The whole of it, as x509-cert decodes it.
-    pub fn inner(&self) -> &x509_cert::Certificate {
-        &self.0.parsed
-    }
-
     fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.0.der.get(range.clone()).unwrap_or_default()
+    }
+}
+
+fn version(explicit: Option<asn1::Tlv<'_>>) -> Result<u8, PkiError> {
+    let Some(explicit) = explicit else { return Ok(0) };
+    let mut reader = asn1::Reader::new(WHAT, explicit.value);
+    match (reader.small_integer()?, reader.finish()?) {
+        (version @ 0..=2, ()) => Ok(version),
+        _ => Err(reader.bad("its version is unknown")),
+    }
+}
+
+/// The content of the serial number, which must be in minimal form (X.690 s8.3.2) and not much longer than it may be
+/// (RFC 5280 s4.1.2.2: 20 bytes; a lint says so).
+fn serial<'a>(fields: &mut asn1::Reader<'a>) -> Result<&'a [u8], PkiError> {
+    let serial = fields.expect(asn1::INTEGER)?.value;
+    match serial {
+        [] => Err(fields.bad("its serial number is empty")),
+        [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => Err(fields.bad("its serial number is not DER")),
+        _ if serial.len() > 21 => Err(fields.bad("its serial number is too long")),
+        _ => Ok(serial),
     }
 }
 

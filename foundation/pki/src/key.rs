@@ -151,7 +151,12 @@ impl PublicKey {
         let Some((0, key)) = bit_string.value.split_first() else {
             return Err(fields.bad("its bit string is not of whole bytes"));
         };
-        let kind = kind(algorithm.oid()?, algorithm.rest(), key)?;
+        let (oid, parameters) = (algorithm.oid()?, algorithm.rest());
+        if !algorithm.is_empty() {
+            algorithm.next()?;
+        }
+        algorithm.finish()?;
+        let kind = kind(oid, parameters, key)?;
         // The bit string stands last.
         Ok(Self(Arc::new(Inner { spki: der.to_vec(), bits: der.len() - key.len()..der.len(), kind })))
     }

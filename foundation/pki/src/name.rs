@@ -99,6 +99,24 @@ impl Name {
     }
 }
 
+/// Whether it has the form of a name: sets of pairs of an attribute's type and its value (RFC 5280 s4.1.2.4).
+pub(crate) fn check(der: &[u8]) -> Result<(), PkiError> {
+    let mut rdns = asn1::Reader::inside("name", asn1::SEQUENCE, der)?;
+    while !rdns.is_empty() {
+        let mut rdn = rdns.enter(asn1::SET)?;
+        loop {
+            let mut pair = rdn.enter(asn1::SEQUENCE)?;
+            pair.oid()?;
+            pair.next()?;
+            pair.finish()?;
+            if rdn.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A PrintableString where the text allows it, else a UTF8String.
 pub(crate) fn directory_string(text: &str) -> Vec<u8> {
     let printable = text.bytes().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b));
@@ -127,8 +145,11 @@ pub(crate) fn text(element: asn1::Tlv<'_>) -> Option<String> {
 /// In the form of RFC 4514: `CN=pledge,O=Example`.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = x509_cert::name::Name::from_der(&self.to_der()).map_err(|_| fmt::Error)?;
-        fmt::Display::fmt(&name, f)
+        match x509_cert::name::Name::from_der(&self.to_der()) {
+            Ok(name) => fmt::Display::fmt(&name, f),
+            // RFC 4514 s2.4: what has no form as text is shown as it is.
+            Err(_) => write!(f, "#{}", hex::encode(&self.rdns)),
+        }
     }
 }
 

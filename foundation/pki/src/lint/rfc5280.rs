@@ -3,7 +3,6 @@
 use super::{Lint, Role, Severity, everyone, when};
 use crate::{AltName, Certificate, asn1, extension::KeyUsage, oid};
 use landfall_types::Time;
-use x509_cert::{certificate::Version, time::Time as Encoded};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {
@@ -11,7 +10,7 @@ pub(super) const LINTS: &[Lint] = &[
         source: "RFC 5280 s4.1.2.1",
         severity: Severity::Error,
         applies: everyone,
-        check: |c| when(c.inner().tbs_certificate().version() != Version::V3, "its version is not 3"),
+        check: |c| when(c.version() != 2, "its version is not 3"),
     },
     Lint {
         name: "serial-positive",
@@ -50,10 +49,13 @@ pub(super) const LINTS: &[Lint] = &[
         severity: Severity::Error,
         applies: everyone,
         check: |c| {
-            let validity = c.inner().tbs_certificate().validity();
-            let early = |t: Encoded| matches!(t, Encoded::GeneralTime(t) if t.to_date_time().year() < 2050);
-            let wrong = early(validity.not_before) || early(validity.not_after);
-            when(wrong, "a date before 2050 is not a UTCTime")
+            let year_2050 = Time::from_unix(2_524_608_000);
+            let dates = asn1::Reader::inside("validity", asn1::SEQUENCE, c.validity_der());
+            let wrong = dates.and_then(|mut dates| {
+                let early = |tag, at| tag == asn1::GENERALIZED_TIME && at < year_2050;
+                Ok(early(dates.next()?.tag, c.not_before()) || early(dates.next()?.tag, c.not_after()))
+            });
+            when(wrong.unwrap_or(true), "a date before 2050 is not a UTCTime")
         },
     },
     Lint {

@@ -83,6 +83,38 @@ fn what_is_not_a_certificate() {
 }
 
 #[test]
+fn every_field_has_its_form() {
+    let domain = domain();
+    let good = Draft::of(&domain.root);
+    let date = &good.validity[0];
+    let pair = tlv(0x30, &[tlv(6, oid::COMMON_NAME.as_bytes()), tlv(0x0c, b"A")].concat());
+    let name = |pair: &[u8]| tlv(0x30, &tlv(0x31, pair));
+    Draft { subject: name(&pair), ..good.clone() }.sign(&domain.root_key).unwrap();
+    let odd_key = tlv(0x30, &[tlv(6, oid::ED25519.as_bytes()), vec![5, 0, 5, 0]].concat());
+    let odd_key = tlv(0x30, &[odd_key, tlv(3, &[0; 33])].concat());
+    let bad = [
+        Draft { version: vec![0xa0, 3, 2, 1, 3], ..good.clone() },
+        Draft { version: vec![0xa0, 6, 2, 1, 2, 2, 1, 2], ..good.clone() },
+        Draft { serial: vec![], ..good.clone() },
+        Draft { serial: vec![0, 1], ..good.clone() },
+        Draft { serial: vec![0xff, 0x80], ..good.clone() },
+        Draft { serial: vec![1; 22], ..good.clone() },
+        Draft { validity: [date.clone(), vec![]], ..good.clone() },
+        Draft { validity: [date.clone(), [&date[..], date].concat()], ..good.clone() },
+        Draft { validity: [date.clone(), tlv(0x17, b"991332000000Z")], ..good.clone() },
+        Draft { issuer: name(&[]), ..good.clone() },
+        Draft { subject: tlv(0x30, &pair), ..good.clone() },
+        Draft { subject: name(&tlv(6, oid::COMMON_NAME.as_bytes())), ..good.clone() },
+        Draft { subject: name(&tlv(0x30, &tlv(6, oid::COMMON_NAME.as_bytes()))), ..good.clone() },
+        Draft { subject: name(&[&pair[..], &[5]].concat()), ..good.clone() },
+        Draft { spki: odd_key, ..good.clone() },
+    ];
+    for (number, draft) in bad.into_iter().enumerate() {
+        assert!(draft.sign(&domain.root_key).is_err(), "{number}");
+    }
+}
+
+#[test]
 fn alternative_names_of_every_kind() {
     let domain = domain();
     let names = [

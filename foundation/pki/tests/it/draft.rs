@@ -38,7 +38,8 @@ pub(crate) fn utc(text: &str) -> Vec<u8> {
 
 impl Draft {
     pub(crate) fn of(certificate: &Certificate) -> Self {
-        let validity = certificate.inner().tbs_certificate().validity();
+        let decoded = <x509_cert::Certificate as der::Decode>::from_der(certificate.der()).unwrap();
+        let validity = decoded.tbs_certificate().validity();
         let date = |time: x509_cert::time::Time| der::Encode::to_der(&time).unwrap();
         Self {
             version: vec![0xa0, 3, 2, 1, 2],
