@@ -1,6 +1,6 @@
 //! Remembering which signatures have been checked.
 
-use crate::{PublicKey, key::Strength};
+use crate::{Certificate, PkiError, PublicKey, key::Strength};
 use landfall_types::Fingerprint;
 use std::{
     collections::{HashSet, VecDeque},
@@ -32,6 +32,16 @@ impl SignatureMemo {
     /// Remembers at most `capacity` signatures.
     pub fn new(capacity: usize) -> Self {
         Self { facts: Mutex::default(), capacity }
+    }
+
+    /// Checks that `issuer` signed `certificate`, unless that is known.
+    pub fn verify(&self, certificate: &Certificate, issuer: &PublicKey) -> Result<(), PkiError> {
+        let fingerprint = certificate.fingerprint();
+        if !self.knows(fingerprint, issuer, Strength::Modern) {
+            certificate.verify_issued_by(issuer)?;
+            self.learn(fingerprint, issuer, Strength::Modern);
+        }
+        Ok(())
     }
 
     /// Whether it is known that `issuer` signed what has that fingerprint.

@@ -49,14 +49,20 @@ impl SoftwareKey {
     /// A new key, from the system's random source. Fails only if that or the cryptographic library fails.
     pub fn generate(algorithm: Algorithm) -> Result<Self, PkiError> {
         let failed = |_| PkiError::Sign(SignError("the cryptographic library made no key".into()));
-        let random = SystemRandom::new();
-        let document = match algorithm {
-            Algorithm::EcdsaP256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random),
-            Algorithm::EcdsaP384 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &random),
-            // Version 1: OpenSSL before 3.2 does not read version 2.
-            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&random),
+        let ecdsa = |algorithm| {
+            let pair = EcdsaKeyPair::generate(algorithm)?;
+            Ok((pair.to_pkcs8v1()?, Pair::Ecdsa(pair)))
         };
-        Self::from_pkcs8_der(document.map_err(failed)?.as_ref())
+        let (pkcs8, pair) = match algorithm {
+            Algorithm::EcdsaP256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
+            Algorithm::EcdsaP384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+            // Version 1: OpenSSL before 3.2 does not read version 2.
+            Algorithm::Ed25519 => {
+                Ed25519KeyPair::generate().and_then(|pair| Ok((pair.to_pkcs8v1()?, Pair::Ed25519(pair))))
+            }
+        }
+        .map_err(failed)?;
+        Ok(Self { public_key: pair.public_key()?, pair, algorithm, pkcs8: Redacted::new(pkcs8.as_ref().to_vec()) })
     }
 
     /// From PKCS #8 (RFC 5958).

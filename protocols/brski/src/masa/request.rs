@@ -142,11 +142,13 @@ fn own_key_id(certificate: &Certificate) -> Result<(), Refusal> {
 
 /// The certificates of a request are not signed with it, and nothing above a temporary anchor vouches for it; so what
 /// is pinned has at least to be what its own key signed, where it is self-signed.
-fn own_signature(pinned: &Certificate) -> Result<(), Refusal> {
+fn own_signature(config: &Config, pinned: &Certificate) -> Result<(), Refusal> {
     if !pinned.is_self_issued() {
         return Ok(());
     }
-    pinned.verify_issued_by(pinned.public_key()).map_err(|e| {
+    let key = pinned.public_key();
+    let signed = config.memo.as_ref().map_or_else(|| pinned.verify_issued_by(key), |memo| memo.verify(pinned, key));
+    signed.map_err(|e| {
         let detail = format!("{}: {e}", pinned.subject());
         Refusal::new(Fault::Peer, "registrar-path", "RFC 8995 s5.5.2", detail).field("certificates")
     })
@@ -171,7 +173,7 @@ pub(super) fn claim(
     let certified = idevid.as_ref().and_then(Certificate::idevid_issuer);
     let pin = if nonce.is_some() { config.pin_nonced } else { config.pin_nonceless };
     let pinned = pin.choose(&chain).unwrap_or(&signer).clone();
-    own_signature(&pinned)?;
+    own_signature(config, &pinned)?;
     Ok(Claim {
         device: DeviceId::new(&issuer, &serial_number),
         serial: serial_number,
