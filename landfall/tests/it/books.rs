@@ -64,8 +64,9 @@ struct Held {
 
 fn held(ground: &Ground, serial_number: &str) -> Held {
     let state = ground.state(serial_number);
-    let kept: Value = serde_json::from_slice(&fs::read(state.join("credential.json")).unwrap()).unwrap();
-    assert!(state.join("reported").exists(), "{serial_number} has not reported");
+    let kept = fs::read(state.join("credential.json")).unwrap();
+    assert!(kept.ends_with(b"\n"), "{serial_number} has not reported");
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
     let keys = entries(&state.join("keys")).into_iter().filter(|path| name(path).starts_with("ldevid-"));
     assert_eq!(keys.filter(|path| path.extension().is_some_and(|e| e == "key")).count(), 1, "{serial_number}");
     let voucher = STANDARD.decode(kept["voucher"].as_str().unwrap()).unwrap();

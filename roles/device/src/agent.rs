@@ -260,7 +260,7 @@ impl Agent {
             End::Done(done) => {
                 // A registrar that could not be told is told by the next start.
                 if done.reported {
-                    self.state.note_reported(&done.credential)?;
+                    self.state.note_reported()?;
                 }
                 Outcome::Onboarded(Box::new(Onboarded {
                     serial_number: done.serial_number.clone(),

@@ -7,12 +7,15 @@ use landfall_pki::Certificate;
 use landfall_types::{KeyUri, Time};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
+    io::Write,
     path::{Path, PathBuf},
 };
 
 /// The version of the credential file that is written here.
 const FORMAT: u32 = 1;
+/// What stands behind a credential of which the registrar knows: one byte, which is there or not, and no other file.
+const REPORTED: &[u8] = b"\n";
 
 /// The agent's folder.
 #[derive(Debug)]
@@ -76,7 +79,9 @@ impl State {
     pub(crate) fn read(&self) -> Result<Option<Held>, DeviceError> {
         let path = self.path();
         let Some(content) = file::read(&path)? else { return Ok(None) };
-        let kept: Kept = serde_json::from_slice(&content).map_err(|e| DeviceError::file(&path, e))?;
+        // Behind it stands the note that it was reported, or what a loss of power has made of that.
+        let mut reader = serde_json::Deserializer::from_slice(&content);
+        let kept = Kept::deserialize(&mut reader).map_err(|e| DeviceError::file(&path, e))?;
         if kept.format != FORMAT {
             return Err(DeviceError::file(path, format!("its format is {}, not {FORMAT}", kept.format)));
         }
@@ -92,25 +97,15 @@ impl State {
             voucher,
             obtained: kept.obtained,
         };
-        let reported = kept.reported || self.was_reported(&credential)?;
-        Ok(Some(Held { credential, reported }))
+        Ok(Some(Held { credential, reported: kept.reported || content.ends_with(REPORTED) }))
     }
 
-    /// Notes that the registrar knows of the credential. This is not made durable, for nothing is lost with it: a
-    /// device that does not know whether it has told the registrar tells it again.
-    pub(crate) fn note_reported(&self, credential: &Credential) -> Result<(), DeviceError> {
-        let path = self.reported_path();
-        std::fs::write(&path, credential.ldevid.fingerprint().to_string()).map_err(DeviceError::io(path))
-    }
-
-    /// The note names the credential, so one that was left behind says nothing about another.
-    fn was_reported(&self, credential: &Credential) -> Result<bool, DeviceError> {
-        let noted = file::read(&self.reported_path())?;
-        Ok(noted.is_some_and(|noted| noted == credential.ldevid.fingerprint().to_string().as_bytes()))
-    }
-
-    fn reported_path(&self) -> PathBuf {
-        self.dir.join("reported")
+    /// Notes behind the credential that the registrar knows of it. This is not made durable, for nothing is lost with
+    /// it: a device that does not know whether it has told the registrar tells it again.
+    pub(crate) fn note_reported(&self) -> Result<(), DeviceError> {
+        let path = self.path();
+        let noted = OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(REPORTED));
+        noted.map_err(DeviceError::io(path))
     }
 
     /// Durable when it returns.
@@ -135,8 +130,7 @@ impl State {
 
     /// Forgets the credential and with it everything about the owner.
     pub(crate) fn forget(&self) -> Result<(), DeviceError> {
-        file::remove(&self.path())?;
-        file::remove(&self.reported_path())
+        file::remove(&self.path())
     }
 }
 

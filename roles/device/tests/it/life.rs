@@ -84,11 +84,15 @@ async fn a_report_that_did_not_get_through_is_made_up_for() {
     let world = World::new().await;
     let agent = Agent::open(world.config()).unwrap();
     let done = onboard(&agent).await;
-    // As if it had been killed right after the credential was written.
-    fs::remove_file(world.path("state/reported")).unwrap();
-    let again = onboard(&agent).await;
-    assert!(again.reported && again.credential.serial == done.credential.serial);
-    assert_eq!(world.registrar().told(paths::ENROLL_STATUS).len(), 2);
+    let noted = fs::read(world.path("state/credential.json")).unwrap();
+    let credential = noted.strip_suffix(b"\n").unwrap();
+    // As if it had been killed right after the credential was written, or had lost its power while it noted the report.
+    for (left, reports) in [("", 2), ("\0", 3)] {
+        fs::write(world.path("state/credential.json"), [credential, left.as_bytes()].concat()).unwrap();
+        let again = onboard(&agent).await;
+        assert!(again.reported && again.credential.serial == done.credential.serial);
+        assert_eq!(world.registrar().told(paths::ENROLL_STATUS).len(), reports);
+    }
     assert_eq!(world.registrar().at(paths::REQUEST_VOUCHER).len(), 1);
 }
 
