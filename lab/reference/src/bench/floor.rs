@@ -1,5 +1,6 @@
 //! The cryptographic floor: what the bare operations of one exchange cost on this machine, now.
 
+use super::load::thread_time;
 use anyhow::{Context, Result};
 use aws_lc_rs::{
     agreement, rand,
@@ -127,11 +128,11 @@ fn price(each: Duration, mut operation: impl FnMut() -> bool) -> Result<u64> {
     let until = Instant::now() + each;
     let mut batches = Vec::new();
     while batches.len() < 5 || Instant::now() < until {
-        let start = Instant::now();
+        let start = thread_time();
         for _ in 0..BATCH {
             anyhow::ensure!(operation(), "a cryptographic operation failed while it was being measured");
         }
-        batches.push(start.elapsed() / BATCH);
+        batches.push(thread_time().saturating_sub(start) / BATCH);
     }
     batches.sort();
     let median = batches.get(batches.len() / 2).copied().unwrap_or_default();

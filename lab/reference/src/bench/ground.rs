@@ -122,6 +122,11 @@ impl Ground {
         Ok(Device { agent, birth: TlsIdentity { chain, signer: element.signer(&key)? } })
     }
 
+    /// Where everything is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn devices_folder(&self) -> PathBuf {
         self.folder.path().join("devices")
     }

@@ -1,6 +1,7 @@
 //! Runs one kind of work many times, some of it at once, and says what it cost.
 
 use anyhow::Result;
+use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::{
     future::Future,
@@ -116,15 +117,18 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// The CPU time that this process has used, in user and kernel mode (proc(5), /proc/self/schedstat is per thread, so
-/// the sum over `/proc/self/stat` is read). Zero where there is no /proc.
+/// The CPU time that this process has used, in user and kernel mode.
 pub fn cpu_time() -> Duration {
-    let clock_ticks_per_second = 100; // USER_HZ, fixed by the kernel's interface
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return Duration::ZERO };
-    // The command's name, in parentheses, may hold spaces; utime and stime are the 12th and 13th fields after it.
-    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 1000 / clock_ticks_per_second)
+    elapsed(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// The CPU time that this thread has used. Other than the time of day it does not run on while others have the CPU.
+pub fn thread_time() -> Duration {
+    elapsed(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn elapsed(clock: ClockId) -> Duration {
+    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Resident memory of this process in kibibytes; zero where there is no /proc.

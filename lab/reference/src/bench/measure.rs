@@ -1,6 +1,7 @@
 //! `landfall bench`: one kind of exchange at several degrees of parallelism, all parties in this process.
 
 use super::{
+    bare::{self, Bare, Needs},
     device::{Device, anchors, enrol, onboard, take_voucher},
     floor::{self, Counts, Prices},
     ground::Ground,
@@ -37,6 +38,15 @@ impl What {
             Self::Est => floor::ENROLMENT_ALONE,
         }
     }
+
+    /// What one needs of the network and of the disk.
+    pub const fn needs(self) -> Needs {
+        match self {
+            Self::Brski => bare::ONBOARDING,
+            Self::Voucher => bare::VOUCHER,
+            Self::Est => bare::ENROLMENT,
+        }
+    }
 }
 
 /// What was measured.
@@ -46,6 +56,8 @@ pub struct Measured {
     pub what: What,
     /// How often each public-key operation happens in one.
     pub counts: Counts,
+    /// What one needs of the network and of the disk.
+    pub needs: Needs,
     /// What each costs here.
     pub prices: Prices,
     /// What the cryptography of one costs, in milliseconds of CPU.
@@ -62,6 +74,9 @@ pub struct Measurement {
     pub load: Load,
     /// CPU time of one over the floor.
     pub ratio: f64,
+    /// Milliseconds of CPU that bare TLS, HTTP and durable writes take, as many at once, with the rest of the floor's
+    /// cryptography: what would be left without Landfall's own code.
+    pub ground_ms: f64,
     /// Resident memory after each batch of devices, in MiB, with at most twenty of them.
     pub resident_mib: Vec<f64>,
 }
@@ -72,6 +87,8 @@ pub async fn measure(what: What, count: u32, parallel: &[usize], progress: impl 
     let prices = Prices::measure(Duration::from_millis(300))?;
     let floor_ms = prices.floor(what.counts()).as_secs_f64() * 1000.0;
     let ground = Arc::new(Ground::lay().await?);
+    let (bare, needs) = (Bare::start(ground.folder()).await?, what.needs());
+    let judging_ms = floor_ms - prices.floor(needs.handshakes()).as_secs_f64() * 1000.0;
     let mut loads = Vec::new();
     for &parallel in parallel {
         let (mut tally, mut resident_mib) = (Tally::default(), Vec::new());
@@ -84,9 +101,11 @@ pub async fn measure(what: What, count: u32, parallel: &[usize], progress: impl 
             left -= batch;
         }
         let load = tally.load(parallel);
-        loads.push(Measurement { ratio: load.cpu_ms / floor_ms, load, resident_mib: thinned(resident_mib, 20) });
+        let ground_ms = judging_ms + bare.cpu_ms(needs, count.min(BATCH) as usize, parallel).await?;
+        let resident_mib = thinned(resident_mib, 20);
+        loads.push(Measurement { ratio: load.cpu_ms / floor_ms, ground_ms, load, resident_mib });
     }
-    Ok(Measured { what, counts: what.counts(), prices, floor_ms, loads })
+    Ok(Measured { what, counts: what.counts(), needs, prices, floor_ms, loads })
 }
 
 /// Makes devices, and does `what` with each; only that is measured. Their files stay until the end, for a file system may
@@ -140,6 +159,7 @@ mod tests {
             let measured = measure(what, 3, &[2], |_| ()).await.unwrap();
             let [one] = measured.loads.as_slice() else { panic!("{measured:?}") };
             assert_eq!((one.load.done, one.load.errors), (3, 0), "{what:?}: {:?}", one.load.first_error);
+            assert!(one.ground_ms > 0.0);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What onboarding costs, beside what its cryptography alone costs, in one run.
 
+pub mod bare;
 pub mod device;
 pub mod floor;
 pub mod ground;
