@@ -108,7 +108,7 @@ pub(super) fn private_to_pkcs8(key: &PrivateKey) -> Result<Redacted<Vec<u8>>, Ke
 }
 
 pub(super) fn private_to_ec(key: &PrivateKey) -> Result<Redacted<Vec<u8>>, KeyError> {
-    let encoded = ec_private_to_der(key, Some(oid(key.curve()))).map_err(|_| KeyError::Encoding)?;
+    let encoded = ec_private_to_der(key, Some(key.curve().oid())).map_err(|_| KeyError::Encoding)?;
     Ok(Redacted::new(encoded.to_vec()))
 }
 
