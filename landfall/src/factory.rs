@@ -2,6 +2,8 @@
 //!
 //! The factory keeps its records in a database of its own and publishes them to a MASA that runs, here or elsewhere.
 
+mod dpp;
+
 use crate::{
     admin::Connection,
     output::{Answer, Output, Table, counted},
@@ -9,12 +11,13 @@ use crate::{
 };
 use anyhow::Context;
 use clap::Subcommand;
+use dpp::{DppArgs, LabelArgs, Paper, UriArgs};
 use indicatif::ProgressBar;
 use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
     admin::{ClientError, view::Count},
-    factory::{Choice, Factory, NewManufacturer, Order, Progress, Provisioned},
+    factory::{Choice, Factory, NewManufacturer, Order, Progress, Provisioned, Which},
     open,
 };
 use landfall_store::Store;
@@ -72,10 +75,22 @@ enum Verb {
     Provision {
         #[command(flatten)]
         product: ProductArgs,
+        #[command(flatten)]
+        dpp: DppArgs,
         /// How many.
         #[arg(long, default_value = "1")]
         count: NonZero<u32>,
+        /// Prints labels of these devices, with their QR codes: NAME.pdf, or NAME.svg or NAME.png for one file a page.
+        #[arg(long, value_name = "FILE")]
+        labels: Option<PathBuf>,
+        /// What the labels are printed on.
+        #[arg(long, value_enum, default_value = "a4")]
+        paper: Paper,
     },
+    /// Prints labels of devices with the QR codes of their bootstrapping URIs.
+    Labels(LabelArgs),
+    /// Lists the bootstrapping URIs of devices, for a supply chain service or an owner.
+    Uris(UriArgs),
     /// Completes batches that were interrupted.
     Resume,
     /// Issues an IDevID for a key that a device made, from its certificate request.
@@ -144,6 +159,7 @@ impl ProductArgs {
             algorithm: self.key,
             masa_url: self.device_masa.clone(),
             mud_url: self.mud_url.clone(),
+            dpp: None,
         }
     }
 }
@@ -155,13 +171,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Init { organization, masa_names, masa_url, algorithm } => {
             init(server, place, organization, masa_names, masa_url, *algorithm, output)
         }
-        Verb::Provision { product, count } => {
-            let order = Order { product: product.product(), count: *count };
+        Verb::Provision { product, dpp, count, labels, paper } => {
+            let product = Product { dpp: dpp.product()?, ..product.product() };
+            let order = Order { product, count: *count };
             let factory = factory()?;
             let mut done = with_progress(output, |progress| factory.resume(progress))?;
             done.push(with_progress(output, |progress| factory.provision(&order, progress))?);
+            if let (Some(out), Some(last)) = (labels, done.last()) {
+                dpp::sheets(&factory, &Which::Batch(last.batch.id.clone()), out, *paper, output)?;
+            }
             provisioned(&done, output)
         }
+        Verb::Labels(args) => dpp::labels(args, &factory()?, output),
+        Verb::Uris(args) => dpp::uris(args, &factory()?, output),
         Verb::Resume => {
             let factory = factory()?;
             provisioned(&with_progress(output, |progress| factory.resume(progress))?, output)

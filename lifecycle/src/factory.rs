@@ -1,7 +1,9 @@
 //! Process 1 (the guide's 4.1 and H.1.1): the manufacturer's database.
 
+mod dpp;
 mod serial;
 
+pub use dpp::{DppProduct, DppRecord};
 pub use serial::{BadSerial, SerialCounter, SerialRange, SerialScheme};
 
 use landfall_pki::Algorithm;
@@ -43,6 +45,9 @@ pub struct FactoryDevice {
     /// Where its private key is, if the factory keeps it in an element of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_uri: Option<KeyUri>,
+    /// Its bootstrapping key for Wi-Fi Easy Connect, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpp: Option<DppRecord>,
     /// The batch that it was made in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchId>,
@@ -79,6 +84,8 @@ impl FactoryDevice {
     pub const BY_KEY: &'static str = "key";
     /// The index by batch.
     pub const BY_BATCH: &'static str = "batch";
+    /// The index by bootstrapping key.
+    pub const BY_BOOTSTRAP: &'static str = "bootstrap";
     /// The index by model.
     pub const BY_MODEL: &'static str = "model";
 }
@@ -97,7 +104,8 @@ impl Record for FactoryDevice {
             (Self::BY_KEY, self.key.to_string()),
             (Self::BY_MODEL, self.model.to_string()),
         ];
-        others.into_iter().chain(batch).collect()
+        let dpp = self.dpp.iter().map(|dpp| (Self::BY_BOOTSTRAP, dpp.bootstrap_hash.to_string()));
+        others.into_iter().chain(batch).chain(dpp).collect()
     }
 }
 
@@ -147,6 +155,9 @@ pub struct Product {
     /// Where their MUD file is (RFC 8520 s11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mud_url: Option<String>,
+    /// How they are bootstrapped by Wi-Fi Easy Connect, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpp: Option<DppProduct>,
 }
 
 /// A number of devices to be made alike, with the serial numbers set aside for them.

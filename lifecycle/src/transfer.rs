@@ -1,13 +1,19 @@
 //! Process 2 (the guide's 4.2): who owns a device, and who may have a voucher for it.
 //!
 //! The manufacturer's sales records and the ownership of each device are kept at the MASA. [`claim`] decides about one
-//! voucher; [`Ownership::sold`] and [`Ownership::released`] are how devices change hands.
+//! voucher; [`Ownership::sold`] and [`Ownership::released`] are how devices change hands. For Wi-Fi Easy Connect,
+//! [`Bootstrapping`] is a device in the book of whoever may act for it, and a [`Tenant`] of the supply chain service has
+//! such a book.
 
+mod bootstrapping;
 mod claim;
 mod ownership;
+mod tenancy;
 
+pub use bootstrapping::{Bootstrapping, DppRole, Held, Via};
 pub use claim::{Claimant, Grant, Issue, claim};
 pub use ownership::{Basis, Holding, NoncelessVoucher, Ownership, Past};
+pub use tenancy::{Arrival, Feed, Intake, SUPPLY_LOG, SupplyEvent, Tenant, Token};
 
 use landfall_brski::voucher::Assertion;
 use landfall_types::{DeviceId, DomainId, Fingerprint, OwnerId, Record, Time};

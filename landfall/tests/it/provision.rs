@@ -4,6 +4,7 @@ use crate::{
     ground::{bundles, entries},
     survives::seed,
 };
+use landfall_dpp::curve::PrivateKey;
 use landfall_lifecycle::factory::FactoryDevice;
 use landfall_pki::{Certificate, Signer, SoftwareKey, pem};
 use landfall_testkit::{Rng, Running, temp_dir};
@@ -34,15 +35,18 @@ fn a_killed_factory_makes_each_device_once() {
     let ordered = || !says(folder.path(), &["factory", "status"])["interrupted"].as_array().unwrap().is_empty();
     let done = || says(folder.path(), &["factory", "status"])["devices"] == DEVICES;
     while kills < KILLS && !done() {
-        let order: &[&str] =
-            if ordered() { &["factory", "resume"] } else { &["factory", "provision", "--count", &count] };
+        let order: &[&str] = if ordered() {
+            &["factory", "resume"]
+        } else {
+            &["factory", "provision", "--protocol", "dpp", "--count", &count]
+        };
         let mut factory = Running::start(command(folder.path(), order).stderr(std::process::Stdio::null()));
         std::thread::sleep(Duration::from_millis(rng.below(400)));
         factory.signal("KILL");
         kills += usize::from(!factory.wait().success());
     }
     if !ordered() && !done() {
-        says(folder.path(), &["factory", "provision", "--count", &count]);
+        says(folder.path(), &["factory", "provision", "--protocol", "dpp", "--count", &count]);
     }
     says(folder.path(), &["factory", "resume"]);
     println!("{kills} kills");
@@ -50,7 +54,7 @@ fn a_killed_factory_makes_each_device_once() {
     is_complete(folder.path());
 }
 
-/// As many records as were ordered, each with its own serial number, key and certificate, and each with its bundle.
+/// As many records as were ordered, each with its own serial number, keys and certificate, and each with its bundle.
 fn is_complete(folder: &Path) {
     let status = says(folder, &["factory", "status"]);
     assert_eq!((status["devices"].as_u64(), &status["interrupted"]), (Some(DEVICES as u64), &Value::Array(vec![])));
@@ -59,6 +63,8 @@ fn is_complete(folder: &Path) {
         String::from_utf8(exported).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), DEVICES);
     assert_eq!(records.iter().map(|device| device.key).collect::<BTreeSet<_>>().len(), DEVICES);
+    let bootstrapping = |device: &FactoryDevice| device.dpp.as_ref().unwrap().bootstrap_hash;
+    assert_eq!(records.iter().map(bootstrapping).collect::<BTreeSet<_>>().len(), DEVICES);
     assert_eq!(records.iter().map(|device| &device.device).collect::<BTreeSet<_>>().len(), DEVICES);
     let certificates = records.iter().map(|device| Certificate::from_pem(&device.idevid).unwrap().serial_hex());
     assert_eq!(certificates.collect::<BTreeSet<_>>().len(), DEVICES, "two IDevIDs have one serial number");
@@ -78,6 +84,11 @@ fn is_complete(folder: &Path) {
         let block = pem::decode(bundle.key.unwrap().0.expose()).unwrap().remove(0);
         let key = SoftwareKey::from_pkcs8_der(&block.der).unwrap();
         assert_eq!(key.public_key().fingerprint(), record.key, "{} has the wrong key", record.serial_number);
+        let (given, kept) = (bundle.dpp.unwrap(), record.dpp.unwrap());
+        assert_eq!(given.uri, kept.uri);
+        let block = pem::decode(given.key.unwrap().0.expose()).unwrap().remove(0);
+        let key = PrivateKey::from_pkcs8(&block.der).unwrap();
+        assert_eq!(key.public().bootstrap_hash(), kept.bootstrap_hash, "{}", record.serial_number);
     }
     assert!(records.is_empty(), "devices without a bundle: {:?}", records.keys());
 }

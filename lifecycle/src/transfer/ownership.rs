@@ -50,6 +50,11 @@ pub enum Basis {
         /// The sale.
         sale: String,
     },
+    /// Having been the first to register its bootstrapping key: its manufacturer, or whoever scanned it.
+    Registered {
+        /// Who did.
+        owner: OwnerId,
+    },
     /// Having been the first to ask.
     FirstUse {
         /// The domain that asked.
@@ -91,12 +96,27 @@ impl Ownership {
         Self { device, serial_number, holding: None, history: Vec::new(), vouchers: 0, nonceless: Vec::new() }
     }
 
-    /// The owner by the sales records.
+    /// The owner by the sales records, or by having registered the device.
     pub fn owner(&self) -> Option<&OwnerId> {
         match &self.holding.as_ref()?.basis {
-            Basis::Sale { owner, .. } => Some(owner),
+            Basis::Sale { owner, .. } | Basis::Registered { owner } => Some(owner),
             Basis::FirstUse { .. } => None,
         }
+    }
+
+    /// After `owner` has registered the device's bootstrapping key. It becomes the owner if nobody is; if it is already,
+    /// nothing changes; what another has, it does not get.
+    pub fn registered(mut self, owner: &OwnerId, now: Time) -> Result<Self, Refusal> {
+        match self.owner() {
+            Some(other) if other == owner => {}
+            // Who the other is, is not said: tenants never learn of each other.
+            Some(_) => {
+                let detail = format!("{} belongs to another tenant", self.serial_number);
+                return Err(refused("bootstrapping-unclaimed", detail));
+            }
+            None => self.hold(Basis::Registered { owner: owner.clone() }, now),
+        }
+        Ok(self)
     }
 
     /// After `sale`, which must include this device. The manufacturer sells what nobody bought before, even if somebody
@@ -127,7 +147,7 @@ impl Ownership {
             return Err(refused("release-owned", format!("{} belongs to nobody", self.serial_number)));
         };
         let is_holder = |customer: &Customer| match &holding.basis {
-            Basis::Sale { owner, .. } => *owner == customer.owner,
+            Basis::Sale { owner, .. } | Basis::Registered { owner } => *owner == customer.owner,
             Basis::FirstUse { domain } => customer.domains.contains(domain),
         };
         if let Some(other) = by.filter(|customer| !is_holder(customer)) {

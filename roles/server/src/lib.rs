@@ -1,12 +1,14 @@
 //! The server roles: factory, MASA, supply chain, registrar, join proxy, console API.
 
 pub mod admin;
+pub mod book;
 pub mod domain;
 mod exchange;
 pub mod factory;
 pub mod health;
 mod hierarchy;
 pub mod identity;
+pub mod labels;
 pub mod masa;
 pub mod observe;
 pub mod open;

@@ -4,10 +4,14 @@
 #[path = "it/factory/mod.rs"]
 mod factory;
 
+#[path = "it/book/mod.rs"]
+mod book;
 #[path = "it/contract.rs"]
 mod contract;
 #[path = "it/foreign.rs"]
 mod foreign;
+#[path = "it/labels.rs"]
+mod labels;
 #[path = "it/masa.rs"]
 mod masa;
 #[path = "it/onboarding.rs"]

@@ -85,6 +85,7 @@ impl Ground {
             algorithm,
             masa_url: Some(format!("localhost:{}", masa.port())),
             mud_url: None,
+            dpp: None,
         };
         Ok(Self { folder, masa, registrar, domain, role, factory, product, _trigger: trigger })
     }

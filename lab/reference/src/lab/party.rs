@@ -190,6 +190,7 @@ impl Manufacturer {
             algorithm,
             masa_url: None,
             mud_url: Some(format!("https://{}.example/mud/{model}.json", self.vendor)),
+            dpp: None,
         })
     }
 

@@ -239,6 +239,7 @@ fn ownership_view(ownership: &transfer::Ownership) -> Ownership {
         since: holding.map(|holding| holding.since),
         basis: holding.map(|holding| match &holding.basis {
             Basis::Sale { sale, .. } => format!("sale {sale}"),
+            Basis::Registered { .. } => "registration".into(),
             Basis::FirstUse { domain } => format!("first use, by domain {domain}"),
         }),
         vouchers: ownership.vouchers,

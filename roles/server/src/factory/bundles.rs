@@ -97,7 +97,7 @@ impl Folder {
 }
 
 /// A serial number as a file name: what has a meaning in paths is written as its code.
-fn file_name(serial: &SerialNumber) -> String {
+pub(super) fn file_name(serial: &SerialNumber) -> String {
     let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let code = |c: char| if plain(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) };
     serial.as_str().chars().map(code).collect()

@@ -31,6 +31,9 @@ pub enum FactoryError {
     /// A device asked for something that it does not get.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What devices are to be bootstrapped with does not make a URI.
+    #[error("the bootstrapping URI: {0}")]
+    Uri(landfall_dpp::uri::UriError),
     /// A serial number cannot be made.
     #[error(transparent)]
     Serial(#[from] BadSerial),

@@ -2,11 +2,12 @@
 //!
 //! [`NewManufacturer::make`] makes a manufacturer's certificates once. A [`Factory`] then makes devices:
 //! [`Factory::provision`] makes keys and IDevIDs for a batch (method 3), [`Factory::certify`] issues an IDevID for a key
-//! that the device made (methods 1 and 2). Nothing is handed out before it is recorded, and no serial number is used
+//! that the device made (methods 1 and 2). Devices of a product for Wi-Fi Easy Connect get a bootstrapping key too. Nothing is handed out before it is recorded, and no serial number is used
 //! twice: a batch that was interrupted is completed by [`Factory::resume`].
 
 mod bundles;
 mod certify;
+mod dpp;
 mod error;
 mod init;
 mod issue;
@@ -14,6 +15,7 @@ mod provision;
 mod records;
 
 pub use certify::Choice;
+pub use dpp::{ListFormat, Which};
 pub use error::FactoryError;
 pub use init::{Made, NewManufacturer};
 pub use provision::{Order, Progress, Provisioned};

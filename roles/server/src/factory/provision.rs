@@ -1,6 +1,6 @@
 //! Making batches of devices with the keys that the factory makes for them (H.1.1, method 3).
 
-use super::{Factory, FactoryError, bundles::Folder};
+use super::{Factory, FactoryError, bundles::Folder, dpp};
 use landfall_lifecycle::factory::{
     BadSerial, Batch, BatchId, FactoryDevice, FactoryEvent, LOG, Method, Product, SerialCounter, SerialRange,
 };
@@ -89,6 +89,8 @@ impl Factory {
     /// Sets serial numbers aside and records the batch, both or neither.
     fn plan(&self, order: &Order) -> Result<Batch, FactoryError> {
         let product = &order.product;
+        // What cannot be made must not be planned: it would stay unfinished for ever.
+        dpp::Maker::of(product)?;
         self.allocating(product, u64::from(order.count.get()), |range, changes| {
             let batch = Batch {
                 id: BatchId::of(&range)?,
@@ -168,6 +170,7 @@ impl Factory {
 
     /// Makes the devices of one chunk that are not on record yet; says how many.
     fn make_chunk(&self, batch: &Batch, folder: &Folder, skip: u64) -> Result<u64, FactoryError> {
+        let dpp = dpp::Maker::of(&batch.product)?;
         let mut changes = Changes::new();
         let mut made = Vec::new();
         for serial in batch.range.part(skip, CHUNK).serials() {
@@ -177,7 +180,7 @@ impl Factory {
                 Some(_) => return Err(FactoryError::serial_taken(&serial)),
                 None => {}
             }
-            let (device, bundle) = self.make(batch, serial.clone())?;
+            let (device, bundle) = self.make(batch, dpp.as_ref(), serial.clone())?;
             folder.stage(&bundle)?;
             changes = changes.insert(&device)?.append(LOG, &event(&device))?;
             made.push(serial);
@@ -190,11 +193,20 @@ impl Factory {
         Ok(made.len() as u64)
     }
 
-    fn make(&self, batch: &Batch, serial: SerialNumber) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
+    fn make(
+        &self,
+        batch: &Batch,
+        dpp: Option<&dpp::Maker<'_>>,
+        serial: SerialNumber,
+    ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
         let key = SoftwareKey::generate(batch.product.algorithm)?;
-        let (device, mut bundle) =
+        let (mut device, mut bundle) =
             self.birth(&batch.product, serial, key.public_key(), batch.method, Some(&batch.id), self.now())?;
         bundle.key = Some(BundleKey(Redacted::new(pem::encode("PRIVATE KEY", key.to_pkcs8_der().expose()))));
+        if let Some(dpp) = dpp {
+            let (record, birth) = dpp.make(&device.serial_number)?;
+            (device.dpp, bundle.dpp) = (Some(record), Some(birth));
+        }
         Ok((device, bundle))
     }
 }

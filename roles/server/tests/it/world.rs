@@ -84,6 +84,7 @@ impl World {
             algorithm: Algorithm::EcdsaP256,
             masa_url: None,
             mud_url: None,
+            dpp: None,
         };
         let order = Order { product, count: NonZero::new(devices).unwrap() };
         // It blocks, which a thread of a runtime must not.

@@ -2,6 +2,7 @@
 
 mod certify;
 mod crash;
+mod dpp;
 mod init;
 mod provision;
 mod records;
@@ -77,6 +78,7 @@ fn product() -> Product {
         algorithm: Algorithm::EcdsaP256,
         masa_url: None,
         mud_url: None,
+        dpp: None,
     }
 }
 

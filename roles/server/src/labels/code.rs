@@ -1,0 +1,46 @@
+//! A QR code as squares.
+
+use qrcode::{Color, EcLevel, QrCode};
+
+/// How many light modules a code needs around it.
+pub(super) const QUIET: usize = 4;
+
+/// A QR code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    width: usize,
+    dark: Vec<bool>,
+}
+
+/// The text is longer than a QR code can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} characters do not fit into a QR code")]
+pub struct TooLong(usize);
+
+impl Code {
+    /// The code of `text`, readable with 15 % of it damaged (level M).
+    pub fn of(text: &str) -> Result<Self, TooLong> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| TooLong(text.len()))?;
+        Ok(Self {
+            width: code.width(),
+            dark: code.into_colors().into_iter().map(|color| color == Color::Dark).collect(),
+        })
+    }
+
+    /// How many modules it is wide and high.
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Each stretch of dark modules: its column, its row, its length.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+        self.dark.chunks(self.width.max(1)).enumerate().flat_map(|(row, modules)| {
+            let mut column = 0;
+            modules.chunk_by(|a, b| a == b).filter_map(move |run| {
+                let start = column;
+                column += run.len();
+                run.first().is_some_and(|dark| *dark).then_some((start, row, run.len()))
+            })
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! QR pictures and sheets of labels; a real reader reads them.
+
+use crate::book::uri;
+use landfall_server::labels::{Code, Format, Label, Layout, Sheets, picture};
+use landfall_testkit::tool;
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+fn label(number: u8) -> Label {
+    Label {
+        uri: uri(number, Some(&format!("SN=KT-{number} model=T-1"))).to_string(),
+        serial_number: format!("KT-{number} (a\\b) <&>"),
+        model: "T-1 \u{e9}".into(),
+    }
+}
+
+/// What zbarimg reads in a picture, if it is here.
+fn read(picture: &Path) -> Option<BTreeSet<String>> {
+    let output = Command::new(tool("zbarimg")?).args(["--quiet", "--raw"]).arg(picture).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+fn sheets(path: &Path, layout: Layout, count: u8) -> Vec<std::path::PathBuf> {
+    let mut sheets = Sheets::new(path, layout, u64::from(count)).unwrap();
+    (1..=count).try_for_each(|number| sheets.add(label(number))).unwrap();
+    sheets.finish().unwrap()
+}
+
+fn uris(numbers: std::ops::RangeInclusive<u8>) -> BTreeSet<String> {
+    numbers.map(|number| label(number).uri).collect()
+}
+
+#[test]
+fn a_reader_reads_single_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = label(1).uri;
+    let code = Code::of(&uri).unwrap();
+    let path = folder.path().join("code.png");
+    fs::write(&path, picture(&code, Format::Png).unwrap()).unwrap();
+    if let Some(found) = read(&path) {
+        assert_eq!(found, BTreeSet::from([uri]));
+    }
+    let svg = String::from_utf8(picture(&code, Format::Svg).unwrap()).unwrap();
+    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+    assert!(picture(&code, Format::Pdf).is_err());
+    assert!(Code::of(&"x".repeat(4096)).is_err());
+}
+
+#[test]
+fn a_reader_reads_every_label_of_a_sheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = sheets(&folder.path().join("labels.png"), Layout::A4_24, 30);
+    let names: Vec<_> = pages.iter().map(|page| page.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["labels-1.png", "labels-2.png"]);
+    for (page, numbers) in pages.iter().zip([1..=24, 25..=30]) {
+        if let Some(found) = read(page) {
+            assert_eq!(found, uris(numbers));
+        }
+    }
+    let single = sheets(&folder.path().join("one.svg"), Layout::SINGLE, 1);
+    assert_eq!(single, [folder.path().join("one.svg")]);
+    let svg = fs::read_to_string(&single[0]).unwrap();
+    assert!(svg.contains("KT-1 (a\\b) &lt;&amp;"), "{svg}");
+}
+
+#[test]
+fn a_reader_reads_every_page_of_a_pdf() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.pdf");
+    assert_eq!(sheets(&path, Layout::LETTER_24, 30), [path.clone()]);
+    let bytes = fs::read(&path).unwrap();
+    assert!(bytes.starts_with(b"%PDF-1.4") && bytes.ends_with(b"%%EOF\n"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
+    let Some(pdftoppm) = tool("pdftoppm") else { return };
+    let picture = folder.path().join("page");
+    let output = Command::new(pdftoppm).args(["-png", "-r", "300"]).arg(&path).arg(&picture).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for (page, numbers) in [("page-1.png", 1..=24), ("page-2.png", 25..=30)] {
+        if let Some(found) = read(&folder.path().join(page)) {
+            assert_eq!(found, uris(numbers));
+        }
+    }
+}
+
+#[test]
+fn a_name_that_says_no_format_is_refused() {
+    for name in ["labels", "labels.doc", "labels.pdf.gz"] {
+        assert!(Sheets::new(Path::new(name), Layout::A4_24, 1).is_err(), "{name}");
+    }
+}
