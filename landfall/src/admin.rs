@@ -83,7 +83,8 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     }
 }
 
-fn private_key(path: &Path) -> anyhow::Result<SoftwareKey> {
+/// The private key in a PEM file.
+pub(crate) fn private_key(path: &Path) -> anyhow::Result<SoftwareKey> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let blocks = pem::decode(&text).with_context(|| format!("reading {}", path.display()))?;
     let block = blocks.iter().find(|block| block.label == "PRIVATE KEY");

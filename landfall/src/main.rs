@@ -13,6 +13,7 @@ mod lab;
 mod man;
 mod network;
 mod output;
+mod qr;
 mod run;
 mod transfer;
 mod verification;

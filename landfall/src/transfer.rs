@@ -1,14 +1,19 @@
 //! `landfall transfer`: who owns which device, and what the MASA vouched for (SP 1800-36B 4.2).
 
+mod book;
+mod service;
+
 use crate::{
     admin::Connection,
     output::{Answer, Output, Table, counted},
 };
 use anyhow::Context;
+use book::{AddArgs, Whose};
 use clap::Subcommand;
 use landfall_server::admin::view::{
     CustomerView, LogLine, LogVerified, NewCustomer, NewSale, Ownership, Page, PerDevice, Resale,
 };
+use service::ServiceArgs;
 use std::{fs, path::PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -33,11 +38,17 @@ enum Verb {
         #[arg(long)]
         nonceless: bool,
     },
-    /// Records a sale: from now on only the buyer's registrars get vouchers for these devices.
+    /// Records a sale: from now on only the buyer's registrars get vouchers for these devices. With --service, hands
+    /// their bootstrapping keys over to another tenant of a supply chain service.
     Sale {
-        /// Their serial numbers.
-        #[arg(required = true, value_name = "SERIAL")]
+        /// Their serial numbers; with --service, the hashes of their keys too.
+        #[arg(required_unless_present = "devices", value_name = "SERIAL")]
         serial_numbers: Vec<String>,
+        /// A file that names them, one a line, or a list of their URIs.
+        #[arg(long, value_name = "FILE", conflicts_with = "serial_numbers", requires = "service")]
+        devices: Option<PathBuf>,
+        #[command(flatten)]
+        service: ServiceArgs,
         /// Who bought them: a customer that is known.
         #[arg(long)]
         to: String,
@@ -56,6 +67,52 @@ enum Verb {
         /// The owner who says so; without it, the manufacturer does on its behalf.
         #[arg(long, value_name = "OWNER")]
         by: Option<String>,
+    },
+    /// Makes a tenant of the supply chain service known; without a name, shows all tenants.
+    Tenant {
+        /// Its name.
+        name: Option<String>,
+        /// A certificate by which its clients are known, in PEM. May be repeated.
+        #[arg(long = "certificate", value_name = "FILE", requires = "name")]
+        certificates: Vec<PathBuf>,
+        /// Makes a token for it, and writes it to this file.
+        #[arg(long, value_name = "FILE", requires = "name")]
+        token: Option<PathBuf>,
+    },
+    /// Registers devices at a supply chain service, from a list of their URIs.
+    Upload {
+        /// The list: CSV or JSON lines as `landfall factory uris` writes them, or a URI a line.
+        file: PathBuf,
+        #[command(flatten)]
+        service: ServiceArgs,
+    },
+    /// Brings a device into the book, by its QR code, its URI or its NFC record: from then on it may join.
+    Add(AddArgs),
+    /// Brings all devices of a list into the book.
+    Import {
+        /// The list: CSV or JSON lines, or a URI a line.
+        file: PathBuf,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Shows the devices in the book.
+    Devices {
+        #[command(flatten)]
+        whose: Whose,
+        /// Only those after this hash.
+        #[arg(long, value_name = "HASH")]
+        after: Option<String>,
+        /// At most this many.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Takes devices out of the book: they were given away or lost, and do not join any more.
+    Remove {
+        /// Their serial numbers, or the hashes of their keys.
+        #[arg(required = true, value_name = "DEVICE")]
+        devices: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Shows who owns which device.
     List {
@@ -87,7 +144,14 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Customer { owner: Some(owner), certificates, nonceless } => {
             customer(connection, owner, certificates, *nonceless, output)
         }
-        Verb::Sale { serial_numbers, to, from, order } => {
+        Verb::Sale { serial_numbers, devices, service, to, order, .. } if service.service.is_some() => {
+            let devices = match devices {
+                Some(file) => service::named_in(file)?,
+                None => serial_numbers.clone(),
+            };
+            service::sell(service, to, order.as_deref(), &devices, output)
+        }
+        Verb::Sale { serial_numbers, to, from, order, .. } => {
             let sale = NewSale {
                 serial_numbers: serial_numbers.clone(),
                 owner: to.clone(),
@@ -104,6 +168,14 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
                 .ask(output, "releasing", async |client| client.post("/v1/transfer/resale", &resale).await)?;
             per_device(&result, "released", output)
         }
+        Verb::Tenant { name, certificates, token } => {
+            book::tenant(connection, name.as_deref(), certificates, token.as_deref(), output)
+        }
+        Verb::Upload { file, service } => service::upload(service, file, output),
+        Verb::Add(args) => book::add(connection, args, output),
+        Verb::Import { file, whose } => book::import(connection, file, whose, output),
+        Verb::Devices { whose, after, limit } => book::devices(connection, whose, after.as_deref(), *limit, output),
+        Verb::Remove { devices, whose } => book::remove(connection, whose, devices, output),
         Verb::List { after, limit } => list(connection, after.as_deref(), *limit, output),
         Verb::Log { verify: true, .. } => verify(connection, output),
         Verb::Log { after, limit, .. } => log(connection, *after, *limit, output),

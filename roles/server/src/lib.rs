@@ -17,6 +17,7 @@ pub mod registrar;
 pub mod role;
 pub mod server;
 pub mod settings;
+pub mod supply_chain;
 pub mod world;
 
 pub use identity::Identity;

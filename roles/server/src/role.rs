@@ -10,10 +10,12 @@ use tokio::sync::watch;
 
 /// A role that `landfall run` can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum RoleName {
     /// The manufacturer's authorised signing authority.
     Masa,
+    /// The supply chain service: bootstrapping keys on their way from manufacturers to owners.
+    SupplyChain,
     /// The network's registrar: BRSKI and EST.
     Registrar,
     /// The join proxy.
@@ -22,12 +24,13 @@ pub enum RoleName {
 
 impl RoleName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 3] = [Self::Masa, Self::Registrar, Self::Proxy];
+    pub const ALL: [Self; 4] = [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Masa => "masa",
+            Self::SupplyChain => "supply-chain",
             Self::Registrar => "registrar",
             Self::Proxy => "proxy",
         }
@@ -42,7 +45,7 @@ impl fmt::Display for RoleName {
 
 /// There is no role of that name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no role {0:?}; roles are masa, registrar and proxy")]
+#[error("there is no role {0:?}; roles are masa, supply-chain, registrar and proxy")]
 pub struct UnknownRole(String);
 
 impl FromStr for RoleName {

@@ -7,6 +7,7 @@ use crate::{
     identity::certificates,
     masa, open, proxy, registrar,
     settings::AdminSettings,
+    supply_chain,
 };
 use landfall_net::tls::{ClientAuth, ServerTls};
 use landfall_pki::Anchors;
@@ -23,6 +24,7 @@ pub struct Server {
     health: Option<Health>,
     local: LocalDoor,
     remote: Option<RemoteDoor>,
+    intakes: Vec<supply_chain::Intake>,
     shutdown: Shutdown,
 }
 
@@ -41,6 +43,12 @@ impl Server {
                     let config = masa::Config::from_settings(masa, settings, &world)?;
                     let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
                     console.masa = Some(running);
+                    tasks.push(task);
+                }
+                (RoleName::SupplyChain, Settings { supply_chain: Some(service), .. }) => {
+                    let config = supply_chain::Config::from_settings(service, settings, &world)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.supply_chain = Some(running);
                     tasks.push(task);
                 }
                 (RoleName::Registrar, Settings { registrar: Some(registrar), .. }) => {
@@ -63,6 +71,7 @@ impl Server {
             readiness,
             local: LocalDoor::bind(&settings.admin_socket())?,
             remote: remote(&settings.admin, settings, &world).await?,
+            intakes: intakes(settings, &world)?,
             world,
             shutdown,
         })
@@ -85,7 +94,7 @@ impl Server {
 
     /// Runs until the shutdown has been drained, or until a role cannot go on; then the others are dropped.
     pub async fn run(self) -> Result<(), RoleError> {
-        let Self { tasks, world, console, readiness, health, local, remote, shutdown } = self;
+        let Self { tasks, world, console, readiness, health, local, remote, intakes, shutdown } = self;
         let mut running = JoinSet::new();
         let router = admin::router(console);
         running.spawn({
@@ -107,6 +116,13 @@ impl Server {
         if let Some(health) = health {
             watched.spawn(health.run(shutdown.clone()));
         }
+        for intake in intakes {
+            let shutdown = shutdown.clone();
+            running.spawn(async move {
+                intake.run(shutdown).await;
+                Ok(())
+            });
+        }
         for task in tasks {
             readiness.set(task.role.as_str(), true);
             running.spawn(task.run());
@@ -124,6 +140,10 @@ impl Server {
     }
 }
 
+fn intakes(settings: &Settings, world: &World) -> Result<Vec<supply_chain::Intake>, RoleError> {
+    settings.intake.iter().map(|intake| supply_chain::Intake::from_settings(intake, settings, world)).collect()
+}
+
 fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, RoleError> {
     let present = settings.roles();
     if let Some(missing) = roles.iter().find(|role| !present.contains(role)) {
@@ -133,7 +153,10 @@ fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, Role
     let wanted: Vec<RoleName> =
         RoleName::ALL.into_iter().filter(|role| present.contains(role) && wanted(role)).collect();
     match wanted.is_empty() {
-        true => Err(RoleError::new("the settings", "have no table of a role: [registrar], [masa] or [proxy]")),
+        true => Err(RoleError::new(
+            "the settings",
+            "have no table of a role: [registrar], [masa], [supply-chain] or [proxy]",
+        )),
         false => Ok(wanted),
     }
 }

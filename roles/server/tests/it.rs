@@ -16,5 +16,7 @@ mod labels;
 mod masa;
 #[path = "it/onboarding.rs"]
 mod onboarding;
+#[path = "it/supply.rs"]
+mod supply;
 #[path = "it/world.rs"]
 mod world;

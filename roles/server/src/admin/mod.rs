@@ -1,6 +1,7 @@
 //! The operator's door to a running server: HTTP and JSON, over a Unix socket on the machine and mutual TLS from
 //! elsewhere. docs/openapi.json describes it.
 
+mod book;
 mod client;
 mod error;
 mod factory;
@@ -14,7 +15,7 @@ pub use client::{Address, Client, ClientError, escape};
 pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
-use crate::{RoleName, World, health::Readiness, masa::Masa, registrar::Registrar};
+use crate::{RoleName, World, health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain};
 use axum::Router;
 use landfall_types::Time;
 use std::{net::SocketAddr, sync::Arc};
@@ -30,13 +31,14 @@ pub struct Console {
     pub(crate) roles: Vec<(RoleName, SocketAddr)>,
     pub(crate) registrar: Option<Arc<Registrar>>,
     pub(crate) masa: Option<Arc<Masa>>,
+    pub(crate) supply_chain: Option<Arc<SupplyChain>>,
 }
 
 impl Console {
     /// A console of a server without roles.
     pub fn new(world: World, readiness: Readiness) -> Self {
         let since = world.clock.now();
-        Self { world, since, readiness, roles: Vec::new(), registrar: None, masa: None }
+        Self { world, since, readiness, roles: Vec::new(), registrar: None, masa: None, supply_chain: None }
     }
 
     fn registrar(&self) -> Result<&Arc<Registrar>, ApiError> {
@@ -68,6 +70,9 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(transfer::sales, transfer::sell))
         .routes(routes!(transfer::resell))
         .routes(routes!(transfer::issued))
+        .routes(routes!(book::tenants, book::put_tenant))
+        .routes(routes!(book::devices, book::add))
+        .routes(routes!(book::release))
         .routes(routes!(network::devices))
         .routes(routes!(network::device))
         .routes(routes!(network::approve))

@@ -38,6 +38,7 @@ pub fn check(settings: &Settings) -> Vec<Problem> {
     check.store();
     check.admin();
     check.masa();
+    check.supply_chain();
     check.registrar();
     check.listeners();
     check.problems
@@ -100,6 +101,27 @@ impl Check<'_> {
         }
     }
 
+    fn supply_chain(&mut self) {
+        if let Some(service) = &self.settings.supply_chain {
+            self.identity("supply-chain.identity", &service.identity, |_| None);
+        }
+        for (index, intake) in self.settings.intake.iter().enumerate() {
+            let key = format!("intake[{index}]");
+            for (at, path) in intake.anchors.iter().enumerate() {
+                self.anchors(&format!("{key}.anchors[{at}]"), path);
+            }
+            if intake.anchors.is_empty() {
+                self.wrong(format!("{key}.anchors"), "is empty, so no service would be believed");
+            }
+            match (&intake.identity, &intake.token_file) {
+                (Some(identity), _) => self.identity(&format!("{key}.identity"), identity, |_| None),
+                (None, Some(path)) if self.settings.resolve(path).is_file() => {}
+                (None, Some(_)) => self.wrong(format!("{key}.token-file"), "is not there"),
+                (None, None) => self.wrong(format!("{key}.identity"), "or token-file is needed to be known there"),
+            }
+        }
+    }
+
     fn registrar(&mut self) {
         let Some(registrar) = &self.settings.registrar else { return };
         self.identity("registrar.identity", &registrar.identity, |certificate| {
@@ -157,6 +179,7 @@ impl Check<'_> {
             ("metrics.listen", metrics),
             ("admin.listen", settings.admin.listen),
             ("masa.listen", settings.masa.as_ref().map(|role| role.listen)),
+            ("supply-chain.listen", settings.supply_chain.as_ref().map(|role| role.listen)),
             ("registrar.listen", settings.registrar.as_ref().map(|role| role.listen)),
             ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
         ];

@@ -12,8 +12,8 @@ mod wish;
 pub use check::{Problem, check};
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
-    AdminSettings, IdentitySettings, KeysSettings, LimitsSettings, LogFormat, LogSettings, MasaSettings,
-    MetricsSettings, ProxySettings, StoreSettings,
+    AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
+    MasaSettings, MetricsSettings, ProxySettings, StoreSettings, SupplyChainSettings,
 };
 pub use span::{NotASpan, Span};
 pub use wish::{CsrWish, NotAWish};
@@ -44,6 +44,12 @@ pub struct Settings {
     /// The manufacturer's authorised signing authority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masa: Option<MasaSettings>,
+    /// The supply chain service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supply_chain: Option<SupplyChainSettings>,
+    /// Supply chain services from which devices come into the book here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub intake: Vec<IntakeSettings>,
     /// The join proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxySettings>,
@@ -60,6 +66,8 @@ impl Default for Settings {
             admin: AdminSettings::default(),
             registrar: None,
             masa: None,
+            supply_chain: None,
+            intake: Vec::new(),
             proxy: None,
         }
     }
@@ -131,6 +139,7 @@ impl Settings {
     pub fn roles(&self) -> Vec<RoleName> {
         let present = [
             (RoleName::Masa, self.masa.is_some()),
+            (RoleName::SupplyChain, self.supply_chain.is_some()),
             (RoleName::Registrar, self.registrar.is_some()),
             (RoleName::Proxy, self.proxy.is_some()),
         ];

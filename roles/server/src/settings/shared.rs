@@ -206,6 +206,54 @@ impl Default for MasaSettings {
     }
 }
 
+/// `[supply-chain]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct SupplyChainSettings {
+    /// Where tenants reach it.
+    pub listen: SocketAddr,
+    /// The TLS server's certificate.
+    pub identity: IdentitySettings,
+    /// How many requests of one tenant are served at a time.
+    pub at_once: usize,
+    /// What the listener bears; a body holds many devices.
+    pub limits: LimitsSettings,
+}
+
+impl Default for SupplyChainSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0u16; 8], 9445)),
+            identity: IdentitySettings::at("manufacturer/masa-tls.pem"),
+            at_once: 16,
+            limits: LimitsSettings { body: 8 * 1024 * 1024, ..LimitsSettings::default() },
+        }
+    }
+}
+
+/// `[[intake]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IntakeSettings {
+    /// The supply chain service, host and port.
+    pub service: String,
+    /// What its certificate leads to: PEM files.
+    pub anchors: Vec<PathBuf>,
+    /// The certificate by which the service knows us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentitySettings>,
+    /// A file that holds our token, instead of a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Whose book the devices come into here.
+    #[serde(default = "home")]
+    pub tenant: String,
+}
+
+fn home() -> String {
+    crate::book::HOME.into()
+}
+
 /// `[proxy]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
