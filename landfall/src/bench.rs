@@ -2,7 +2,7 @@
 
 use crate::output::{Answer, Output};
 use clap::Subcommand;
-use landfall_reference::bench::{measure, report};
+use landfall_reference::bench::{book, measure, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,6 +18,21 @@ enum What {
     Voucher(Load),
     /// Enrolments of devices that have their voucher.
     Est(Load),
+    /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
+    ChirpLookup(Book),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Book {
+    /// How many devices the book has.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    count: u64,
+    /// How many look-ups of each kind.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    look_ups: u32,
+    /// Where the store is made, and removed afterwards: ten million devices need about 10 GB.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -31,16 +46,29 @@ struct Load {
 }
 
 pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let waiting = output.waiting("preparing");
-    let progress = |what: &str| waiting.set_message(what.to_owned());
     let (what, load) = match args.what {
         What::Brski(load) => (measure::What::Brski, load),
         What::Voucher(load) => (measure::What::Voucher, load),
         What::Est(load) => (measure::What::Est, load),
+        What::ChirpLookup(book) => return look_ups(&book, output),
     };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let waiting = output.waiting("preparing");
+    let progress = |what: &str| waiting.set_message(what.to_owned());
     let measured = runtime.block_on(measure::measure(what, load.count, &load.parallel, progress))?;
     waiting.finish_and_clear();
     output.show_as(&measured, || report::text(&measured))?;
     Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
+}
+
+fn look_ups(asked: &Book, output: &Output) -> anyhow::Result<Answer> {
+    let folder = match &asked.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    }?;
+    let bar = output.progress(asked.count, "devices");
+    let measured = book::measure(folder.path(), asked.count, asked.look_ups, |done| bar.set_position(done))?;
+    bar.finish_and_clear();
+    output.show_as(&measured, || book::text(&measured))?;
+    Ok(Answer::Yes)
 }

@@ -1,6 +1,7 @@
 //! What onboarding costs, beside what its cryptography alone costs, in one run.
 
 pub mod bare;
+pub mod book;
 pub mod device;
 pub mod floor;
 pub mod ground;
