@@ -111,7 +111,8 @@ impl AwaitConfigRequest {
     }
 
     fn asked(self, cx: &mut Context, token: u8, opened: Opened) -> Next {
-        let turn = Turn { session: self.session, nonce: opened.nonce, reply: Reply::Now { token } };
+        let reply = Reply::Now { token };
+        let turn = Turn { session: self.session, nonce: opened.nonce, reply, new_key: self.new_key };
         let key = match opened.key {
             Ok(key) => key,
             Err(refusal) => return turn.deny(cx, Status::ConfigureFailure, refusal),
@@ -138,6 +139,8 @@ struct Turn {
     session: Session,
     nonce: Vec<u8>,
     reply: Reply,
+    /// Our half of the enrollee's new key, which it proves with every request from then on.
+    new_key: Option<PrivateKey>,
 }
 
 /// How the answer gets to the enrollee.
@@ -252,14 +255,15 @@ impl State for AwaitRuling {
             Input::Ruled(Ruling::Csr(attributes)) => {
                 let mut rest = AttributeWriter::new();
                 rest.put(AttributeId::CsrAttributesRequest, enterprise::attributes_text(&attributes).as_bytes());
-                self.again(cx, Status::CsrNeeded, rest, None)
+                self.again(cx, Status::CsrNeeded, rest)
             }
             Input::Ruled(Ruling::NewKey(curve)) => {
                 let ours = PrivateKey::generate(curve, &mut *cx.random);
                 let mut rest = AttributeWriter::new();
                 rest.put(AttributeId::FiniteCyclicGroup, &curve.group().to_le_bytes());
                 rest.put(AttributeId::ResponderProtocolKey, &ours.public().to_wire());
-                self.again(cx, Status::NewKeyNeeded, rest, Some(ours))
+                self.turn.new_key = Some(ours);
+                self.again(cx, Status::NewKeyNeeded, rest)
             }
             Input::Ruled(Ruling::Deny(status, refusal)) => self.turn.deny(cx, status, refusal),
             input => match self.turn.meanwhile(cx, input, "AwaitRuling") {
@@ -272,12 +276,12 @@ impl State for AwaitRuling {
 
 impl AwaitRuling {
     /// Asks for one more request.
-    fn again(mut self, cx: &mut Context, status: Status, rest: AttributeWriter, new_key: Option<PrivateKey>) -> Next {
+    fn again(mut self, cx: &mut Context, status: Status, rest: AttributeWriter) -> Next {
         let held = self.turn.status(cx, status, rest);
         cx.wait(cx.config.timing.configuration);
         match held {
-            None => self.turn.again(new_key),
-            Some(response) => Box::new(AwaitReturn { turn: self.turn, response, then: Then::Again(new_key) }),
+            None => self.turn.again(),
+            Some(response) => Box::new(AwaitReturn { turn: self.turn, response, then: Then::Again }),
         }
     }
 
@@ -300,8 +304,8 @@ impl AwaitRuling {
 }
 
 impl Turn {
-    fn again(self, new_key: Option<PrivateKey>) -> Next {
-        Box::new(AwaitConfigRequest { session: self.session, last_nonce: self.nonce, new_key })
+    fn again(self) -> Next {
+        Box::new(AwaitConfigRequest { session: self.session, last_nonce: self.nonce, new_key: self.new_key })
     }
 }
 
@@ -432,7 +436,7 @@ struct AwaitReturn {
 /// What comes after an answer.
 enum Then {
     Refuse(Refusal),
-    Again(Option<PrivateKey>),
+    Again,
     Result { status: bool },
 }
 
@@ -448,7 +452,7 @@ impl State for AwaitReturn {
                 cx.reply(Frame::Gas(last_fragment(token, response)));
                 match then {
                     Then::Refuse(refusal) => cx.refuse(refusal),
-                    Then::Again(new_key) => turn.again(new_key),
+                    Then::Again => turn.again(),
                     Then::Result { status } => turn.given(cx, status),
                 }
             }

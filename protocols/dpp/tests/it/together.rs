@@ -159,6 +159,14 @@ fn an_enrollee_is_asked_for_a_certificate_request_and_a_new_key() {
     assert_eq!((pair.a.refused(), pair.b.refused()), ("done", "done"));
     let [Record::Received(received)] = pair.b.records.as_slice() else { panic!() };
     assert_eq!(received.key.curve(), Curve::P384);
+
+    // One after the other: the new key is what the certificate is for.
+    let mut pair = self::pair(Curve::Bp256, 3, Mutual::Required, Link::PERFECT);
+    pair.a.rulings = vec![new_key, csr, super::party::connector];
+    run(&mut pair);
+    assert_eq!((pair.a.refused(), pair.b.refused()), ("done", "done"));
+    assert_eq!(pair.a.facts[2].key.curve(), Curve::P384);
+    assert!(pair.a.facts[2].csr.is_some());
 }
 
 #[test]
