@@ -1,19 +1,24 @@
 //! Keys that live as long as the process: for tests and simulators.
 
-use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, keys, label};
+use crate::{
+    CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, keys, label, software::KeyEncryptionKey,
+};
 use landfall_pki::{Algorithm, Certificate, PublicKey, Signer, SoftwareKey};
 use landfall_types::{KeyUri, Redacted};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 const SCHEME: &str = "memory";
 
 /// An element that forgets everything when it is dropped.
 #[derive(Default)]
-pub struct MemoryElement(Mutex<BTreeMap<String, Held>>);
+pub struct MemoryElement {
+    held: Mutex<BTreeMap<String, Held>>,
+    sealing: OnceLock<KeyEncryptionKey>,
+}
 
 struct Held {
     key: Arc<SoftwareKey>,
@@ -27,7 +32,15 @@ impl MemoryElement {
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sealing_key(&self) -> Result<&KeyEncryptionKey, ElementError> {
+        if self.sealing.get().is_none() {
+            // Of two that come at once, the first one's key is kept.
+            let _ = self.sealing.set(KeyEncryptionKey::random()?);
+        }
+        self.sealing.get().ok_or(ElementError::Crypto("set up AES-256-GCM"))
     }
 
     fn add(&self, label: &str, key: SoftwareKey) -> Result<KeyUri, ElementError> {
@@ -90,6 +103,22 @@ impl SecureElement for MemoryElement {
 
     fn certificates(&self) -> Option<&dyn CertificateStore> {
         Some(self)
+    }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
+}
+
+impl Vault for MemoryElement {
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, ElementError> {
+        label::check(name)?;
+        self.sealing_key()?.seal(name, secret)
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Result<Redacted<Vec<u8>>, ElementError> {
+        let uri = label::uri(SCHEME, name)?;
+        self.sealing_key()?.open_sealed(name, sealed).ok_or(ElementError::Tampered(uri))
     }
 }
 

@@ -12,12 +12,12 @@
 mod files;
 mod seal;
 
+pub(crate) use seal::KeyEncryptionKey;
 pub use seal::KeySource;
 
 use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, keys, label};
 use landfall_pki::{Algorithm, Certificate, PublicKey, Signer, SoftwareKey};
 use landfall_types::{KeyUri, Redacted};
-use seal::KeyEncryptionKey;
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},

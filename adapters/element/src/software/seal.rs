@@ -54,7 +54,7 @@ enum Derivation {
 }
 
 /// Seals and opens the keys of one element.
-pub(super) struct KeyEncryptionKey(RandomizedNonceKey);
+pub(crate) struct KeyEncryptionKey(RandomizedNonceKey);
 
 impl KeyEncryptionKey {
     /// A new one, and the header that lets the same source open it again.
@@ -98,7 +98,7 @@ impl KeyEncryptionKey {
     }
 
     /// `magic || nonce || ciphertext || tag`, bound to the label, so that one key's file cannot stand in for another's.
-    pub(super) fn seal(&self, label: &str, secret: &[u8]) -> Result<Vec<u8>, ElementError> {
+    pub(crate) fn seal(&self, label: &str, secret: &[u8]) -> Result<Vec<u8>, ElementError> {
         let failed = |_| ElementError::Crypto("seal a key");
         // The buffer holds the secret until it is encrypted in place, so it is wiped on every way out.
         let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len() + AES_256_GCM.tag_len()));
@@ -108,11 +108,16 @@ impl KeyEncryptionKey {
     }
 
     /// What was sealed for that label; `None` if anything at all was changed.
-    pub(super) fn open_sealed(&self, label: &str, sealed: &[u8]) -> Option<Redacted<Vec<u8>>> {
+    pub(crate) fn open_sealed(&self, label: &str, sealed: &[u8]) -> Option<Redacted<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.strip_prefix(MAGIC)?.split_first_chunk::<NONCE>()?;
         let mut opened = Zeroizing::new(ciphertext.to_vec());
         let secret = self.0.open_in_place(nonce.into(), bound_to(label), &mut opened).ok()?;
         Some(Redacted::new(secret.to_vec()))
+    }
+
+    /// One for as long as the process lives.
+    pub(crate) fn random() -> Result<Self, ElementError> {
+        Self::new(Zeroizing::new(random::<KEY>()?).as_slice())
     }
 
     fn derive(passphrase: &Redacted<String>, salt: &[u8], iterations: u32) -> Result<Self, ElementError> {
