@@ -25,7 +25,7 @@ impl Server {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "SIGTERM and SIGINT drain: no new connection is taken, and exchanges under way are finished.")]
 pub(crate) struct Args {
-    /// Which roles: masa, registrar, proxy. Without any, all that have a table in the settings.
+    /// Which roles: masa, registrar, proxy, configurator. Without any, all that have a table in the settings.
     #[arg(value_name = "ROLE")]
     roles: Vec<RoleName>,
     #[command(flatten)]

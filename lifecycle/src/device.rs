@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!   seen ──► awaiting-approval ──► authorized ──► vouchered ──► enrolled ──► connected
+//!     │                                 └───── configuration ──────►┘  (Wi-Fi Easy Connect)
 //!     └────────────► refused ◄────────┘  (each new request is decided anew)
 //!   any state ──► revoked (until reinstated)      any state ──► retired (a later request begins anew)
 //! ```
 //!
 //! [`step`] takes the record, what happened and the time, and gives the new record and what must be done besides.
 
-use crate::network::{Approval, DomainDevice, HistorySeen, LOG, Report, ReportKind, Ruled, VoucherSeen};
+use crate::network::{
+    Approval, ConfigurationSeen, DomainDevice, HistorySeen, LOG, Report, ReportKind, Ruled, VoucherSeen,
+};
 use landfall_policy::{Decision, Verdict};
 use landfall_types::{
     Changes, DeviceId, Fault, Refusal, Time,
@@ -31,9 +34,9 @@ pub enum State {
     Refused,
     /// It has been sent a voucher.
     Vouchered,
-    /// It has a certificate of this domain.
+    /// It has a certificate of this domain, or a configuration for its networks.
     Enrolled,
-    /// It has shown that it uses its certificate.
+    /// It has shown that it uses its certificate, or that its configuration leads onto the network.
     Connected,
     /// It was thrown out.
     Revoked,
@@ -45,7 +48,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum DeviceEvent {
-    /// It asked for a voucher, and this was decided.
+    /// It asked for a voucher, or for its configuration, and this was decided.
     Asked {
         /// The decision.
         decision: Decision,
@@ -82,6 +85,18 @@ pub enum DeviceEvent {
         /// The serial number, in hexadecimal.
         serial: String,
     },
+    /// A configuration is about to be sent to it (DPP s6.4).
+    Configured {
+        /// Which.
+        configuration: ConfigurationSeen,
+    },
+    /// Its credentials are deleted; it may be onboarded anew, to the same network or to another one.
+    Deleted {
+        /// Who wants it.
+        by: String,
+        /// Why.
+        why: String,
+    },
     /// An operator throws it out.
     Revoked {
         /// Who.
@@ -110,7 +125,7 @@ pub enum Effect {
     AskOperator,
     /// Tell an operator.
     Alert(String),
-    /// Revoke all its certificates.
+    /// Revoke all its certificates, and delete its other credentials.
     RevokeCertificates {
         /// Who wants it.
         by: String,
@@ -197,6 +212,8 @@ pub fn step(device: &DomainDevice, event: DeviceEvent, now: Time) -> Result<Step
         DeviceEvent::Vouchered { voucher } => next.vouchered(voucher)?,
         DeviceEvent::Reported { report } => next.reported(report)?,
         DeviceEvent::Certified { serial } => next.certified(serial)?,
+        DeviceEvent::Configured { configuration } => next.configured(configuration)?,
+        DeviceEvent::Deleted { by, why } => next.deleted(by, why)?,
         DeviceEvent::Revoked { by, why } => next.thrown_out(State::Revoked, by, why)?,
         DeviceEvent::Reinstated { by: _ } => next.reinstated()?,
         DeviceEvent::Retired { by, why } => next.thrown_out(State::Retired, by, why)?,
@@ -333,6 +350,10 @@ impl Next {
                 ))),
             }
         }
+        // DPP s6.4.5: the device tells whether its configuration led onto the network.
+        if report.success && report.about == ReportKind::Connection && self.device.state == State::Enrolled {
+            self.go(State::Connected);
+        }
         self.device.add_report(report);
         Ok(())
     }
@@ -343,6 +364,27 @@ impl Next {
         if self.device.state == State::Vouchered {
             self.go(State::Enrolled);
         }
+        Ok(())
+    }
+
+    fn configured(&mut self, configuration: ConfigurationSeen) -> Result<(), Refusal> {
+        // The same device may have lost its configuration on the way, and ask again.
+        if !matches!(self.device.state, State::Authorized | State::Enrolled) {
+            return Err(refused("device-authorized", &self.device, "cannot be sent a configuration"));
+        }
+        self.device.configuration = Some(configuration);
+        self.go(State::Enrolled);
+        Ok(())
+    }
+
+    fn deleted(&mut self, by: String, why: String) -> Result<(), Refusal> {
+        if !self.device.state.is_inside() {
+            return Err(refused("device-inside", &self.device, "has no credentials"));
+        }
+        self.effects.push(Effect::RevokeCertificates { by, why });
+        self.device.configuration = None;
+        self.device.certificate = None;
+        self.go(State::Seen);
         Ok(())
     }
 

@@ -3,13 +3,17 @@
 //! How a device's record changes is told in [`device`](crate::device).
 
 mod certificate;
+mod credential;
 
 pub use certificate::Revocation;
+pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
 
 use crate::device::State;
 use landfall_brski::voucher::Assertion;
 use landfall_policy::{Decision, Facts, acceptance};
-use landfall_types::{DeviceId, DomainId, Fingerprint, Model, Record, SerialNumber, Time, VendorId};
+use landfall_types::{
+    DeviceId, DomainId, Fingerprint, Model, OwnerId, Record, SerialNumber, Time, VendorId, id::InvalidId,
+};
 use serde::{Deserialize, Serialize};
 
 /// The log of everything that happened to devices in this domain.
@@ -20,21 +24,83 @@ pub const CERTIFICATE_LOG: &str = "network-certificates";
 /// How many reports of a device are kept; the log has them all.
 const REPORTS: usize = 8;
 
-/// Who a device is, as its IDevID says it.
+/// Who a device is, as its IDevID says it, or as it stands in the book of who can bootstrap it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Identity {
-    /// Its id: its manufacturer's issuing key, and its serial number.
+    /// Its id: its manufacturer's issuing key, and its serial number; or its tenant and its bootstrapping key.
     pub device: DeviceId,
-    /// Its serial number.
+    /// Its serial number; of a device that is known by its bootstrapping key only, the beginning of the key's hash.
     pub serial_number: SerialNumber,
     /// Its manufacturer, as the operator names it: the one whose anchors its IDevID chains to.
-    pub vendor: VendorId,
-    /// Its model, if its IDevID says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorId>,
+    /// Its model, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Model>,
-    /// The SHA-256 of its IDevID.
-    pub idevid: Fingerprint,
+    /// What it was born with.
+    #[serde(flatten)]
+    pub birth: Birth,
+}
+
+/// What a device is born with, and known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "kebab-case")]
+pub enum Birth {
+    /// A certificate of its manufacturer.
+    IDevId {
+        /// The SHA-256 of its IDevID.
+        idevid: Fingerprint,
+    },
+    /// A bootstrapping key, in the book of a tenant.
+    Bootstrapping {
+        /// Whose book.
+        tenant: OwnerId,
+        /// The SHA-256 of the key.
+        bootstrap_hash: Fingerprint,
+    },
+}
+
+impl Identity {
+    /// A device that `tenant` knows by its bootstrapping key. Its id holds the tenant, since no tenant sees what
+    /// another one had to do with the same device.
+    pub fn bootstrapped(
+        tenant: &OwnerId,
+        bootstrap_hash: Fingerprint,
+        serial_number: Option<SerialNumber>,
+        model: Option<Model>,
+    ) -> Result<Self, InvalidId> {
+        let serial_number = match serial_number {
+            Some(serial_number) => serial_number,
+            None => bootstrap_hash.to_string().chars().take(16).collect::<String>().try_into()?,
+        };
+        let device = Self::bootstrapped_id(tenant, &bootstrap_hash)?;
+        let birth = Birth::Bootstrapping { tenant: tenant.clone(), bootstrap_hash };
+        Ok(Self { device, serial_number, vendor: None, model, birth })
+    }
+
+    /// The id of the device that `tenant` knows by the bootstrapping key with that hash.
+    pub fn bootstrapped_id(tenant: &OwnerId, bootstrap_hash: &Fingerprint) -> Result<DeviceId, InvalidId> {
+        format!("{tenant}.dpp.{bootstrap_hash}").parse()
+    }
+
+    /// The tenant in whose book it is, if it is known by its bootstrapping key.
+    pub const fn tenant(&self) -> Option<&OwnerId> {
+        match &self.birth {
+            Birth::Bootstrapping { tenant, .. } => Some(tenant),
+            Birth::IDevId { .. } => None,
+        }
+    }
+
+    /// Whether its serial number is really one.
+    fn has_serial_number(&self) -> bool {
+        match &self.birth {
+            Birth::IDevId { .. } => true,
+            Birth::Bootstrapping { bootstrap_hash, .. } => {
+                !bootstrap_hash.to_string().starts_with(self.serial_number.as_str())
+            }
+        }
+    }
 }
 
 /// What a domain knows of one device. Devices that wait for an operator's approval are those with the state
@@ -71,6 +137,35 @@ pub struct DomainDevice {
     /// The serial number of its latest certificate, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// The latest configuration by Wi-Fi Easy Connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationSeen>,
+}
+
+/// A configuration that a device was given by Wi-Fi Easy Connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfigurationSeen {
+    /// When.
+    pub at: Time,
+    /// The networks that it was configured for, the best first.
+    pub networks: Vec<String>,
+    /// What it wanted to be: `sta`, `ap`.
+    pub role: String,
+    /// Whether it authenticated the network too. If not, it took whoever had its bootstrapping key: the resurrecting
+    /// duckling (SP 1800-36B 6.1.2).
+    pub network_authenticated: bool,
+    /// The SHA-256 of its key in the network.
+    pub key: Fingerprint,
+    /// When the first of its connectors ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+    /// Where its description is (RFC 8520), if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mud_url: Option<String>,
+    /// What others put into its request, under their names.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub others: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A decision, and when it was made.
@@ -156,6 +251,10 @@ pub enum ReportKind {
     Voucher,
     /// The enrolment (RFC 8995 s5.9.4).
     Enrolment,
+    /// Whether it takes its configuration (DPP s6.4.4).
+    Configuration,
+    /// Whether it got onto the network (DPP s6.4.5).
+    Connection,
 }
 
 impl DomainDevice {
@@ -163,6 +262,8 @@ impl DomainDevice {
     pub const BY_STATE: &'static str = "state";
     /// The index by manufacturer.
     pub const BY_VENDOR: &'static str = "vendor";
+    /// The index by tenant, of devices that are known by their bootstrapping key.
+    pub const BY_TENANT: &'static str = "tenant";
     /// The index by serial number.
     pub const BY_SERIAL: &'static str = "serial-number";
 
@@ -180,19 +281,31 @@ impl DomainDevice {
             history: None,
             reports: Vec::new(),
             certificate: None,
+            configuration: None,
         }
     }
 
     /// What an acceptance policy may ask about the device.
     pub fn facts(&self, now: Time) -> Facts {
         let identity = &self.identity;
-        let mut facts = Facts::new()
-            .with(acceptance::DEVICE, identity.device.as_str(), "IDevID", now)
-            .with(acceptance::SERIAL_NUMBER, identity.serial_number.as_str(), "IDevID", now)
-            .with(acceptance::MANUFACTURER, identity.vendor.as_str(), "trust anchors", now)
-            .with(acceptance::REVOKED, self.state == State::Revoked, "our records", now);
+        let source = match identity.birth {
+            Birth::IDevId { .. } => "IDevID",
+            Birth::Bootstrapping { .. } => "device book",
+        };
+        let mut facts = Facts::new().with(acceptance::DEVICE, identity.device.as_str(), source, now).with(
+            acceptance::REVOKED,
+            self.state == State::Revoked,
+            "our records",
+            now,
+        );
+        if identity.has_serial_number() {
+            facts = facts.with(acceptance::SERIAL_NUMBER, identity.serial_number.as_str(), source, now);
+        }
+        if let Some(vendor) = &identity.vendor {
+            facts = facts.with(acceptance::MANUFACTURER, vendor.as_str(), "trust anchors", now);
+        }
         if let Some(model) = &identity.model {
-            facts = facts.with(acceptance::MODEL, model.as_str(), "IDevID", now);
+            facts = facts.with(acceptance::MODEL, model.as_str(), source, now);
         }
         if let Some(Approval { approved, by, at, .. }) = self.approval() {
             let name = if *approved { acceptance::APPROVED } else { acceptance::REJECTED };
@@ -240,10 +353,10 @@ impl Record for DomainDevice {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![
-            (Self::BY_STATE, self.state.to_string()),
-            (Self::BY_VENDOR, self.identity.vendor.to_string()),
-            (Self::BY_SERIAL, self.identity.serial_number.to_string()),
-        ]
+        let vendor = self.identity.vendor.iter().map(|vendor| (Self::BY_VENDOR, vendor.to_string()));
+        let tenant = self.identity.tenant().map(|tenant| (Self::BY_TENANT, tenant.to_string()));
+        let always =
+            [(Self::BY_STATE, self.state.to_string()), (Self::BY_SERIAL, self.identity.serial_number.to_string())];
+        always.into_iter().chain(vendor).chain(tenant).collect()
     }
 }

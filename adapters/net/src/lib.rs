@@ -19,7 +19,7 @@ pub mod dpp;
 mod error;
 pub mod http;
 #[cfg(feature = "server")]
-mod listen;
+pub mod listen;
 #[cfg(feature = "server")]
 pub mod proxy;
 pub mod tls;

@@ -40,15 +40,17 @@ impl Accept for UnixListener {
 }
 
 /// How many connections at once, and how long they may take to end when the server stops.
-#[derive(Clone, Copy)]
-pub(crate) struct Bounds {
-    pub(crate) connections: usize,
-    pub(crate) drain: Duration,
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// At a time; more wait in the system's queue.
+    pub connections: usize,
+    /// How long they may go on when the server stops.
+    pub drain: Duration,
 }
 
 /// Hands every connection to `serve`, until `stop` becomes true (or its sender is gone) and what was accepted has
 /// ended. While all places are taken, new connections wait in the system's queue, and `full` is told each time.
-pub(crate) async fn run<A, F>(
+pub async fn run<A, F>(
     listener: A,
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,

@@ -24,6 +24,14 @@ pub const REVOKED: &str = "revoked";
 pub const FOREIGN_DOMAINS: &str = "foreign-domains";
 /// Whether that log names other domains, beyond those that an operator knew of when approving the device.
 pub const FOREIGN_OWNER: &str = "foreign-owner";
+/// What the device wants to be in a network that it is to be configured for: `sta` or `ap`.
+pub const NETWORK_ROLE: &str = "network-role";
+/// Whether the device authenticated the network, or takes whoever has its bootstrapping key.
+pub const NETWORK_AUTHENTICATED: &str = "network-authenticated";
+/// The release of Wi-Fi Easy Connect that the device speaks.
+pub const RELEASE: &str = "easy-connect-release";
+/// Where the device's description is (RFC 8520), as it says itself.
+pub const MUD_URL: &str = "mud-url";
 /// The assertion of the voucher.
 pub const ASSERTION: &str = "assertion";
 

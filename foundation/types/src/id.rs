@@ -110,6 +110,13 @@ text_id!(
     |text| plain(text, 192)
 );
 
+impl OwnerId {
+    /// The owner of a service that is its own only customer, and needs no name to be told from others.
+    pub fn home() -> Self {
+        Self("home".into())
+    }
+}
+
 impl DeviceId {
     /// The device with `serial` whose IDevID was issued by the key with that key identifier.
     pub fn new(issuer_key_id: &[u8], serial: &SerialNumber) -> Self {

@@ -25,13 +25,18 @@ pub(super) fn list(
     let page: Page<Device> =
         connection.ask(output, "asking", async |client| client.list("/v1/network/devices", &query).await)?;
     output.show_as(&page, || {
-        let mut table = Table::new(&["serial", "vendor", "model", "state", "since"], "no such device");
+        let mut table = Table::new(&["serial", "vendor", "model", "state", "network", "since"], "no such device");
         for device in &page.items {
             table.row([
                 device.serial_number.clone(),
-                device.vendor.clone(),
+                maker(device),
                 device.model.clone().unwrap_or_else(|| "-".into()),
                 device.state.clone(),
+                match &device.configuration {
+                    Some(configuration) if configuration.network_authenticated => "authenticated".into(),
+                    Some(_) => "taken on trust".into(),
+                    None => "-".into(),
+                },
                 device.since.to_string(),
             ]);
         }
@@ -56,7 +61,7 @@ pub(super) fn judge(
     let path = format!("/v1/network/devices/{}/{verb}", escape(&judged.device));
     let note = Note { reason: judged.reason.clone() };
     let device: Device = connection.ask(output, verb, async |client| client.post(&path, &note).await)?;
-    output.show_as(&device, || format!("{} of {} is now {}", device.serial_number, device.vendor, device.state))?;
+    output.show_as(&device, || format!("{} of {} is now {}", device.serial_number, maker(&device), device.state))?;
     Ok(Answer::Yes)
 }
 
@@ -129,11 +134,17 @@ pub(super) fn certificates(
 fn text(device: &Device) -> String {
     let mut text = String::new();
     let model = device.model.as_deref().unwrap_or("not said");
-    let _ = writeln!(text, "{} of {} (model {model})", device.serial_number, device.vendor);
+    let _ = writeln!(text, "{} of {} (model {model})", device.serial_number, maker(device));
     let _ = writeln!(text, "id     {}", device.id);
     let _ = writeln!(text, "state  {} since {}, last asked {}", device.state, device.since, device.last_asked);
     for reason in &device.reasons {
         let _ = writeln!(text, "       {reason}");
+    }
+    if let Some(configuration) = &device.configuration {
+        let networks = configuration.networks.join(", ");
+        let until = configuration.expires.map_or_else(String::new, |expires| format!(" until {expires}"));
+        let _ = writeln!(text, "configured {} as {} for {networks}{until}", configuration.at, configuration.role);
+        let _ = writeln!(text, "       {}", trust(configuration.network_authenticated));
     }
     for certificate in &device.certificates {
         let fate = certificate.revoked.map_or_else(String::new, |at| format!(", REVOKED at {at}"));
@@ -145,4 +156,21 @@ fn text(device: &Device) -> String {
         let _ = writeln!(text, "reported {} {}: {how}{with}", report.at, report.about);
     }
     text
+}
+
+/// The manufacturer, or else whose book the device is in.
+fn maker(device: &Device) -> String {
+    match (&device.tenant, device.vendor.as_str()) {
+        (Some(tenant), "") => format!("the book of {tenant}"),
+        (None, "") => "-".into(),
+        (_, vendor) => vendor.to_owned(),
+    }
+}
+
+/// How far the network was trusted (SP 1800-36B 6.1.2).
+fn trust(network_authenticated: bool) -> &'static str {
+    match network_authenticated {
+        true => "it authenticated the network",
+        false => "it did not authenticate the network: it takes whoever has its bootstrapping key",
+    }
 }

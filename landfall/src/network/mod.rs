@@ -1,5 +1,6 @@
 //! `landfall network`: the domain, its devices, and who may come (SP 1800-36B 4.3).
 
+mod configurator;
 mod devices;
 mod init;
 mod status;
@@ -75,6 +76,13 @@ enum Verb {
     Reinstate(Judged),
     /// Lets a device go, for resale for example: its certificates are revoked, decisions about it forgotten.
     Forget(Judged),
+    /// Deletes a device's credentials: it may be onboarded anew, to the same network or to another one.
+    DeleteCredentials(Judged),
+    /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
+    #[command(subcommand)]
+    Configurator(configurator::Verb),
+    /// Writes hostapd's settings for an access point that relays to the configurator and serves its networks.
+    ApConfig(configurator::AccessPoint),
     /// Fetches vouchers ahead, so that devices can join while their MASA is away; without serial numbers, shows them.
     Prefetch {
         /// The devices' serial numbers.
@@ -160,6 +168,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Revoke(judged) => devices::judge(connection, "revoke", judged, output),
         Verb::Reinstate(judged) => devices::judge(connection, "reinstate", judged, output),
         Verb::Forget(judged) => devices::judge(connection, "forget", judged, output),
+        Verb::DeleteCredentials(judged) => devices::judge(connection, "delete-credentials", judged, output),
+        Verb::Configurator(verb) => configurator::run(connection, verb, output),
+        Verb::ApConfig(access_point) => configurator::access_point(connection, access_point, output),
         Verb::Prefetch { serial_numbers, vendor, issuer, masa } => match (serial_numbers.is_empty(), vendor, issuer) {
             (false, Some(vendor), Some(issuer)) => {
                 devices::prefetch(connection, serial_numbers, vendor, issuer, masa.as_deref(), output)

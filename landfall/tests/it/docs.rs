@@ -46,7 +46,7 @@ fn script(commands: &str) -> String {
             text.push_str("until landfall network status >/dev/null 2>&1; do kill -0 $!; done\n");
         }
     }
-    ["9443", "9445", "8443", "8444", "9464"].iter().fold(text, |text, port| text.replace(port, &free_port()))
+    ["9443", "9445", "8443", "8444", "8908", "9464"].iter().fold(text, |text, port| text.replace(port, &free_port()))
 }
 
 fn free_port() -> String {

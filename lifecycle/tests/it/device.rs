@@ -2,7 +2,7 @@
 
 use landfall_lifecycle::{
     device::{DeviceEvent, Effect, State, may_enrol, step},
-    network::{DomainDevice, HistorySeen, Identity, LOG, Report, ReportKind, VoucherSeen},
+    network::{Birth, ConfigurationSeen, DomainDevice, HistorySeen, Identity, LOG, Report, ReportKind, VoucherSeen},
 };
 use landfall_policy::{Decision, Verdict, acceptance};
 use landfall_types::{
@@ -19,9 +19,9 @@ fn seen() -> DomainDevice {
     let identity = Identity {
         device: DeviceId::new(&[7; 20], &serial),
         serial_number: serial,
-        vendor: "example".parse().unwrap(),
+        vendor: Some("example".parse().unwrap()),
         model: Some("T1".parse().unwrap()),
-        idevid: Fingerprint([1; 32]),
+        birth: Birth::IDevId { idevid: Fingerprint([1; 32]) },
     };
     DomainDevice::seen(identity, NOW)
 }
@@ -55,6 +55,25 @@ fn history(verdict: Verdict, foreign_nonceless: Vec<DomainId>) -> DeviceEvent {
 
 fn by() -> String {
     "ann".into()
+}
+
+fn configured() -> DeviceEvent {
+    DeviceEvent::Configured {
+        configuration: ConfigurationSeen {
+            at: NOW,
+            networks: vec!["Home".into()],
+            role: "sta".into(),
+            network_authenticated: true,
+            key: Fingerprint([3; 32]),
+            expires: None,
+            mud_url: None,
+            others: serde_json::Map::new(),
+        },
+    }
+}
+
+fn deleted() -> DeviceEvent {
+    DeviceEvent::Deleted { by: by(), why: "moves".into() }
 }
 
 fn revoked() -> DeviceEvent {
@@ -238,10 +257,39 @@ fn any_event() -> impl Strategy<Value = DeviceEvent> {
         Just(DeviceEvent::Reinstated { by: by() }),
         Just(vouchered()),
         Just(certified()),
+        Just(configured()),
+        Just(deleted()),
         Just(connected()),
         Just(revoked()),
         Just(retired()),
     ]
+}
+
+#[test]
+fn a_device_is_configured_without_a_voucher() {
+    let configured_device = after(&[asked(Verdict::Permit), configured()]);
+    assert_eq!(configured_device.state, State::Enrolled);
+    let joined = step(&configured_device, report(ReportKind::Connection, true, None), NOW).unwrap().device;
+    assert_eq!(joined.state, State::Connected);
+    let lost = step(&configured_device, report(ReportKind::Connection, false, None), NOW).unwrap();
+    assert_eq!(lost.device.state, State::Enrolled);
+    assert!(matches!(lost.effects.as_slice(), [Effect::Alert(_)]));
+    // Not before it was permitted, and not once it was refused or thrown out.
+    assert_eq!(refused(&seen(), configured()), "device-authorized");
+    for events in [[asked(Verdict::Deny), asked(Verdict::Ask)], [asked(Verdict::Permit), revoked()]] {
+        assert_eq!(refused(&after(&events), configured()), "device-authorized");
+    }
+}
+
+#[test]
+fn credentials_are_deleted_and_the_device_may_come_again() {
+    let inside = after(&[asked(Verdict::Permit), configured()]);
+    let deleted_device = step(&inside, deleted(), NOW).unwrap();
+    assert_eq!((deleted_device.device.state, &deleted_device.device.configuration), (State::Seen, &None));
+    assert!(matches!(deleted_device.effects.as_slice(), [Effect::RevokeCertificates { .. }]));
+    assert_eq!(refused(&deleted_device.device, deleted()), "device-inside");
+    let again = after(&[asked(Verdict::Permit), configured(), deleted(), asked(Verdict::Permit), configured()]);
+    assert_eq!(again.state, State::Enrolled);
 }
 
 proptest! {
@@ -270,6 +318,12 @@ proptest! {
                     prop_assert!(permitted);
                     has_voucher = true;
                 }
+                // A device that was configured by Wi-Fi Easy Connect is inside without a voucher.
+                DeviceEvent::Configured { .. } => {
+                    prop_assert!(permitted);
+                    has_voucher = true;
+                }
+                DeviceEvent::Deleted { .. } => (permitted, has_voucher) = (false, false),
                 DeviceEvent::Certified { .. } => prop_assert!(permitted && has_voucher),
                 DeviceEvent::Reported { .. } | DeviceEvent::Reinstated { .. } => {}
             }

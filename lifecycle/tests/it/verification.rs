@@ -2,7 +2,7 @@
 
 use landfall_lifecycle::{
     device::State,
-    network::{DomainDevice, Identity},
+    network::{Birth, DomainDevice, Identity},
     verification::{Credential, Standing, renewal_due, standing},
 };
 use landfall_types::{DeviceId, Fingerprint, SerialNumber, Time};
@@ -15,7 +15,13 @@ fn device(state: State) -> DomainDevice {
     let serial: SerialNumber = "EX-1".parse().unwrap();
     let device = DeviceId::new(&[7; 20], &serial);
     let vendor = "example".parse().unwrap();
-    let identity = Identity { device, serial_number: serial, vendor, model: None, idevid: Fingerprint([1; 32]) };
+    let identity = Identity {
+        device,
+        serial_number: serial,
+        vendor: Some(vendor),
+        model: None,
+        birth: Birth::IDevId { idevid: Fingerprint([1; 32]) },
+    };
     DomainDevice { state, ..DomainDevice::seen(identity, START) }
 }
 

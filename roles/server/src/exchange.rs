@@ -96,7 +96,7 @@ where
 ///
 /// Outputs are drained after every input (the contract of [`Machine`]), in order, and each is done before the next is
 /// begun: so what depends on a durable record comes after the record is durable.
-async fn drive<M: Machine, H: Host<M>>(
+pub(crate) async fn drive<M: Machine, H: Host<M>>(
     core: &mut M,
     first: M::Input,
     host: &mut H,

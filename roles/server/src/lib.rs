@@ -2,9 +2,11 @@
 
 pub mod admin;
 pub mod book;
+pub mod configurator;
 pub mod domain;
 mod exchange;
 pub mod factory;
+mod happen;
 pub mod health;
 mod hierarchy;
 pub mod identity;

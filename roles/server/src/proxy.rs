@@ -4,11 +4,13 @@ use crate::{
     role::{RoleError, RoleName, Shutdown, Task},
     settings::ProxySettings,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_brski::proxy::Offer;
 use landfall_net::{
     discovery::{Announcement, Announcer, Browser, Interface, Service},
     proxy::{Proxy, ProxyLimits},
 };
+use landfall_types::Fingerprint;
 use std::net::SocketAddr;
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -100,12 +102,29 @@ pub(crate) fn announce(service: Service, port: u16, interfaces: &[Interface]) ->
         Service::Registrar => "landfall-registrar",
         Service::Controller => "landfall-controller",
     };
-    // RFC 6763 s4.1.1: an instance's name is unique on its link, and a link may have several proxies.
-    let mut suffix = [0; 4];
-    aws_lc_rs::rand::fill(&mut suffix).map_err(|_| RoleError::new("announcing the service", "no random bytes"))?;
-    let name = format!("{kind}-{}", hex::encode(suffix));
+    let name = unique(kind)?;
     let announcement = Announcement { service, name, port, link_local_only: false };
     Announcer::start(&announcement, interfaces).map_err(RoleError::while_("announcing the service"))
+}
+
+/// The same for a DPP Controller of `organization`, with the SHA-256 of its bootstrapping key (DPP s12).
+pub(crate) fn announce_controller(
+    port: u16,
+    organization: &str,
+    key: &Fingerprint,
+    interfaces: &[Interface],
+) -> Result<Announcer, RoleError> {
+    let hash = STANDARD.encode(key.0);
+    let text = [("txtversion", "1"), ("organization", organization), ("bskeyhash", hash.as_str())];
+    Announcer::controller(&unique("landfall-configurator")?, port, &text, interfaces)
+        .map_err(RoleError::while_("announcing the service"))
+}
+
+/// RFC 6763 s4.1.1: an instance's name is unique on its link, and a link may have several of a kind.
+fn unique(kind: &str) -> Result<String, RoleError> {
+    let mut suffix = [0; 4];
+    aws_lc_rs::rand::fill(&mut suffix).map_err(|_| RoleError::new("announcing the service", "no random bytes"))?;
+    Ok(format!("{kind}-{}", hex::encode(suffix)))
 }
 
 /// Keeps to the registrar that was announced last. Nothing in an announcement is authenticated; a wrong one leads

@@ -20,11 +20,13 @@ pub enum RoleName {
     Registrar,
     /// The join proxy.
     Proxy,
+    /// The configurator of Wi-Fi Easy Connect.
+    Configurator,
 }
 
 impl RoleName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 4] = [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy];
+    pub const ALL: [Self; 5] = [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl RoleName {
             Self::SupplyChain => "supply-chain",
             Self::Registrar => "registrar",
             Self::Proxy => "proxy",
+            Self::Configurator => "configurator",
         }
     }
 }
@@ -45,7 +48,7 @@ impl fmt::Display for RoleName {
 
 /// There is no role of that name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no role {0:?}; roles are masa, supply-chain, registrar and proxy")]
+#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy and configurator")]
 pub struct UnknownRole(String);
 
 impl FromStr for RoleName {

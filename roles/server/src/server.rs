@@ -3,6 +3,7 @@
 use crate::{
     Identity, RoleError, RoleName, Settings, Shutdown, Task, World,
     admin::{self, Console, LocalDoor, RemoteDoor},
+    configurator,
     health::{Health, Readiness},
     identity::certificates,
     masa, open, proxy, registrar,
@@ -59,6 +60,12 @@ impl Server {
                 }
                 (RoleName::Proxy, Settings { proxy: Some(proxy), .. }) => {
                     tasks.push(proxy::Config::from_settings(proxy).await?.build(shutdown.clone()).await?);
+                }
+                (RoleName::Configurator, Settings { configurator: Some(configurator), .. }) => {
+                    let config = configurator::Config::from_settings(configurator, settings, &world)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.configurator = Some(running);
+                    tasks.push(task);
                 }
                 _ => return Err(no_table(role)),
             }
@@ -155,7 +162,7 @@ fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, Role
     match wanted.is_empty() {
         true => Err(RoleError::new(
             "the settings",
-            "have no table of a role: [registrar], [masa], [supply-chain] or [proxy]",
+            "have no table of a role: [registrar], [masa], [supply-chain], [proxy] or [configurator]",
         )),
         false => Ok(wanted),
     }

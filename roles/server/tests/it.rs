@@ -6,6 +6,8 @@ mod factory;
 
 #[path = "it/book/mod.rs"]
 mod book;
+#[path = "it/configurator/mod.rs"]
+mod configurator;
 #[path = "it/contract.rs"]
 mod contract;
 #[path = "it/foreign.rs"]

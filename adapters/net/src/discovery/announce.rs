@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
+/// DNS-SD service of a DPP Controller (DPP s12), and its subtype (RFC 6763 s7.1).
+const MDNS_CONTROLLER: &str = "_controller._sub._dpp._tcp.local.";
+
 /// What to tell.
 #[derive(Clone, Debug)]
 pub struct Announcement {
@@ -55,7 +58,27 @@ impl Announcer {
                 floods.spawn(flood(announcement.service, address, interface.index, announcement.port, period));
             }
         }
-        let info = service_info(announcement, interfaces)?;
+        Self::register(service_info(announcement, announcement.service.mdns(), &[], interfaces)?, floods, interfaces)
+    }
+
+    /// Announces a DPP Controller, which is told by mDNS only (DPP s12): `_dpp._tcp` with the subtype `_controller`.
+    /// `text` is its TXT record.
+    ///
+    /// # Errors
+    /// As [`Announcer::start`].
+    pub fn controller(
+        name: &str,
+        port: u16,
+        text: &[(&str, &str)],
+        interfaces: &[Interface],
+    ) -> Result<Self, NetError> {
+        let announcement =
+            Announcement { service: Service::Registrar, name: name.to_owned(), port, link_local_only: false };
+        let info = service_info(&announcement, MDNS_CONTROLLER, text, interfaces)?;
+        Self::register(info, JoinSet::new(), interfaces)
+    }
+
+    fn register(info: ServiceInfo, floods: JoinSet<()>, interfaces: &[Interface]) -> Result<Self, NetError> {
         let fullname = info.get_fullname().to_owned();
         let mdns = Mdns::on(interfaces)?;
         mdns.0.register(info).map_err(mdns_error)?;
@@ -70,7 +93,12 @@ impl Drop for Announcer {
     }
 }
 
-fn service_info(announcement: &Announcement, interfaces: &[Interface]) -> Result<ServiceInfo, NetError> {
+fn service_info(
+    announcement: &Announcement,
+    kind: &str,
+    text: &[(&str, &str)],
+    interfaces: &[Interface],
+) -> Result<ServiceInfo, NetError> {
     let told = |address: &&IpAddr| match address {
         IpAddr::V6(v6) => v6.is_unicast_link_local() || !announcement.link_local_only,
         IpAddr::V4(_) => !announcement.link_local_only,
@@ -82,16 +110,8 @@ fn service_info(announcement: &Announcement, interfaces: &[Interface]) -> Result
     }
     let host =
         format!("{}.local.", announcement.name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
-    let properties: &[(&str, &str)] = &[];
-    let mut info = ServiceInfo::new(
-        announcement.service.mdns(),
-        &announcement.name,
-        &host,
-        addresses.as_slice(),
-        announcement.port,
-        properties,
-    )
-    .map_err(mdns_error)?;
+    let mut info = ServiceInfo::new(kind, &announcement.name, &host, addresses.as_slice(), announcement.port, text)
+        .map_err(mdns_error)?;
     info.set_interfaces(interfaces.iter().map(|interface| IfKind::Name(interface.name.clone())).collect());
     info.set_link_local_only(announcement.link_local_only);
     Ok(info)

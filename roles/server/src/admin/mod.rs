@@ -3,6 +3,7 @@
 
 mod book;
 mod client;
+mod configurator;
 mod error;
 mod factory;
 mod network;
@@ -15,7 +16,10 @@ pub use client::{Address, Client, ClientError, escape};
 pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
-use crate::{RoleName, World, health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain};
+use crate::{
+    RoleName, World, configurator::Configurator, health::Readiness, masa::Masa, registrar::Registrar,
+    supply_chain::SupplyChain,
+};
 use axum::Router;
 use landfall_types::Time;
 use std::{net::SocketAddr, sync::Arc};
@@ -32,17 +36,36 @@ pub struct Console {
     pub(crate) registrar: Option<Arc<Registrar>>,
     pub(crate) masa: Option<Arc<Masa>>,
     pub(crate) supply_chain: Option<Arc<SupplyChain>>,
+    pub(crate) configurator: Option<Arc<Configurator>>,
 }
 
 impl Console {
     /// A console of a server without roles.
     pub fn new(world: World, readiness: Readiness) -> Self {
         let since = world.clock.now();
-        Self { world, since, readiness, roles: Vec::new(), registrar: None, masa: None, supply_chain: None }
+        Self {
+            world,
+            since,
+            readiness,
+            roles: Vec::new(),
+            registrar: None,
+            masa: None,
+            supply_chain: None,
+            configurator: None,
+        }
     }
 
     fn registrar(&self) -> Result<&Arc<Registrar>, ApiError> {
         self.registrar.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Registrar))
+    }
+
+    fn configurator(&self) -> Result<&Arc<Configurator>, ApiError> {
+        self.configurator.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Configurator))
+    }
+
+    /// An error if no role here lets devices join.
+    fn network(&self) -> Result<(), ApiError> {
+        self.registrar().map(drop).or_else(|missing| self.configurator().map(drop).map_err(|_| missing))
     }
 
     fn masa(&self) -> Result<&Arc<Masa>, ApiError> {
@@ -80,6 +103,12 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(network::revoke))
         .routes(routes!(network::reinstate))
         .routes(routes!(network::forget))
+        .routes(routes!(network::delete_credentials))
+        .routes(routes!(configurator::show))
+        .routes(routes!(configurator::refused))
+        .routes(routes!(configurator::reach))
+        .routes(routes!(configurator::rotate))
+        .routes(routes!(configurator::access_point))
         .routes(routes!(network::vouchers))
         .routes(routes!(network::prefetch))
         .routes(routes!(network::certificates))

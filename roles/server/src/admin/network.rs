@@ -3,9 +3,11 @@
 use super::{
     ApiError, Console, Problem,
     server::state,
-    view::{Device, IssuedCertificate, Note, Page, Part, Prefetch, Prefetched, StoredVoucher, Telemetry},
+    view::{
+        Configuration, Device, IssuedCertificate, Note, Page, Part, Prefetch, Prefetched, StoredVoucher, Telemetry,
+    },
 };
-use crate::registrar::{CertificateRecord, Registrar};
+use crate::registrar::CertificateRecord;
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -17,7 +19,7 @@ use landfall_brski::{
 };
 use landfall_lifecycle::{
     device::DeviceEvent,
-    network::{DomainDevice, HistorySeen, ReportKind},
+    network::{ConfigurationSeen, DomainDevice, HistorySeen, ReportKind},
 };
 use landfall_pki::Certificate;
 use landfall_policy::Policy;
@@ -36,7 +38,7 @@ pub(super) async fn devices(
     State(console): State<Arc<Console>>,
     Query(part): Query<Part>,
 ) -> Result<Json<Page<Device>>, ApiError> {
-    console.registrar()?;
+    console.network()?;
     let (store, limit) = (&console.world.store, part.limit());
     let found = match &part.state {
         None => store.scan::<DomainDevice>(part.after.as_deref(), limit)?,
@@ -61,7 +63,7 @@ pub(super) async fn device(
     State(console): State<Arc<Console>>,
     Path(name): Path<String>,
 ) -> Result<Json<Device>, ApiError> {
-    console.registrar()?;
+    console.network()?;
     shown(&console, &name).map(Json)
 }
 
@@ -133,6 +135,20 @@ pub(super) async fn forget(
     Json(note): Json<Note>,
 ) -> Result<Json<Device>, ApiError> {
     happen(&console, &name, DeviceEvent::Retired { by: OPERATOR.into(), why: note.reason }).await
+}
+
+/// Deletes a device's credentials; it may be onboarded anew, to the same network or to another one.
+#[utoipa::path(
+    post, path = "/v1/network/devices/{device}/delete-credentials", tag = "network", request_body = Note,
+    params(("device" = String, Path)),
+    responses((status = 200, body = Device), (status = 404, body = Problem), (status = 409, body = Problem))
+)]
+pub(super) async fn delete_credentials(
+    State(console): State<Arc<Console>>,
+    Path(name): Path<String>,
+    Json(note): Json<Note>,
+) -> Result<Json<Device>, ApiError> {
+    happen(&console, &name, DeviceEvent::Deleted { by: OPERATOR.into(), why: note.reason }).await
 }
 
 /// The vouchers that were fetched ahead.
@@ -242,9 +258,12 @@ pub(super) async fn set_policy(
 }
 
 async fn happen(console: &Console, name: &str, event: DeviceEvent) -> Result<Json<Device>, ApiError> {
-    let registrar: &Registrar = console.registrar()?;
+    console.network()?;
     let id = find(console, name)?;
-    registrar.happen(&id, event).await?;
+    let revoked = crate::happen::happen(&console.world, &id, event).await?;
+    if let Some(registrar) = console.registrar.as_ref().filter(|_| revoked) {
+        registrar.renew_crl(true).await.map_err(ApiError::internal)?;
+    }
     shown(console, id.as_str()).map(Json)
 }
 
@@ -293,12 +312,14 @@ fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
     Device {
         id: identity.device.to_string(),
         serial_number: identity.serial_number.to_string(),
-        vendor: identity.vendor.to_string(),
+        tenant: identity.tenant().map(ToString::to_string),
+        vendor: identity.vendor.map(|vendor| vendor.to_string()).unwrap_or_default(),
         model: identity.model.map(|model| model.to_string()),
         state: device.state.to_string(),
         since: device.since,
         last_asked: device.last_asked,
         reasons,
+        configuration: device.configuration.map(configuration),
         certificates,
         telemetry: device
             .reports
@@ -308,6 +329,8 @@ fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
                 about: match report.about {
                     ReportKind::Voucher => "voucher".into(),
                     ReportKind::Enrolment => "enrolment".into(),
+                    ReportKind::Configuration => "configuration".into(),
+                    ReportKind::Connection => "connection".into(),
                 },
                 ok: report.success,
                 reason: report.reason,
@@ -328,6 +351,18 @@ fn others(history: &HistorySeen) -> String {
     let more = if foreign.len() > SHOWN { ", …" } else { "" };
     let plural = if foreign.len() == 1 { "" } else { "s" };
     format!("{} other domain{plural} ({}{more})", foreign.len(), named.join(", "))
+}
+
+fn configuration(seen: ConfigurationSeen) -> Configuration {
+    Configuration {
+        at: seen.at,
+        networks: seen.networks,
+        role: seen.role,
+        network_authenticated: seen.network_authenticated,
+        expires: seen.expires,
+        mud_url: seen.mud_url,
+        others: seen.others,
+    }
 }
 
 fn issued(record: &CertificateRecord) -> IssuedCertificate {

@@ -14,8 +14,15 @@ use landfall_lifecycle::{device, factory, network, transfer};
 use std::sync::Arc;
 
 /// The logs that can be read and verified, each hash-chained.
-const LOGS: [&str; 6] =
-    [AUDIT_LOG, factory::LOG, transfer::ISSUED_LOG, transfer::OWNERSHIP_LOG, network::LOG, network::CERTIFICATE_LOG];
+const LOGS: [&str; 7] = [
+    AUDIT_LOG,
+    factory::LOG,
+    transfer::ISSUED_LOG,
+    transfer::OWNERSHIP_LOG,
+    network::LOG,
+    network::CERTIFICATE_LOG,
+    network::CREDENTIAL_LOG,
+];
 
 /// What runs here, whether it is ready, and what depends on whom (SP 1800-36B 6.2.1).
 #[utoipa::path(get, path = "/v1/status", tag = "server", responses((status = 200, body = Status)))]
@@ -77,7 +84,7 @@ pub(super) async fn audit(
 /// Checks every hash of a log: an entry that was changed, removed or moved is found.
 #[utoipa::path(
     get, path = "/v1/logs/{log}/verify", tag = "server",
-    params(("log" = String, Path, description = "audit, factory-devices, masa-issued, masa-ownership, network-devices or network-certificates")),
+    params(("log" = String, Path, description = "audit, factory-devices, masa-issued, masa-ownership, network-devices, network-certificates or network-credentials")),
     responses((status = 200, body = LogVerified), (status = 404, body = Problem))
 )]
 pub(super) async fn verify_log(

@@ -111,13 +111,16 @@ pub enum Reachability {
 /// A device of this domain, or one that wanted to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
-    /// Its id here: the issuing key of its IDevID, and its serial number.
+    /// Its id here: the issuing key of its IDevID, and its serial number; or its tenant and its bootstrapping key.
     pub id: String,
     /// Its serial number.
     pub serial_number: String,
-    /// Its manufacturer, as the operator calls it.
+    /// In whose device book it is, if it came by Wi-Fi Easy Connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its manufacturer, as the operator calls it; empty if it is not known.
     pub vendor: String,
-    /// Its model, if its IDevID says it.
+    /// Its model, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// How far it is.
@@ -131,12 +134,156 @@ pub struct Device {
     /// Why it is in that state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// What it was configured with by Wi-Fi Easy Connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// Its certificates of this domain, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<IssuedCertificate>,
     /// What it told of itself, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub telemetry: Vec<Telemetry>,
+}
+
+/// A configuration by Wi-Fi Easy Connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Configuration {
+    /// When it was given.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// For which networks, the best first.
+    pub networks: Vec<String>,
+    /// What the device is in them: `sta` or `ap`.
+    pub role: String,
+    /// Whether the device authenticated the network. If not, it took whoever had its bootstrapping key: the resurrecting
+    /// duckling (SP 1800-36B 6.1.2).
+    pub network_authenticated: bool,
+    /// When the first of its connectors ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires: Option<Time>,
+    /// Where its description is (RFC 8520), if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mud_url: Option<String>,
+    /// What others put into its request, under their names.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub others: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The configurator, as one tenant has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfiguratorView {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its bootstrapping keys, one a curve: devices that have one can authenticate the network.
+    pub keys: Vec<BootstrapKey>,
+    /// The ids of the keys that signed connectors, the present one last (DPP s4.2).
+    pub signers: Vec<String>,
+    /// Its networks, the best first.
+    pub networks: Vec<NetworkView>,
+}
+
+/// A bootstrapping key of a configurator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BootstrapKey {
+    /// Its curve.
+    pub curve: String,
+    /// Its bootstrapping URI.
+    pub uri: String,
+    /// The SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
+    pub hash: String,
+}
+
+/// A network that devices are configured for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NetworkView {
+    /// Its name on the air.
+    pub ssid: String,
+    /// How it is joined.
+    pub kind: String,
+}
+
+/// A device that got no answer, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unanswered {
+    /// Whose access point or device it was, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its serial number, or the hash that it announced.
+    pub device: String,
+    /// The address from which it came.
+    pub from: String,
+    /// Which check it failed.
+    pub check: String,
+    /// Why, in words.
+    pub why: String,
+    /// When first.
+    #[schema(value_type = String, format = DateTime)]
+    pub first: Time,
+    /// When last.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Time,
+    /// How often.
+    pub count: u64,
+}
+
+/// Which device to reach out to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reach {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its serial number, or the SHA-256 of its bootstrapping key.
+    pub device: String,
+    /// Host and port of an access point that listens, where the device's URI names no host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Whose key that signs connectors is followed by a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Rotation {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// An access point that is to relay for the configurator and to serve its networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewAccessPoint {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its name, for people.
+    pub name: String,
+    /// Its wireless interface.
+    pub interface: String,
+    /// The address at which it reaches the configurator.
+    pub controller: String,
+    /// The address and port of its RADIUS server, for networks with 802.1X.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<String>,
+    /// How many days its connectors last, if they end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// The folder in which the files will be.
+    pub folder: String,
+}
+
+/// A file for an access point. It holds secrets that nobody is to see.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccessPointFile {
+    /// Its name.
+    pub name: String,
+    /// What stands in it.
+    pub content: String,
+}
+
+impl std::fmt::Debug for AccessPointFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccessPointFile({:?})", self.name)
+    }
 }
 
 /// A certificate that this domain issued.

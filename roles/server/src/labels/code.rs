@@ -32,6 +32,27 @@ impl Code {
         self.width
     }
 
+    /// The code in characters for a terminal with light text on a dark ground, two rows of modules a line.
+    pub fn text(&self) -> String {
+        let side = self.width + 2 * QUIET;
+        let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < self.width);
+        let light = |row, column| match (inside(row), inside(column)) {
+            (Some(row), Some(column)) => !self.dark.get(row * self.width + column).copied().unwrap_or_default(),
+            _ => row < side,
+        };
+        let mut text = String::new();
+        for row in (0..side).step_by(2) {
+            text.extend((0..side).map(|column| match (light(row, column), light(row + 1, column)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            }));
+            text.push('\n');
+        }
+        text
+    }
+
     /// Each stretch of dark modules: its column, its row, its length.
     pub(super) fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
         self.dark.chunks(self.width.max(1)).enumerate().flat_map(|(row, modules)| {

@@ -1,13 +1,9 @@
 //! Revoking, and publishing what was revoked (RFC 5280 s5).
 
-use super::{CertificateRecord, CrlRecord, Registrar, device::Tracked};
-use crate::{RoleError, admin::ApiError};
-use landfall_lifecycle::{
-    device::{DeviceEvent, Effect},
-    network::{CERTIFICATE_LOG, Revocation},
-};
+use super::{CertificateRecord, CrlRecord, Registrar};
+use crate::RoleError;
 use landfall_pki::{CertificateSerial, Crl, CrlRequest, Revoked, crl::Reason};
-use landfall_types::{Changes, DeviceId, Time, http::Response, record::Unwritable};
+use landfall_types::{Changes, Time, http::Response};
 use std::sync::PoisonError;
 
 impl Registrar {
@@ -59,46 +55,6 @@ impl Registrar {
 
     fn publish(&self, crl: &Crl) {
         *self.crl.write().unwrap_or_else(PoisonError::into_inner) = Some(crl.der().into());
-    }
-
-    /// What an operator does to a device, and what follows: certificates revoked, a voucher forgotten, a new list.
-    pub(crate) async fn happen(&self, id: &DeviceId, event: DeviceEvent) -> Result<(), ApiError> {
-        let now = self.world.clock.now();
-        let device =
-            &mut self.world.store.snapshot(|store| Tracked::find(store, id))?.ok_or_else(|| ApiError::not_found(id))?;
-        let effects = device.step(event, now).map_err(ApiError::conflict)?;
-        let mut changes = device.take_changes().map_err(ApiError::internal)?;
-        let mut revoked = false;
-        for effect in effects {
-            match effect {
-                Effect::RevokeCertificates { by, why } => {
-                    let revocation = Revocation { at: now, by, why };
-                    changes = changes.and(self.revocations(device, &revocation)?);
-                    revoked = true;
-                }
-                Effect::ForgetVoucher => {
-                    let key = device.device.identity.device.to_string();
-                    changes = changes.delete::<landfall_brski::registrar::PrefetchedVoucher>(key);
-                }
-                Effect::AskOperator | Effect::Alert(_) => {}
-            }
-        }
-        self.world.store.commit(changes).await?;
-        if revoked {
-            self.renew_crl(true).await.map_err(ApiError::internal)?;
-        }
-        Ok(())
-    }
-
-    fn revocations(&self, device: &Tracked, revocation: &Revocation) -> Result<Changes, ApiError> {
-        let found = CertificateRecord::of_device(&self.world.store, &device.device.identity.device)?;
-        let good = found.into_iter().filter(|found| found.revoked.is_none());
-        let changes = good.map(|found| {
-            let record = CertificateRecord { revoked: Some(revocation.clone()), ..found.record };
-            Changes::new().put_if(&record, found.version)?.append(CERTIFICATE_LOG, &record.log_entry())
-        });
-        let changes: Vec<Changes> = changes.collect::<Result<_, Unwritable>>()?;
-        Ok(changes.into_iter().fold(Changes::new(), Changes::and))
     }
 }
 

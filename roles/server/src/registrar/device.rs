@@ -74,6 +74,7 @@ fn unwritable(why: Unwritable) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use landfall_lifecycle::network::Birth;
     use landfall_policy::{Decision, Verdict};
     use landfall_types::Fingerprint;
 
@@ -82,9 +83,9 @@ mod tests {
         Identity {
             device: DeviceId::new(&[1; 20], &serial_number),
             serial_number,
-            vendor: "acme".parse().unwrap(),
+            vendor: Some("acme".parse().unwrap()),
             model: None,
-            idevid: Fingerprint([1; 32]),
+            birth: Birth::IDevId { idevid: Fingerprint([1; 32]) },
         }
     }
 

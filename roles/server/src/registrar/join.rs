@@ -13,7 +13,7 @@ use landfall_brski::{
 };
 use landfall_lifecycle::{
     device::DeviceEvent,
-    network::{DomainDevice, HistorySeen, Identity, VoucherSeen},
+    network::{Birth, DomainDevice, HistorySeen, Identity, VoucherSeen},
 };
 use landfall_pki::Certificate;
 use landfall_policy::{Decision, Verdict, decide};
@@ -162,9 +162,9 @@ fn identity(facts: &JoinFacts) -> Identity {
     Identity {
         device: facts.device.clone(),
         serial_number: facts.serial.clone(),
-        vendor: facts.vendor.clone(),
+        vendor: Some(facts.vendor.clone()),
         model: model(&facts.idevid),
-        idevid: facts.idevid.fingerprint(),
+        birth: Birth::IDevId { idevid: facts.idevid.fingerprint() },
     }
 }
 

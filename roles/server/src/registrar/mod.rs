@@ -2,7 +2,7 @@
 
 mod config;
 mod crl;
-mod device;
+pub(crate) mod device;
 mod enrol;
 mod join;
 mod masas;

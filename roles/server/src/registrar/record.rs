@@ -20,7 +20,7 @@ pub struct CertificateRecord {
 /// What the log says of a certificate.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct CertificateEntry<'a> {
+pub(crate) struct CertificateEntry<'a> {
     at: Time,
     serial: &'a str,
     device: &'a DeviceId,
@@ -37,12 +37,12 @@ impl CertificateRecord {
     /// The most certificates that one device or key is expected to have had.
     const MOST: usize = 1000;
 
-    pub(super) const fn new(issued: Issued) -> Self {
+    pub(crate) const fn new(issued: Issued) -> Self {
         Self { issued, revoked: None }
     }
 
     /// What the log says of it.
-    pub(super) fn log_entry(&self) -> CertificateEntry<'_> {
+    pub(crate) fn log_entry(&self) -> CertificateEntry<'_> {
         CertificateEntry {
             at: self.revoked.as_ref().map_or(self.issued.at, |revoked| revoked.at),
             serial: &self.issued.serial,

@@ -40,6 +40,7 @@ pub fn check(settings: &Settings) -> Vec<Problem> {
     check.masa();
     check.supply_chain();
     check.registrar();
+    check.configurator();
     check.listeners();
     check.problems
 }
@@ -168,6 +169,54 @@ impl Check<'_> {
         }
     }
 
+    fn configurator(&mut self) {
+        let Some(configurator) = &self.settings.configurator else { return };
+        let mut seen = HashMap::new();
+        for (index, tenant) in configurator.tenants().enumerate() {
+            let key = match index.checked_sub(1) {
+                None => "configurator".to_owned(),
+                Some(index) => format!("configurator.hosted[{index}]"),
+            };
+            if let Some(first) = seen.insert(tenant.id.clone(), key.clone()) {
+                self.wrong(&key, format_args!("has the tenant {} of {first}", tenant.id));
+            }
+            if tenant.id.as_str().len() > crate::configurator::LONGEST_TENANT {
+                self.wrong(&key, format_args!("the name of the tenant {} is too long", tenant.id));
+            }
+            self.networks(&key, &tenant);
+        }
+    }
+
+    fn networks(&mut self, key: &str, tenant: &super::TenantSettings) {
+        if tenant.network.is_empty() {
+            self.wrong(format!("{key}.network"), "is empty, so no device can be configured");
+        }
+        if let Some(policy) = &tenant.policy {
+            for set in policy.missing_sets() {
+                self.wrong(format!("{key}.policy"), format_args!("a rule names the set {set:?}, which is not there"));
+            }
+        }
+        if tenant.network.iter().any(|network| network.kind.0.dot1x) {
+            let authority = &tenant.certificates.authority;
+            self.identity(&format!("{key}.certificates.authority"), authority, |certificate| {
+                (!certificate.is_ca()).then_some("is no CA, so it cannot issue certificates")
+            });
+        }
+        let mut seen = HashMap::new();
+        for (index, network) in tenant.network.iter().enumerate() {
+            let key = format!("{key}.network[{index}]");
+            if network.ssid.is_empty() || network.ssid.len() > 32 {
+                self.wrong(format!("{key}.ssid"), "has not 1 to 32 octets");
+            }
+            if let Some(first) = seen.insert(&network.ssid, index) {
+                self.wrong(format!("{key}.ssid"), format_args!("is also that of network[{first}]"));
+            }
+            if let Some(path) = &network.eap_anchor {
+                self.anchors(&format!("{key}.eap-anchor"), path);
+            }
+        }
+    }
+
     /// Two listeners on one port cannot both start.
     fn listeners(&mut self) {
         let settings = self.settings;
@@ -182,6 +231,7 @@ impl Check<'_> {
             ("supply-chain.listen", settings.supply_chain.as_ref().map(|role| role.listen)),
             ("registrar.listen", settings.registrar.as_ref().map(|role| role.listen)),
             ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
+            ("configurator.listen", settings.configurator.as_ref().map(|role| role.listen)),
         ];
         let mut taken = HashMap::new();
         for (key, address) in all.into_iter().filter_map(|(key, address)| Some((key, address?))) {

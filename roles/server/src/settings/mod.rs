@@ -4,18 +4,25 @@
 //! mean the default. Relative paths are relative to `data`, and `data` to the folder of the file itself.
 
 mod check;
+mod configurator;
 mod registrar;
 mod shared;
 mod span;
+mod subnet;
 mod wish;
 
 pub use check::{Problem, check};
+pub use configurator::{
+    CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
+    MutualWish, NetworkSettings, NotAKind, TenantSettings,
+};
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
     MasaSettings, MetricsSettings, ProxySettings, StoreSettings, SupplyChainSettings,
 };
 pub use span::{NotASpan, Span};
+pub use subnet::{NotASubnet, Subnet};
 pub use wish::{CsrWish, NotAWish};
 
 use crate::role::RoleName;
@@ -53,6 +60,9 @@ pub struct Settings {
     /// The join proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxySettings>,
+    /// The configurator of Wi-Fi Easy Connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configurator: Option<ConfiguratorSettings>,
 }
 
 impl Default for Settings {
@@ -69,6 +79,7 @@ impl Default for Settings {
             supply_chain: None,
             intake: Vec::new(),
             proxy: None,
+            configurator: None,
         }
     }
 }
@@ -142,6 +153,7 @@ impl Settings {
             (RoleName::SupplyChain, self.supply_chain.is_some()),
             (RoleName::Registrar, self.registrar.is_some()),
             (RoleName::Proxy, self.proxy.is_some()),
+            (RoleName::Configurator, self.configurator.is_some()),
         ];
         present.into_iter().filter_map(|(role, there)| there.then_some(role)).collect()
     }
@@ -163,8 +175,8 @@ mod tests {
     #[test]
     fn the_commented_file_is_valid_and_says_the_defaults() {
         let commented = Settings::parse(Settings::commented()).unwrap();
-        assert_eq!(commented.roles(), [RoleName::Masa, RoleName::Registrar, RoleName::Proxy]);
-        let bare = Settings::parse("[registrar]\n[masa]\n[proxy]\n").unwrap();
+        assert_eq!(commented.roles(), [RoleName::Masa, RoleName::Registrar, RoleName::Proxy, RoleName::Configurator]);
+        let bare = Settings::parse("[registrar]\n[masa]\n[proxy]\n[configurator]\n").unwrap();
         assert_eq!(commented.log, bare.log);
         assert_eq!(commented.store, bare.store);
         assert_eq!(commented.keys, bare.keys);
@@ -175,6 +187,10 @@ mod tests {
         let (mut a, b) = (commented.registrar.unwrap(), bare.registrar.unwrap());
         assert_eq!(a.vendor.len(), 1);
         a.vendor.clear();
+        assert_eq!(a, b);
+        let (mut a, b) = (commented.configurator.unwrap(), bare.configurator.unwrap());
+        assert_eq!(a.network.len(), 1);
+        a.network.clear();
         assert_eq!(a, b);
     }
 

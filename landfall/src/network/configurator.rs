@@ -1,0 +1,199 @@
+//! Wi-Fi Easy Connect: the configurator's keys, devices that it reaches out to or that got no answer, and access points.
+
+use crate::{
+    admin::Connection,
+    output::{Answer, Output, Table},
+};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use landfall_server::admin::view::{
+    AccessPointFile, ConfiguratorView, Count, NewAccessPoint, Reach, Rotation, Unanswered,
+};
+use landfall_server::labels::Code;
+use std::{
+    fmt::Write as _,
+    fs::{self, OpenOptions},
+    io::{IsTerminal, Write as _},
+    net::IpAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Shows its bootstrapping URIs: a device that has one can authenticate the network.
+    Show {
+        /// Only that of this tenant.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Shows the devices that got no answer lately, and why.
+    Refused,
+    /// Reaches out to a device that waits at the host in its URI, or that an access point hears.
+    Reach {
+        /// Its serial number, or the SHA-256 of its bootstrapping key.
+        device: String,
+        /// HOST:PORT of an access point that listens, where the device's URI names no host.
+        #[arg(long, value_name = "HOST:PORT")]
+        by: Option<String>,
+        /// Whose device it is, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Makes a new key that signs connectors; what the old one signed is believed until it ends.
+    Rotate {
+        /// Whose, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AccessPoint {
+    /// Its name, for people.
+    name: String,
+    /// The address at which it reaches the configurator.
+    #[arg(long, value_name = "ADDRESS")]
+    controller: IpAddr,
+    /// Its wireless interface.
+    #[arg(long, default_value = "wlan0")]
+    interface: String,
+    /// ADDRESS:PORT of its RADIUS server, for networks with 802.1X.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    radius: Option<String>,
+    /// How many days its connectors last; without it, they do not end.
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    /// The folder to write the files to; they are for nobody else to read.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The folder in which the access point will have them, if it is another one.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Whose it is, if it is not that of the owner of the service.
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyhow::Result<Answer> {
+    match verb {
+        Verb::Show { tenant } => show(connection, tenant.as_deref(), output),
+        Verb::Refused => refused(connection, output),
+        Verb::Reach { device, by, tenant } => {
+            let reach = Reach { tenant: tenant.clone(), device: device.clone(), by: by.clone() };
+            let path = "/v1/network/configurator/reach";
+            let _: Count = connection.ask(output, "configuring", async |client| client.post(path, &reach).await)?;
+            output.show_as(&serde_json::json!({ "device": device }), || format!("{device} has its configuration"))?;
+            Ok(Answer::Yes)
+        }
+        Verb::Rotate { tenant } => {
+            let (path, rotation) = ("/v1/network/configurator/rotate", Rotation { tenant: tenant.clone() });
+            let view: ConfiguratorView =
+                connection.ask(output, "making a key", async |client| client.post(path, &rotation).await)?;
+            output.show_as(&view, || {
+                let key = view.signers.last().map(String::as_str).unwrap_or_default();
+                format!("connectors of {} are signed by {key} from now on", view.tenant)
+            })?;
+            Ok(Answer::Yes)
+        }
+    }
+}
+
+fn show(connection: &Connection, tenant: Option<&str>, output: &Output) -> anyhow::Result<Answer> {
+    let mut views: Vec<ConfiguratorView> =
+        connection.ask(output, "asking", async |client| client.get("/v1/network/configurator").await)?;
+    views.retain(|view| tenant.is_none_or(|tenant| view.tenant == tenant));
+    output.show_as(&views, || views.iter().map(text).collect::<Vec<_>>().join("\n"))?;
+    Ok((!views.is_empty()).into())
+}
+
+fn text(view: &ConfiguratorView) -> String {
+    let mut text = format!("configurator of {}\n", view.tenant);
+    for network in &view.networks {
+        let _ = writeln!(text, "network  {} by {}", network.ssid, network.kind);
+    }
+    if let Some(signer) = view.signers.last() {
+        let _ = writeln!(text, "signs as {signer}");
+    }
+    for key in &view.keys {
+        let _ = writeln!(text, "{:<8} {}", key.curve, key.uri);
+    }
+    // A person who sees the screen may have a device that scans it.
+    if let Some(key) = view.keys.first().filter(|_| std::io::stdout().is_terminal())
+        && let Ok(code) = Code::of(&key.uri)
+    {
+        let _ = writeln!(text, "\n{}", code.text());
+    }
+    text
+}
+
+fn refused(connection: &Connection, output: &Output) -> anyhow::Result<Answer> {
+    let path = "/v1/network/configurator/refused?limit=1000";
+    let refused: Vec<Unanswered> = connection.ask(output, "asking", async |client| client.get(path).await)?;
+    output.show_as(&refused, || {
+        let mut table = Table::new(&["last", "times", "device", "from", "why"], "every device got an answer");
+        for one in &refused {
+            let device = one.device.chars().take(16).collect();
+            let why = format!("{}: {}", one.check, one.why);
+            table.row([one.last.to_string(), one.count.to_string(), device, one.from.clone(), why]);
+        }
+        table.to_string()
+    })?;
+    Ok(Answer::Yes)
+}
+
+pub(super) fn access_point(
+    connection: &Connection,
+    access_point: &AccessPoint,
+    output: &Output,
+) -> anyhow::Result<Answer> {
+    let out = &access_point.out;
+    fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
+    let folder = match &access_point.folder {
+        Some(folder) => folder.clone(),
+        None => out.canonicalize().with_context(|| format!("finding {}", out.display()))?,
+    };
+    let new = NewAccessPoint {
+        tenant: access_point.tenant.clone(),
+        name: access_point.name.clone(),
+        interface: access_point.interface.clone(),
+        controller: access_point.controller.to_string(),
+        radius: access_point.radius.clone(),
+        days: access_point.days,
+        folder: folder.display().to_string(),
+    };
+    let path = "/v1/network/configurator/access-point";
+    let files: Vec<AccessPointFile> =
+        connection.ask(output, "making the settings", async |client| client.post(path, &new).await)?;
+    let mut written = Vec::new();
+    for file in &files {
+        written.push(write_secret(out, &file.name, &file.content)?);
+    }
+    output.show_as(&serde_json::json!({ "files": written }), || {
+        let mut table = Table::new(&["file"], "");
+        for file in &written {
+            table.row([file.display().to_string()]);
+        }
+        format!(
+            "{table}\nNobody but hostapd has to read them. Make them anew when devices with passwords came or went."
+        )
+    })?;
+    Ok(Answer::Yes)
+}
+
+/// A file that only its owner can read, in the place of what was there: never, not even for a moment, open to others.
+fn write_secret(folder: &Path, name: &str, content: &str) -> anyhow::Result<PathBuf> {
+    if name.contains(['/', '\0']) || name.starts_with('.') {
+        bail!("{name:?} cannot name a file");
+    }
+    let (path, draft) = (folder.join(name), folder.join(format!("{name}.draft")));
+    let written = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, &path)
+    };
+    written().with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}

@@ -1,0 +1,163 @@
+//! Network (SP 1800-36B 4.3) by Wi-Fi Easy Connect: the configurator's keys, what got no answer, and access points.
+
+use super::{
+    ApiError, Console, Problem,
+    view::{
+        AccessPointFile, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, Part, Reach, Rotation,
+        Unanswered,
+    },
+};
+use crate::{
+    book::Book,
+    configurator::{AccessPoint, Configurator, Tenant},
+    settings::CredentialKind,
+};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use landfall_dpp::uri::Host;
+use landfall_types::{Fingerprint, OwnerId, SerialNumber};
+use std::{sync::Arc, time::Duration};
+
+/// The configurator, as each tenant has it; without secrets.
+#[utoipa::path(
+    get, path = "/v1/network/configurator", tag = "network",
+    responses((status = 200, body = Vec<ConfiguratorView>), (status = 503, body = Problem))
+)]
+pub(super) async fn show(State(console): State<Arc<Console>>) -> Result<Json<Vec<ConfiguratorView>>, ApiError> {
+    Ok(Json(console.configurator()?.tenants().map(|tenant| view(tenant)).collect()))
+}
+
+/// The devices that got no answer lately, and why; the latest first.
+#[utoipa::path(
+    get, path = "/v1/network/configurator/refused", tag = "network", params(Part),
+    responses((status = 200, body = Vec<Unanswered>), (status = 503, body = Problem))
+)]
+pub(super) async fn refused(
+    State(console): State<Arc<Console>>,
+    Query(part): Query<Part>,
+) -> Result<Json<Vec<Unanswered>>, ApiError> {
+    let refused = console.configurator()?.refused().into_iter().take(part.limit());
+    let refused = refused.map(|refused| Unanswered {
+        tenant: refused.tenant.map(|tenant| tenant.to_string()),
+        device: refused.device,
+        from: refused.from,
+        check: refused.refusal.check.to_string(),
+        why: refused.refusal.detail,
+        first: refused.first,
+        last: refused.last,
+        count: refused.count,
+    });
+    Ok(Json(refused.collect()))
+}
+
+/// Reaches out to a device, which waits at the host in its URI or is heard by an access point that listens.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/reach", tag = "network", request_body = Reach,
+    responses((status = 200, body = Count), (status = 404, body = Problem), (status = 409, body = Problem))
+)]
+pub(super) async fn reach(
+    State(console): State<Arc<Console>>,
+    Json(reach): Json<Reach>,
+) -> Result<Json<Count>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, reach.tenant.as_deref())?;
+    let by: Option<Host> = reach.by.as_deref().map(str::parse).transpose().map_err(ApiError::invalid)?;
+    let hash = bootstrap_hash(&console, tenant, &reach.device)?;
+    configurator.reach(&tenant.id, &hash, by).await.map_err(ApiError::conflict)?;
+    Ok(Json(Count { count: 1 }))
+}
+
+/// Puts a new key in the place of the one that signs connectors; what the old one signed is believed until it ends.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/rotate", tag = "network", request_body = Rotation,
+    responses((status = 200, body = ConfiguratorView), (status = 404, body = Problem))
+)]
+pub(super) async fn rotate(
+    State(console): State<Arc<Console>>,
+    Json(rotation): Json<Rotation>,
+) -> Result<Json<ConfiguratorView>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, rotation.tenant.as_deref())?;
+    configurator.rotate(tenant).await.map_err(ApiError::internal)?;
+    Ok(Json(view(tenant)))
+}
+
+/// The files for an access point. They hold secrets, and are meant for its disk and nobody's eyes.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/access-point", tag = "network", request_body = NewAccessPoint,
+    responses((status = 200, body = Vec<AccessPointFile>), (status = 422, body = Problem))
+)]
+pub(super) async fn access_point(
+    State(console): State<Arc<Console>>,
+    Json(new): Json<NewAccessPoint>,
+) -> Result<Json<Vec<AccessPointFile>>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, new.tenant.as_deref())?;
+    // These go into lines of hostapd's settings, each of which must stay one.
+    for text in [&new.name, &new.interface, &new.folder] {
+        if text.chars().any(char::is_control) {
+            return Err(ApiError::invalid(format_args!("{text:?} holds a control character")));
+        }
+    }
+    let radius = match &new.radius {
+        None => None,
+        Some(text) => {
+            let address: std::net::SocketAddr = text.parse().map_err(ApiError::invalid)?;
+            Some((address.ip(), address.port()))
+        }
+    };
+    let access_point = AccessPoint {
+        name: new.name,
+        interface: new.interface,
+        controller: new.controller.parse().map_err(ApiError::invalid)?,
+        radius,
+        lasting: new.days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+    };
+    let now = console.world.clock.now();
+    let files = configurator.access_point(tenant, &access_point, &new.folder, now).map_err(ApiError::internal)?;
+    Ok(Json(files.into_iter().map(|file| AccessPointFile { name: file.name, content: file.content }).collect()))
+}
+
+fn tenant<'a>(configurator: &'a Configurator, name: Option<&str>) -> Result<&'a Arc<Tenant>, ApiError> {
+    let id: OwnerId = match name {
+        None => configurator.own().clone(),
+        Some(name) => name.parse().map_err(ApiError::invalid)?,
+    };
+    configurator.tenant(&id).ok_or_else(|| ApiError::not_found(format_args!("tenant {id}")))
+}
+
+/// The only device of that serial number in the tenant's book, or the one whose hash it is.
+fn bootstrap_hash(console: &Console, tenant: &Tenant, name: &str) -> Result<Fingerprint, ApiError> {
+    if let Ok(hash) = name.parse::<Fingerprint>() {
+        return Ok(hash);
+    }
+    let serial: SerialNumber = name.parse().map_err(ApiError::invalid)?;
+    let mut found = Book::of(&console.world.store).by_serial(&tenant.id, &serial, 2)?;
+    match (found.pop(), found.pop()) {
+        (Some(only), None) => Ok(only.bootstrap_hash),
+        (Some(_), Some(_)) => {
+            Err(ApiError::conflict(format_args!("several devices have the serial number {serial}: say the key's hash")))
+        }
+        (None, _) => Err(ApiError::not_found(format_args!("device {serial} in the book"))),
+    }
+}
+
+fn view(tenant: &Tenant) -> ConfiguratorView {
+    let keys = tenant.uris().map(|(curve, uri, hash)| BootstrapKey {
+        curve: curve.name().into(),
+        uri: uri.to_string(),
+        hash: hash.to_string(),
+    });
+    let network = |network: &crate::configurator::Network| NetworkView {
+        ssid: network.ssid.clone(),
+        kind: CredentialKind(network.akm).to_string(),
+    };
+    ConfiguratorView {
+        tenant: tenant.id.to_string(),
+        keys: keys.collect(),
+        signers: tenant.signers(),
+        networks: tenant.networks.iter().map(network).collect(),
+    }
+}

@@ -1,0 +1,297 @@
+//! Whose device it is, and whether it may come: decided before anything is answered (SP 1800-36B 4.3, S1.C2).
+//!
+//! Whoever sends the first frame has proved nothing yet. So nothing is told to it that it could learn from, and nothing
+//! that it says changes the record of a device that is inside.
+
+use super::{Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding};
+use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
+use landfall_dpp::{
+    Uri,
+    curve::PublicKey,
+    frame::{Action, AttributeId, Frame, FrameType},
+    uri::Host,
+};
+use landfall_lifecycle::{device::DeviceEvent, network::Identity, transfer::Bootstrapping};
+use landfall_policy::{Decision, Verdict};
+use landfall_store::ReadError;
+use landfall_types::{Event, Fault, Fingerprint, Outcome, OwnerId, Process, Refusal};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
+
+const SECTION: &str = "NIST SP 1800-36B s4.3";
+/// How long it may take to reach a device or an access point.
+const REACHING: Duration = Duration::from_secs(10);
+
+/// A device that may come, as far as is known before it is authenticated.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) identity: Identity,
+    /// How the book has it.
+    pub(super) entry: Bootstrapping,
+    /// Its bootstrapping key.
+    pub(super) key: PublicKey,
+    /// The address of its radio, if its URI says it.
+    pub(super) mac: Option<[u8; 6]>,
+}
+
+/// Why a device gets no answer.
+#[derive(Debug)]
+struct Silence {
+    tenant: Option<OwnerId>,
+    device: String,
+    refusal: Refusal,
+    /// It may come once a person has said so.
+    awaits_approval: bool,
+}
+
+impl Configurator {
+    /// Attends to one connection until it is closed, is idle for too long, or the server stops.
+    pub(super) async fn attend(&self, connection: &mut Connection, shutdown: Shutdown) {
+        loop {
+            let idle = Instant::now() + self.idle;
+            let next = tokio::select! {
+                biased;
+                () = shutdown.clone().begun() => return,
+                next = timeout_at(idle, connection.next()) => next,
+            };
+            let Ok(Ok(frame)) = next else { return };
+            if self.begin(connection, frame).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Does what the first frame asks for; nothing if the connection is of no use after it.
+    async fn begin(&self, connection: &mut Connection, frame: Frame) -> Option<()> {
+        let remote = connection.remote();
+        let found = match &frame {
+            Frame::Action(action) => match action.kind {
+                FrameType::PresenceAnnouncement => self.announced(action, remote).await,
+                FrameType::AuthenticationRequest => self.asked(action, remote).await,
+                _ => Err(unexpected(action)),
+            },
+            Frame::Gas(_) => Ok(None),
+        };
+        match found {
+            Ok(None) => Some(()),
+            Ok(Some(onboarding)) => {
+                let first = matches!(&frame, Frame::Action(action) if action.kind == FrameType::AuthenticationRequest);
+                onboarding.run(connection, first.then_some(frame)).await
+            }
+            Err(silence) => {
+                self.silent(silence, remote).await;
+                Some(())
+            }
+        }
+    }
+
+    /// DPP s6.2.1: a device announces its presence, and the configurator that knows it becomes the initiator.
+    async fn announced(&self, action: &Action, remote: SocketAddr) -> Result<Option<Onboarding<'_>>, Silence> {
+        let hash = hash(action, AttributeId::ResponderBootstrapHash)?;
+        let find = |tenant: &Tenant| Book::of(&self.world.store).by_chirp(&tenant.id, &hash);
+        let expected = self.expect(remote, &hash, find).await?;
+        Ok(self.begin_with(expected, remote, true))
+    }
+
+    /// The initiator's side, unless another access point is at it.
+    fn begin_with(&self, expected: Expected, remote: SocketAddr, announced: bool) -> Option<Onboarding<'_>> {
+        let place = self.underway.enter(&expected.identity.device, remote, announced)?;
+        Some(Onboarding::initiate(self, expected, place, remote))
+    }
+
+    /// DPP s6.2.2: a device begins itself. Only a device that can prove who it is may, so it must name its key.
+    async fn asked(&self, action: &Action, remote: SocketAddr) -> Result<Option<Onboarding<'_>>, Silence> {
+        let own = hash(action, AttributeId::ResponderBootstrapHash)?;
+        let tenant = self.tenants_at(remote.ip()).find_map(|tenant| Some((tenant, tenant.bootstrap_curve(&own)?)));
+        let (tenant, curve) = tenant.ok_or_else(|| Silence {
+            tenant: None,
+            device: own.to_string(),
+            refusal: Refusal::new(Fault::Denied, "configurator-key", "DPP s6.2.3", "no key here has this hash")
+                .field("Responder Bootstrapping Key Hash"),
+            awaits_approval: false,
+        })?;
+        let device = hash(action, AttributeId::InitiatorBootstrapHash)?;
+        let find = |other: &Tenant| match other.id == tenant.id {
+            true => Book::of(&self.world.store).by_bootstrap(&tenant.id, &device),
+            false => Ok(None),
+        };
+        let expected = self.expect(remote, &device, find).await?;
+        let place = self.underway.enter(&expected.identity.device, remote, false);
+        Ok(place.map(|place| Onboarding::respond(self, expected, curve, place, remote)))
+    }
+
+    /// Reaches out to a device of `tenant`, at the address in its URI or through the access point at `by`.
+    pub(crate) async fn reach(&self, tenant: &OwnerId, hash: &Fingerprint, by: Option<Host>) -> Result<(), Refusal> {
+        let refused = |check, why: String| Refusal::new(Fault::Denied, check, SECTION, why);
+        let tenant =
+            self.tenant(tenant).ok_or_else(|| refused("tenant-known", format!("there is no tenant {tenant}")))?;
+        let failed = |why: ReadError| Refusal::new(Fault::Backend, "device-book", SECTION, why.to_string());
+        let found = Book::of(&self.world.store).by_bootstrap(&tenant.id, hash).map_err(failed)?;
+        let entry = Bootstrapping::held(found.as_deref())?.clone();
+        let host = match by {
+            Some(host) => host,
+            None => entry.uri.parse::<Uri>()?.host.ok_or_else(|| {
+                refused("device-host", "its URI names no host; name an access point that listens".into())
+            })?,
+        };
+        let stream = connect(&host).await?;
+        let remote = stream.peer_addr().map_err(|why| refused("device-host", why.to_string()))?;
+        let expected = self.admit(tenant, entry).await.map_err(|silence| silence.refusal)?;
+        let onboarding = self
+            .begin_with(expected, remote, false)
+            .ok_or_else(|| refused("device-busy", "it is being configured, or just was".into()))?;
+        onboarding.run_to_end(&mut Connection::new(stream, remote)).await
+    }
+
+    /// The one device that `find` finds in the books of those whose access points may be at `remote`.
+    async fn expect(
+        &self,
+        remote: SocketAddr,
+        hash: &Fingerprint,
+        find: impl Fn(&Tenant) -> Result<Option<landfall_store::Versioned<Bootstrapping>>, ReadError>,
+    ) -> Result<Expected, Silence> {
+        let tenants: Vec<_> = self.tenants_at(remote.ip()).collect();
+        let only = match tenants.as_slice() {
+            [only] => Some(only.id.clone()),
+            _ => None,
+        };
+        let silence =
+            |refusal| Silence { tenant: only.clone(), device: hash.to_string(), refusal, awaits_approval: false };
+        let (mut held, mut released) = (Vec::new(), None);
+        for tenant in tenants {
+            let found = find(tenant)
+                .map_err(|why| silence(Refusal::new(Fault::Backend, "device-book", SECTION, why.to_string())))?;
+            match (Bootstrapping::held(found.as_deref()), found.as_ref()) {
+                (Ok(entry), _) => held.push((tenant, entry.clone())),
+                (Err(refusal), Some(entry)) => {
+                    released = Some(Silence {
+                        tenant: Some(tenant.id.clone()),
+                        device: entry.name(),
+                        refusal,
+                        awaits_approval: false,
+                    });
+                }
+                (Err(_), None) => {}
+            }
+        }
+        let mut held = held.into_iter();
+        match (held.next(), held.next()) {
+            (Some((tenant, entry)), None) => self.admit(tenant, entry).await,
+            (Some(_), Some(_)) => Err(silence(Refusal::new(
+                Fault::Denied,
+                "bootstrapping-one-tenant",
+                SECTION,
+                "several tenants have this device, and this access point may be any of theirs",
+            ))),
+            (None, _) => Err(match (released, Bootstrapping::held(None)) {
+                (Some(released), _) => released,
+                (None, Err(refusal)) => silence(refusal),
+                (None, Ok(_)) => silence(Refusal::new(Fault::Backend, "device-book", SECTION, "nothing was found")),
+            }),
+        }
+    }
+
+    /// Whether a device of the tenant's may come.
+    async fn admit(&self, tenant: &Arc<Tenant>, entry: Bootstrapping) -> Result<Expected, Silence> {
+        let silence = |refusal, awaits_approval| Silence {
+            tenant: Some(tenant.id.clone()),
+            device: entry.name(),
+            refusal,
+            awaits_approval,
+        };
+        let backend = |why: String| silence(Refusal::new(Fault::Backend, "device-record", SECTION, why), false);
+        let uri: Uri = entry.uri.parse().map_err(|why: landfall_dpp::uri::UriError| silence(why.into(), false))?;
+        let own = tenant.keys.bootstrap(uri.key.curve()).public().bootstrap_hash();
+        if entry.configurator.is_some_and(|only| only != own) {
+            let why = "it was made to take another configurator only";
+            return Err(silence(Refusal::new(Fault::Denied, "configurator-of-device", SECTION, why), false));
+        }
+        let (serial, model) = (entry.serial_number.clone(), entry.model.clone());
+        let identity = Identity::bootstrapped(&tenant.id, entry.bootstrap_hash, serial, model);
+        let identity = identity.map_err(|why| backend(why.to_string()))?;
+        let now = self.world.clock.now();
+        let mut device =
+            Tracked::find_or_new(&self.world.store, identity.clone(), now).map_err(|why| backend(why.to_string()))?;
+        let decision = decide::before(&tenant.policy, &device.device, now);
+        if decision.permits() {
+            let (tenant, key, mac) = (tenant.clone(), uri.key, uri.mac);
+            return Ok(Expected { tenant, identity, entry, key, mac });
+        }
+        let awaits_approval = decision.verdict == Verdict::Ask;
+        let refusal = refusal_of(&decision);
+        // What is inside stays as it is: anyone can repeat what a device announced.
+        if !device.device.state.is_inside() && decide::is_news(&device.device, &decision) {
+            let stepped = device.step(DeviceEvent::Asked { decision }, now).and_then(|_| device.take_changes());
+            // A revoked device cannot ask, which is no error here.
+            if let Ok(changes) = stepped
+                && let Err(why) = self.world.store.commit(changes).await
+            {
+                tracing::warn!(%why, device = %entry.name(), "that a device asked could not be written");
+            }
+        }
+        Err(silence(refusal, awaits_approval))
+    }
+
+    /// The peer hears nothing; the operator does.
+    async fn silent(&self, silence: Silence, remote: SocketAddr) {
+        let Silence { tenant, device, refusal, awaits_approval } = silence;
+        let (now, from) = (self.world.clock.now(), remote.ip().to_canonical().to_string());
+        metrics::counter!("landfall_configurator_silent_total", "check" => refusal.check.to_string()).increment(1);
+        if !self.refused.note(tenant.as_ref(), &device, &from, &refusal, now) {
+            return;
+        }
+        let outcome = if awaits_approval { Outcome::Pending } else { Outcome::Refused(refusal) };
+        let (process, role, action) = (Process::Network, "configurator", "device-announced");
+        let duration = Duration::ZERO;
+        self.world.recorder.close(Event { at: now, process, role, action, device, outcome, duration }).await;
+    }
+}
+
+pub(super) fn refusal_of(decision: &Decision) -> Refusal {
+    match decision.verdict {
+        Verdict::Ask => {
+            let why = format!("it waits for `landfall network approve`: {}", decision.why());
+            Refusal::new(Fault::Denied, "approval-awaited", SECTION, why)
+        }
+        Verdict::Deny | Verdict::Permit => Refusal::new(Fault::Denied, "policy-denied", SECTION, decision.why()),
+    }
+}
+
+fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, Silence> {
+    let found = action.attributes().and_then(|attributes| attributes.need_array::<32>(id));
+    found.map(Fingerprint).map_err(|why| Silence {
+        tenant: None,
+        device: String::new(),
+        refusal: why.into(),
+        awaits_approval: false,
+    })
+}
+
+fn unexpected(action: &Action) -> Silence {
+    let detail = format!("{} does not begin anything here", action.kind);
+    Silence {
+        tenant: None,
+        device: String::new(),
+        refusal: Refusal::new(Fault::Peer, "first-frame", "DPP s6", detail),
+        awaits_approval: false,
+    }
+}
+
+async fn connect(host: &Host) -> Result<TcpStream, Refusal> {
+    let failed = |why: String| Refusal::new(Fault::Backend, "device-host", "DPP s12", format!("{host}: {why}"));
+    let connecting = async {
+        let mut last = None;
+        for address in lookup_host((host.name.as_str(), host.port)).await.map_err(|why| failed(why.to_string()))? {
+            match TcpStream::connect(address).await.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+                Ok(stream) => return Ok(stream),
+                Err(why) => last = Some(why.to_string()),
+            }
+        }
+        Err(failed(last.unwrap_or_else(|| "it has no address".into())))
+    };
+    timeout(REACHING, connecting).await.unwrap_or_else(|_| Err(failed("it does not answer".into())))
+}

@@ -1,0 +1,112 @@
+//! How a configurator is set up.
+
+use super::{Configurator, Tenant, refused::RefusedLately, underway::Underway};
+use crate::{
+    Identity, RoleError, World,
+    identity::certificates,
+    settings::{ConfiguratorSettings, NetworkSettings, Settings, TenantSettings},
+};
+use landfall_dpp::exchange::Timing;
+use landfall_net::{discovery::Interface, listen::Bounds};
+use landfall_pki::Certificate;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// How a configurator is set up: everything opened and loaded.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where access points and devices reach it.
+    pub listen: SocketAddr,
+    /// The interfaces on which it announces itself, if it does.
+    pub announce: Option<Vec<Interface>>,
+    /// What the announcement calls its owner.
+    pub organization: String,
+    /// Whose devices it configures.
+    pub tenants: Vec<TenantConfig>,
+    /// What the listener bears.
+    pub bounds: Bounds,
+    /// How long a connection may stay without a whole frame.
+    pub idle: Duration,
+    /// How long to wait for the answer to a frame.
+    pub response: Duration,
+    /// How long to wait until a device tells how joining went; not at all if it is zero.
+    pub join: Duration,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub struct TenantConfig {
+    /// What its settings say.
+    pub settings: TenantSettings,
+    /// Who issues certificates for its networks with 802.1X, if it has one.
+    pub authority: Option<Identity>,
+    /// What the certificates of its networks' EAP servers lead to, in the order of the networks.
+    pub eap_anchors: Vec<Option<Certificate>>,
+}
+
+impl Config {
+    /// What `configurator` means in `settings`, with every file that it names opened.
+    pub fn from_settings(
+        configurator: &ConfiguratorSettings,
+        settings: &Settings,
+        world: &World,
+    ) -> Result<Self, RoleError> {
+        let interfaces = || {
+            Interface::select(&configurator.interfaces)
+                .map_err(RoleError::while_("the interfaces (configurator.interfaces)"))
+        };
+        let limits = &configurator.limits;
+        Ok(Self {
+            listen: configurator.listen,
+            announce: configurator.announce.then(interfaces).transpose()?,
+            organization: configurator.organization.clone(),
+            tenants: configurator
+                .tenants()
+                .map(|tenant| tenant_of(tenant, settings, world))
+                .collect::<Result<_, _>>()?,
+            bounds: Bounds { connections: limits.connections, drain: limits.drain.duration() },
+            idle: limits.idle.duration(),
+            response: limits.response.duration(),
+            join: limits.join.duration(),
+        })
+    }
+
+    pub(super) async fn configurator(self, world: World) -> Result<Configurator, RoleError> {
+        let mut tenants = std::collections::BTreeMap::new();
+        let own = self.tenants.first().map(|tenant| tenant.settings.id.clone());
+        let own = own.ok_or_else(|| RoleError::new("the configurator", "has no tenant"))?;
+        for config in self.tenants {
+            let tenant = Tenant::open(config, !self.join.is_zero(), &world).await?;
+            tenants.insert(tenant.id.clone(), Arc::new(tenant));
+        }
+        let timing = Timing { response: self.response, connection: self.join, ..Timing::RELIABLE };
+        Ok(Configurator {
+            world,
+            tenants,
+            own,
+            timing,
+            idle: self.idle,
+            underway: Underway::default(),
+            refused: RefusedLately::default(),
+        })
+    }
+}
+
+fn tenant_of(tenant: TenantSettings, settings: &Settings, world: &World) -> Result<TenantConfig, RoleError> {
+    if tenant.id.as_str().len() > super::LONGEST_TENANT {
+        return Err(RoleError::new(format!("the tenant {}", tenant.id), "has too long a name"));
+    }
+    let needs_certificates = tenant.network.iter().any(|network| network.kind.0.dot1x);
+    let authority = needs_certificates
+        .then(|| {
+            let authority = &tenant.certificates.authority;
+            Identity::load(authority, |path| settings.resolve(path), world.element.as_ref())
+        })
+        .transpose()?;
+    let eap_anchors = tenant.network.iter().map(|network| eap_anchor(network, settings)).collect::<Result<_, _>>()?;
+    Ok(TenantConfig { settings: tenant, authority, eap_anchors })
+}
+
+fn eap_anchor(network: &NetworkSettings, settings: &Settings) -> Result<Option<Certificate>, RoleError> {
+    let Some(path) = &network.eap_anchor else { return Ok(None) };
+    Ok(certificates(&settings.resolve(path))?.into_iter().next())
+}

@@ -1,0 +1,45 @@
+//! What the policy says of a device: before it is authenticated, and again with its request in hand.
+
+use landfall_dpp::exchange::Facts as Asked;
+use landfall_lifecycle::network::{Approval, DomainDevice};
+use landfall_policy::{Decision, Facts, Policy, Verdict, acceptance, decide};
+use landfall_types::Time;
+
+/// By what is on record of it.
+pub(super) fn before(policy: &Policy, device: &DomainDevice, now: Time) -> Decision {
+    by(policy, device, device.facts(now), now)
+}
+
+/// By that and by what it proved and asked for.
+pub(super) fn with_request(policy: &Policy, device: &DomainDevice, asked: &Asked, now: Time) -> Decision {
+    let mut facts = device
+        .facts(now)
+        .with(acceptance::NETWORK_ROLE, asked.request.net_role.as_str(), "configuration request", now)
+        .with(acceptance::NETWORK_AUTHENTICATED, asked.peer.we_proved, "authentication", now)
+        .with(acceptance::RELEASE, i64::from(asked.peer.version), "authentication", now);
+    if let Some(url) = &asked.request.mud_url {
+        facts = facts.with(acceptance::MUD_URL, url.as_str(), "configuration request", now);
+    }
+    by(policy, device, facts, now)
+}
+
+/// Where the policy asks for a person, what a person has said already is the answer; and a device that is inside was let
+/// in by someone.
+fn by(policy: &Policy, device: &DomainDevice, facts: Facts, now: Time) -> Decision {
+    let decision = decide(policy, &facts, now);
+    match (decision.verdict, device.approval()) {
+        (Verdict::Ask, Some(Approval { approved, by, .. })) => {
+            let verdict = if *approved { Verdict::Permit } else { Verdict::Deny };
+            Decision::because(verdict, "operator", format!("{by} said so"))
+        }
+        (Verdict::Ask, None) if device.state.is_inside() => {
+            Decision::because(Verdict::Permit, "inside", "it was taken in before")
+        }
+        _ => decision,
+    }
+}
+
+/// Whether the decision is another one than the record has.
+pub(super) fn is_news(device: &DomainDevice, decision: &Decision) -> bool {
+    device.decision.as_ref().is_none_or(|before| before.decision != *decision)
+}

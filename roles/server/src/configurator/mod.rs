@@ -1,0 +1,134 @@
+//! The configurator: the DPP Controller that access points relay to, and that devices may come to by TCP (Wi-Fi Easy
+//! Connect; SP 1800-36B 4.3, appendices C and D).
+//!
+//! [`connection`] carries frames; [`listener`](Configurator::serve) decides by the first one whose device it is and
+//! whether it may come at all, before anything is answered. [`onboarding`] drives one exchange, [`decide`] asks the
+//! policy, [`grant`] makes what a device gets, and [`keys`] answers for the long-lived keys, which stay in the element.
+
+mod ap;
+mod authorize;
+mod config;
+mod connection;
+mod credential;
+mod decide;
+mod grant;
+mod keys;
+mod onboarding;
+mod record;
+mod refused;
+mod tenant;
+mod underway;
+
+pub(crate) use ap::AccessPoint;
+pub use config::{Config, TenantConfig};
+pub use record::ConfiguratorKey;
+pub use refused::Refused;
+pub use tenant::{Network, Tenant};
+
+use crate::{
+    RoleError, World,
+    role::{RoleName, Shutdown, Task},
+};
+use connection::Connection;
+use landfall_net::{
+    discovery::{Announcer, Interface},
+    listen::{self, Bounds},
+};
+use landfall_types::OwnerId;
+use refused::RefusedLately;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use underway::Underway;
+
+/// The longest name of a tenant, so that it fits into the ids of its devices.
+pub const LONGEST_TENANT: usize = 96;
+
+/// A configurator that runs.
+#[derive(Debug)]
+pub struct Configurator {
+    pub(crate) world: World,
+    tenants: BTreeMap<OwnerId, Arc<Tenant>>,
+    /// The owner of the service.
+    own: OwnerId,
+    timing: landfall_dpp::exchange::Timing,
+    /// How long a connection may stay without a whole frame.
+    idle: Duration,
+    underway: Underway,
+    refused: RefusedLately,
+}
+
+impl Config {
+    /// Binds the listener, and makes the keys if there are none.
+    pub async fn build(self, world: World, shutdown: Shutdown) -> Result<(Task, Arc<Configurator>), RoleError> {
+        let what = format!("listening on {} (configurator.listen)", self.listen);
+        let listener = TcpListener::bind(self.listen).await.map_err(RoleError::while_(&*what))?;
+        let address = listener.local_addr().map_err(RoleError::while_(&*what))?;
+        let (bounds, announced) = (self.bounds, self.announce.clone());
+        let organization = self.organization.clone();
+        let configurator = Arc::new(self.configurator(world).await?);
+        let served = configurator.clone();
+        let work = async move {
+            let _announcer = match &announced {
+                Some(interfaces) => Some(served.announce(address.port(), &organization, interfaces)?),
+                None => None,
+            };
+            served.serve(listener, bounds, shutdown).await;
+            Ok(())
+        };
+        Ok((Task::new(RoleName::Configurator, address, work), configurator))
+    }
+}
+
+impl Configurator {
+    /// Answers everybody who comes, until the shutdown has been drained.
+    async fn serve(self: Arc<Self>, listener: TcpListener, bounds: Bounds, shutdown: Shutdown) {
+        let full = || metrics::counter!("landfall_configurator_full_total").increment(1);
+        listen::run(listener, bounds, shutdown.watch(), full, |stream, remote| {
+            let (configurator, shutdown) = (self.clone(), shutdown.clone());
+            async move {
+                let Some(remote) = remote else { return };
+                let mut connection = Connection::new(stream, remote);
+                configurator.attend(&mut connection, shutdown).await;
+            }
+        })
+        .await;
+    }
+
+    /// The tenants whose access points may be at `address`.
+    fn tenants_at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values().filter(move |tenant| tenant.is_relayed_from(address))
+    }
+
+    /// All tenants, by name.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// The tenant of that name.
+    pub fn tenant(&self, id: &OwnerId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(id)
+    }
+
+    /// The owner of the service.
+    pub const fn own(&self) -> &OwnerId {
+        &self.own
+    }
+
+    /// Puts a new key in the place of the one that signs the tenant's connectors.
+    pub(crate) async fn rotate(&self, tenant: &Tenant) -> Result<(), String> {
+        let curve = tenant.keys.csign().public().curve();
+        tenant.keys.rotate(&tenant.id, curve, &self.world).await.map(drop)
+    }
+
+    /// What got no answer lately, and why; the latest first.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refused.list()
+    }
+
+    /// Its owner's key is told, and nobody else's.
+    fn announce(&self, port: u16, organization: &str, interfaces: &[Interface]) -> Result<Announcer, RoleError> {
+        let key = self.tenants.get(&self.own).and_then(|tenant| tenant.bootstrap_hashes().next());
+        let key = key.ok_or_else(|| RoleError::new("announcing the service", "there is no key to announce"))?;
+        crate::proxy::announce_controller(port, organization, &key, interfaces)
+    }
+}

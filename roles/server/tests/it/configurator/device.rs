@@ -1,0 +1,225 @@
+//! A device on TCP: the enrollee's side of the same core, with everything around it.
+
+use landfall_dpp::{
+    Curve, NetRole, Role, Status, Uri,
+    auth::Peer,
+    capabilities::Capabilities,
+    config::{ConfigObject, ConfigRequest, ConnectionStatus},
+    curve::{PrivateKey, PublicKey},
+    exchange::{Config, EnrolleeConfig, Exchange, Input, Mutual, Output, PeerKey, Received, Record, Timing},
+    frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
+    tcp::{self, Decoder},
+};
+use landfall_testkit::Rng;
+use landfall_types::{Fault, Machine, Refusal, Time};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// A device with its keys, and how it behaves.
+pub(crate) struct Device {
+    pub(crate) key: PrivateKey,
+    pub(crate) serial: String,
+    /// The configurator's key, if it has it.
+    pub(crate) knows: Option<PublicKey>,
+    pub(crate) mutual: Mutual,
+    pub(crate) version: u8,
+    pub(crate) mac: Option<[u8; 6]>,
+    pub(crate) request: ConfigRequest,
+    /// How joining goes.
+    pub(crate) joining: Status,
+    pub(super) seed: u64,
+}
+
+/// What a device has in the end.
+#[derive(Debug)]
+pub(crate) struct Onboarded {
+    pub(crate) received: Received,
+    /// How it ended for the device.
+    pub(crate) done: Result<(), Refusal>,
+}
+
+impl Onboarded {
+    pub(crate) fn object(&self) -> &ConfigObject {
+        &self.received.objects[0]
+    }
+}
+
+/// Randomness that can be repeated.
+pub(crate) fn random(seed: u64) -> impl FnMut(&mut [u8]) + Send {
+    let mut rng = Rng::new(seed);
+    move |out: &mut [u8]| out.iter_mut().for_each(|byte| *byte = rng.bytes::<1>()[0])
+}
+
+impl Device {
+    pub(crate) fn new(number: u64) -> Self {
+        Self::on(Curve::P256, number)
+    }
+
+    pub(crate) fn on(curve: Curve, number: u64) -> Self {
+        Self {
+            key: PrivateKey::generate(curve, &mut random(number)),
+            serial: format!("D-{number:06}"),
+            knows: None,
+            mutual: Mutual::IfKnown,
+            version: 3,
+            mac: None,
+            request: ConfigRequest::new("lamp", NetRole::Sta),
+            joining: Status::Ok,
+            seed: number + 1_000_000,
+        }
+    }
+
+    pub(crate) fn uri(&self) -> Uri {
+        Uri { mac: self.mac, ..Uri::of(self.key.public().clone()) }
+    }
+
+    /// The frame by which it announces itself.
+    pub(crate) fn announcement(&self) -> Frame {
+        let mut attributes = AttributeWriter::new();
+        attributes.put(AttributeId::ResponderBootstrapHash, &self.key.public().chirp_hash().0);
+        Action { kind: FrameType::PresenceAnnouncement, attributes: attributes.into_bytes() }.into()
+    }
+
+    /// Announces itself at the configurator, as an access point would relay it; nothing if it is not answered.
+    pub(crate) async fn chirp(&self, configurator: SocketAddr) -> Option<Onboarded> {
+        let mut link = Link::try_to(configurator).await?;
+        link.send(&self.announcement()).await;
+        self.answer(&mut link).await
+    }
+
+    /// Waits for a configurator on a connection.
+    pub(crate) async fn answer(&self, link: &mut Link) -> Option<Onboarded> {
+        self.run(link, Exchange::responder(self.config(), Box::new(random(self.seed))), None).await
+    }
+
+    /// Begins by itself with the configurator's key.
+    pub(crate) async fn ask(&self, configurator: SocketAddr, key: &PublicKey) -> Option<Onboarded> {
+        let exchange = Exchange::initiator(self.config(), Peer { key: key.clone() }, Box::new(random(self.seed)));
+        self.run(&mut Link::to(configurator).await, exchange, Some(Input::Start)).await
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::new(Config {
+            bootstrap: self.key.public().clone(),
+            capabilities: Capabilities::from(Role::Enrollee),
+            version: self.version,
+            mutual: self.mutual,
+            channel: None,
+            configurator: None,
+            enrollee: Some(EnrolleeConfig { request: self.request.clone(), certificates: true }),
+            timing: Timing::RELIABLE,
+        })
+    }
+
+    async fn run(&self, link: &mut Link, mut exchange: Exchange, first: Option<Input>) -> Option<Onboarded> {
+        let mut inputs: VecDeque<Input> = first.into_iter().collect();
+        let (mut received, mut done) = (None, None);
+        loop {
+            while let Some(input) = inputs.pop_front() {
+                exchange.handle(Time::now(), input).unwrap();
+                while let Some(output) = exchange.poll_output() {
+                    match output {
+                        Output::Send(frame) => link.send(&frame).await,
+                        Output::Agree(agreement) => {
+                            inputs.push_back(Input::Agreed(agreement.by_key(&self.key).unwrap()));
+                        }
+                        Output::FindPeer { hash } => {
+                            let known = self.knows.clone().filter(|key| key.bootstrap_hash() == hash);
+                            inputs.push_back(Input::Peer(known.map_or(PeerKey::Unknown, PeerKey::Known)));
+                        }
+                        Output::Persist(record) => {
+                            let Record::Received(what) = *record else { panic!("{record:?}") };
+                            received = Some(what);
+                            inputs.push_back(Input::Persisted);
+                        }
+                        Output::Join => inputs.push_back(Input::Joined(ConnectionStatus {
+                            result: self.joining,
+                            ssid: Some(b"Home".to_vec()),
+                            channels: Vec::new(),
+                        })),
+                        Output::Done(ended) => done = Some(ended.map(drop)),
+                        Output::Event(_) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            if let Some(done) = done {
+                link.finish().await;
+                return received.map(|received| Onboarded { received, done });
+            }
+            match link.next().await {
+                Some(frame) => inputs.push_back(Input::Frame(frame)),
+                // What it has received it keeps.
+                None => {
+                    let closed = || Refusal::new(Fault::Peer, "closed", "", "the connection was closed");
+                    return received.map(|received| Onboarded { received, done: Err(closed()) });
+                }
+            }
+        }
+    }
+}
+
+/// A TCP connection to a configurator.
+pub(crate) struct Link {
+    stream: TcpStream,
+    decoder: Decoder,
+}
+
+impl Link {
+    pub(crate) async fn to(configurator: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(configurator).await.unwrap())
+    }
+
+    /// None if nobody listens there.
+    pub(crate) async fn try_to(configurator: SocketAddr) -> Option<Self> {
+        TcpStream::connect(configurator).await.ok().map(Self::over)
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self { stream, decoder: Decoder::new() }
+    }
+
+    pub(crate) async fn send(&mut self, frame: &Frame) {
+        self.bytes(&tcp::encode(frame)).await;
+    }
+
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
+        // The other side may be gone; then the next frame is none.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next frame; none if the connection was closed.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.decoder.next().unwrap() {
+                return Some(frame);
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(length) => self.decoder.push(&buffer[..length]),
+            }
+        }
+    }
+
+    /// Waits until the other side is through with the exchange, and has written down what came of it.
+    pub(crate) async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+        while self.next().await.is_some() {}
+    }
+
+    /// Whether the other side says nothing to `frame`: it answers a later one first.
+    pub(crate) async fn is_silent_to(&mut self, frame: &Frame, other: &Device) -> bool {
+        self.send(frame).await;
+        self.send(&other.announcement()).await;
+        let answer = timeout(Duration::from_secs(60), self.next()).await.expect("an answer").expect("a connection");
+        let Frame::Action(action) = answer else { panic!("{answer:?}") };
+        let hash = action.attributes().unwrap().need_array::<32>(AttributeId::ResponderBootstrapHash).unwrap();
+        hash == other.key.public().bootstrap_hash().0
+    }
+}

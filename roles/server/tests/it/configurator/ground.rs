@@ -1,0 +1,166 @@
+//! A configurator on loopback, with its book of devices.
+
+use super::device::Device;
+use landfall_lifecycle::{
+    network::{DomainDevice, Identity},
+    transfer::{Bootstrapping, DppRole, Held, Via},
+};
+use landfall_pki::{Algorithm, AltName};
+use landfall_server::{
+    RoleName, Server, Settings, Trigger,
+    admin::{
+        Address, Client,
+        view::{ConfiguratorView, Device as DeviceView, Unanswered},
+    },
+    domain::NewDomain,
+    open, shutdown,
+};
+use landfall_store::Store;
+use landfall_types::{Changes, Model, OwnerId, Time};
+use std::{net::SocketAddr, time::Duration};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// What settings begin with.
+const BASE: &str = r#"
+[metrics]
+listen = ""
+[configurator]
+listen = "127.0.0.1:0"
+announce = false
+"#;
+
+/// One network with connectors.
+pub(crate) const CONNECTOR: &str = "[[configurator.network]]\nssid = \"Home\"\nkind = \"connector\"\n";
+
+/// A configurator that runs.
+pub(crate) struct Ground {
+    folder: TempDir,
+    settings: Settings,
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Client,
+    pub(crate) store: Store,
+    trigger: Trigger,
+    task: JoinHandle<()>,
+}
+
+impl Ground {
+    /// With one network that is joined by connector.
+    pub(crate) async fn new() -> Self {
+        Self::with(CONNECTOR).await
+    }
+
+    /// With `more` in the settings behind the table of the configurator.
+    pub(crate) async fn with(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::parse(&format!("{BASE}{more}")).unwrap_or_else(|why| panic!("{why:?}"));
+        settings.data = folder.path().to_owned();
+        let element = open::element(&settings).unwrap();
+        let names = vec![AltName::Dns("localhost".into())];
+        NewDomain { organization: "Net".into(), names, algorithm: Algorithm::EcdsaP256 }
+            .make(&settings.resolve("domain".as_ref()), element.as_ref(), Time::now())
+            .unwrap();
+        Self::start(folder, settings).await
+    }
+
+    async fn start(folder: TempDir, settings: Settings) -> Self {
+        let (trigger, shutdown) = shutdown();
+        // One that ran here before gives the store free a moment after it has stopped.
+        let building = async {
+            loop {
+                match Server::build(&settings, &[], shutdown.clone()).await {
+                    Ok(server) => return server,
+                    Err(why) => println!("not yet: {why}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let server = tokio::time::timeout(Duration::from_secs(30), building).await.expect("a configurator");
+        let [(RoleName::Configurator, address)] = server.addresses()[..] else { panic!("{:?}", server.addresses()) };
+        let store = server.world().store.clone();
+        let task = tokio::spawn(async move { server.run().await.unwrap() });
+        let client = Client::new(Address::Local(settings.admin_socket()));
+        Self { folder, settings, address, client, store, trigger, task }
+    }
+
+    /// Stops it and starts it anew.
+    pub(crate) async fn restarted(self) -> Self {
+        self.trigger.pull();
+        self.task.await.unwrap();
+        drop(self.store);
+        Self::start(self.folder, self.settings).await
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(self) {
+        self.trigger.pull();
+        self.task.await.unwrap();
+    }
+
+    /// Takes the device into the book of the owner of the service.
+    pub(crate) async fn own(&self, device: &Device) {
+        self.enter(device, "home", |_| {}).await;
+    }
+
+    /// Takes the device into the book of `tenant`, with what `change` does to the entry.
+    pub(crate) async fn enter(&self, device: &Device, tenant: &str, change: impl FnOnce(&mut Bootstrapping)) {
+        let tenant: OwnerId = tenant.parse().unwrap();
+        let key = device.key.public();
+        let mut entry = Bootstrapping {
+            tenant,
+            bootstrap_hash: key.bootstrap_hash(),
+            chirp_hash: key.chirp_hash(),
+            uri: device.uri().to_string(),
+            serial_number: Some(device.serial.parse().unwrap()),
+            model: Some("bulb".parse().unwrap()),
+            device: None,
+            role: Some(DppRole::Sta),
+            configurator: None,
+            received: Time::now(),
+            via: Via::Uri,
+            state: Held::Held,
+        };
+        change(&mut entry);
+        self.store.commit(Changes::new().put(&entry).unwrap()).await.unwrap();
+    }
+
+    /// What the operator sees of the device.
+    pub(crate) async fn shown(&self, device: &Device) -> DeviceView {
+        self.client.get(&format!("/v1/network/devices/{}", device.serial)).await.unwrap()
+    }
+
+    /// What an operator does to it.
+    pub(crate) async fn judge(&self, device: &Device, verb: &str) -> DeviceView {
+        let note = serde_json::json!({ "reason": "test" });
+        self.client.post(&format!("/v1/network/devices/{}/{verb}", device.serial), &note).await.unwrap()
+    }
+
+    /// The record of the device in the book of `tenant`.
+    pub(crate) fn record(&self, device: &Device, tenant: &str) -> Option<DomainDevice> {
+        let id = Identity::bootstrapped_id(&tenant.parse().unwrap(), &device.key.public().bootstrap_hash()).unwrap();
+        self.store.find::<DomainDevice>(id.as_str()).unwrap().map(|found| found.record)
+    }
+
+    /// The checks that were failed by those that got no answer, the latest first.
+    pub(crate) async fn unanswered(&self) -> Vec<Unanswered> {
+        self.client.get("/v1/network/configurator/refused").await.unwrap()
+    }
+
+    /// The only check that was failed so far.
+    pub(crate) async fn refusal(&self) -> String {
+        match self.unanswered().await.as_slice() {
+            [only] => only.check.clone(),
+            others => panic!("{others:?}"),
+        }
+    }
+
+    /// The configurator as its owner sees it.
+    pub(crate) async fn view(&self) -> ConfiguratorView {
+        let views: Vec<ConfiguratorView> = self.client.get("/v1/network/configurator").await.unwrap();
+        views.into_iter().find(|view| view.tenant == "home").unwrap()
+    }
+
+    pub(crate) fn model(name: &str) -> Option<Model> {
+        Some(name.parse().unwrap())
+    }
+}

@@ -1,0 +1,10 @@
+//! The configurator, as devices, access points and operators see it.
+
+mod access_points;
+mod device;
+mod ground;
+mod lifecycle;
+mod networks;
+mod onboarding;
+mod refusals;
+mod survives;
