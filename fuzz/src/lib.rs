@@ -13,6 +13,7 @@
 //! ```
 
 pub mod brski;
+pub mod dpp;
 pub mod est;
 pub mod pki;
 pub mod wire;
@@ -45,4 +46,17 @@ pub const BODIES: &[(&str, Body)] = &[
     ("est-csrattrs", est::csrattrs),
     ("est-keygen", est::keygen),
     ("masa-url", est::masa_url),
+    ("dpp-uri", dpp::uri),
+    ("dpp-nfc", dpp::nfc),
+    ("dpp-attributes", dpp::attributes),
+    ("dpp-air", dpp::air),
+    ("dpp-gas", dpp::gas),
+    ("dpp-stream", dpp::stream),
+    ("dpp-config-request", dpp::config_request),
+    ("dpp-config-object", dpp::config_object),
+    ("dpp-connection-status", dpp::connection_status),
+    ("dpp-connector", dpp::connector),
+    ("dpp-jwk", dpp::jwk),
+    ("dpp-csr-attributes", dpp::csr_attributes),
+    ("dpp-envelope", dpp::envelope),
 ];

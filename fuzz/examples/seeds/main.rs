@@ -4,6 +4,8 @@
 //! one change. Inputs that once did harm are kept by hand under other names, and stay.
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a tool for developers")]
 
+mod dpp;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use der::{Any, Decode, Encode};
 use landfall_brski::{
@@ -35,6 +37,7 @@ fn main() {
     world.vouchers();
     world.est();
     world.openssl();
+    dpp::write();
 }
 
 struct World {
