@@ -11,6 +11,8 @@ mod docs;
 mod ground;
 #[path = "it/inspect.rs"]
 mod inspect;
+#[path = "it/inspect_dpp.rs"]
+mod inspect_dpp;
 #[path = "it/lab.rs"]
 mod lab;
 #[path = "it/operations.rs"]

@@ -1,7 +1,7 @@
 //! What is written in JSON: vouchers in JWS, unsigned vouchers, audit logs, telemetry.
 
 use super::{
-    Context,
+    Context, dpp,
     recognise::armoured,
     report::{Report, Severity},
     voucher,
@@ -51,6 +51,18 @@ pub(crate) fn report(bytes: &[u8], context: &Context) -> Report {
     }
     if let Some(Value::String(idevid)) = members.get("idevid") {
         return bundle(idevid, &members, context);
+    }
+    if has("discovery") && has("cred") {
+        return dpp::object(bytes, context);
+    }
+    if has("wi-fi_tech") && has("netRole") {
+        return dpp::request(bytes, context);
+    }
+    if has("result") {
+        return dpp::status(bytes);
+    }
+    if has("kty") {
+        return dpp::jwk(Value::Object(members));
     }
     if has("version") && has("status") {
         return status(bytes);

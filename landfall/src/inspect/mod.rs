@@ -1,5 +1,7 @@
 //! `landfall inspect FILE`: what a file is, whether it is right, and why not.
 
+mod capture;
+mod dpp;
 mod est;
 mod json;
 mod recognise;
@@ -22,10 +24,11 @@ use std::{
 #[command(
     after_help = "Recognises certificates and chains, certificate requests, revocation lists, certs-only PKCS#7, \
     vouchers and voucher requests (CMS, JWS, COSE), CSR attributes, audit logs and status telemetry, in DER, BER, PEM \
-    or base64. Exit status 1 means that something is wrong with it."
+    or base64; and of Wi-Fi Easy Connect bootstrapping URIs, NFC records, connectors, configuration, frames and captures \
+    (pcap, pcapng). Exit status 1 means that something is wrong with it."
 )]
 pub(crate) struct Args {
-    /// The file; `-` is standard input.
+    /// The file, or a bootstrapping URI itself (`DPP:…;;`); `-` is standard input.
     file: PathBuf,
     /// Certificates to trust, in PEM or DER; may be repeated. Without any, trust is not judged.
     #[arg(long = "anchor", value_name = "FILE")]
@@ -59,7 +62,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         anchors.extend(certificates(path)?);
     }
     let context = Context { anchors, at: args.at.unwrap_or_else(Time::now) };
-    let report = recognise(&read(&args.file)?, &context);
+    let report = match args.file.to_str().filter(|text| text.starts_with(landfall_dpp::Uri::SCHEME)) {
+        Some(uri) => dpp::uri(uri),
+        None => recognise(&read(&args.file)?, &context),
+    };
     output.show_as(&report, || format!("{}: {report}", args.file.display()))?;
     Ok(report.is_right().into())
 }

@@ -1,7 +1,7 @@
 //! Which artefact is it? Layers are taken off one by one, then each kind is tried, the strictest first.
 
 use super::{
-    Context, est, json,
+    Context, capture, dpp, est, json,
     report::{Report, Severity},
     voucher, x509,
 };
@@ -27,8 +27,16 @@ pub(crate) fn recognise(bytes: &[u8], context: &Context) -> Report {
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return json::report(bytes.trim_ascii(), context);
     }
-    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN ")) {
-        return armoured(text, context);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        if text.trim_start().starts_with(landfall_dpp::Uri::SCHEME) {
+            return dpp::uri(text);
+        }
+        if text.contains("-----BEGIN ") {
+            return armoured(text, context);
+        }
+        if is_compact(text.trim()) {
+            return dpp::connector(text, None, context);
+        }
     }
     if let Some(report) = binary(bytes, context) {
         return report;
@@ -50,12 +58,18 @@ fn recognise_inner(bytes: &[u8], context: &Context) -> Report {
 fn binary(bytes: &[u8], context: &Context) -> Option<Report> {
     match bytes.first()? {
         0x30 => asn1(bytes, context),
-        0xd2 | 0x84 => Some(voucher::signed(Format::CoseCbor, bytes, context)),
-        _ => None,
+        // COSE's tag, and the head of an NFC record of a media type.
+        0xd2 | 0x84 => dpp::ndef(bytes).or_else(|| Some(voucher::signed(Format::CoseCbor, bytes, context))),
+        _ => capture::capture(bytes, context).or_else(|| dpp::body(bytes, context)).or_else(|| dpp::ndef(bytes)),
     }
 }
 
-fn asn1(der: &[u8], context: &Context) -> Option<Report> {
+/// Whether it is a signed object in the compact form of RFC 7515 s3.1, whose header begins with `{"`.
+fn is_compact(text: &str) -> bool {
+    text.starts_with("eyJ") && text.matches('.').count() == 2 && !text.contains(char::is_whitespace)
+}
+
+pub(super) fn asn1(der: &[u8], context: &Context) -> Option<Report> {
     if let Ok(certificate) = Certificate::from_der(der) {
         return Some(x509::certificate(&certificate, &[], context));
     }

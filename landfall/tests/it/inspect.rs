@@ -6,7 +6,7 @@ use landfall_testkit::{Domain, Manufacturer, NOW, pki::Identity, shared, skip};
 use serde_json::Value;
 use std::path::Path;
 
-fn inspect(folder: &Path, name: &str, bytes: &[u8], more: &[&str]) -> (i32, Value) {
+pub(super) fn inspect(folder: &Path, name: &str, bytes: &[u8], more: &[&str]) -> (i32, Value) {
     std::fs::write(folder.join(name), bytes).unwrap();
     let now = NOW.to_string();
     let when: &[&str] = if more.contains(&"--at") { &[] } else { &["--at", &now] };
@@ -15,7 +15,7 @@ fn inspect(folder: &Path, name: &str, bytes: &[u8], more: &[&str]) -> (i32, Valu
     (status, serde_json::from_str(&text).unwrap())
 }
 
-fn checks(report: &Value) -> Vec<&str> {
+pub(super) fn checks(report: &Value) -> Vec<&str> {
     let findings = report["findings"].as_array().unwrap();
     let errors = findings.iter().filter(|finding| finding["severity"] == "error");
     errors.map(|finding| finding["check"].as_str().unwrap()).collect()
