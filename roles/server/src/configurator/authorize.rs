@@ -8,7 +8,7 @@ use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
     Uri,
     curve::PublicKey,
-    frame::{Action, AttributeId, Frame, FrameType},
+    frame::{Action, AttributeId, Frame, FrameError, FrameType},
     uri::Host,
 };
 use landfall_lifecycle::{device::DeviceEvent, network::Identity, transfer::Bootstrapping};
@@ -261,14 +261,15 @@ pub(super) fn refusal_of(decision: &Decision) -> Refusal {
     }
 }
 
-fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, Silence> {
-    let found = action.attributes().and_then(|attributes| attributes.need_array::<32>(id));
-    found.map(Fingerprint).map_err(|why| Silence {
-        tenant: None,
-        device: String::new(),
-        refusal: why.into(),
-        awaits_approval: false,
-    })
+fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, FrameError> {
+    action.attributes()?.need_array::<32>(id).map(Fingerprint)
+}
+
+/// A frame of which it cannot be said what device it is about.
+impl From<FrameError> for Silence {
+    fn from(why: FrameError) -> Self {
+        Self { tenant: None, device: String::new(), refusal: why.into(), awaits_approval: false }
+    }
 }
 
 fn unexpected(action: &Action) -> Silence {

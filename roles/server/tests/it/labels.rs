@@ -67,7 +67,7 @@ fn a_reader_reads_every_label_of_a_sheet() {
 fn a_reader_reads_every_page_of_a_pdf() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.pdf");
-    assert_eq!(sheets(&path, Layout::LETTER_24, 30), [path.clone()]);
+    assert_eq!(sheets(&path, Layout::LETTER_24, 30), std::slice::from_ref(&path));
     let bytes = fs::read(&path).unwrap();
     assert!(bytes.starts_with(b"%PDF-1.4") && bytes.ends_with(b"%%EOF\n"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
