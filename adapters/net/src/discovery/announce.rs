@@ -73,7 +73,7 @@ impl Announcer {
         interfaces: &[Interface],
     ) -> Result<Self, NetError> {
         let announcement =
-            Announcement { service: Service::Registrar, name: name.to_owned(), port, link_local_only: false };
+            Announcement { service: Service::Controller, name: name.to_owned(), port, link_local_only: false };
         let info = service_info(&announcement, MDNS_CONTROLLER, text, interfaces)?;
         Self::register(info, JoinSet::new(), interfaces)
     }

@@ -84,7 +84,7 @@ pub(super) async fn audit(
 /// Checks every hash of a log: an entry that was changed, removed or moved is found.
 #[utoipa::path(
     get, path = "/v1/logs/{log}/verify", tag = "server",
-    params(("log" = String, Path, description = "audit, factory-devices, masa-issued, masa-ownership, network-devices, network-certificates or network-credentials")),
+    params(("log" = String, Path, description = "audit, factory-devices, masa-issued, masa-ownership, network-devices or network-certificates")),
     responses((status = 200, body = LogVerified), (status = 404, body = Problem))
 )]
 pub(super) async fn verify_log(
