@@ -17,10 +17,13 @@ mod it {
     mod exchange;
     mod frame;
     mod gas;
+    mod introduction;
     mod nfc;
     mod party;
     mod pkex;
+    mod presence;
     mod published;
+    mod reconfiguration;
     mod tcp;
     mod together;
     mod uri;
