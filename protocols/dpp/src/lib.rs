@@ -35,6 +35,6 @@ pub use capabilities::{Capabilities, Role};
 pub use channel::Channel;
 pub use curve::Curve;
 pub use net_role::NetRole;
-pub use random::Random;
+pub use random::{Random, System};
 pub use status::Status;
 pub use uri::Uri;

@@ -9,6 +9,7 @@ use super::{
 use crate::{crypto, random::Random};
 use aws_lc_rs::{
     agreement::{self, UnparsedPublicKey},
+    encoding::{AsBigEndian, EcPrivateKeyBin},
     rand::SystemRandom,
     signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm},
 };
@@ -32,6 +33,11 @@ struct Nist {
 impl PrivateKey {
     /// A fresh key: the first octets out of `random` that are a scalar when read big-endian, surplus high bits cleared.
     pub fn generate(curve: Curve, random: &mut dyn Random) -> Self {
+        if let Some(key) =
+            nist_agreement(curve).filter(|_| random.is_system()).and_then(|nist| Self::of_nist(curve, nist))
+        {
+            return key;
+        }
         let mut bytes = Zeroizing::new(vec![0; curve.coordinate_len()]);
         loop {
             random.fill(&mut bytes);
@@ -42,6 +48,16 @@ impl PrivateKey {
                 return key;
             }
         }
+    }
+
+    /// A fresh key that aws-lc draws itself: one multiplication, where taking a scalar in costs two, of which one checks it.
+    fn of_nist(curve: Curve, algorithm: &'static agreement::Algorithm) -> Option<Self> {
+        let agreement = agreement::PrivateKey::generate(algorithm).ok()?;
+        let scalar: EcPrivateKeyBin<'_> = agreement.as_be_bytes().ok()?;
+        let scalar = Redacted::new(scalar.as_ref().to_vec());
+        let point = agreement.compute_public_key().ok()?;
+        let public = PublicKey::trusted(curve, point.as_ref().split_first()?.1);
+        Some(Self { scalar, public, nist: Some(Nist { agreement, signing: OnceLock::new() }) })
     }
 
     /// The key with that scalar, big-endian and of the curve's width.

@@ -2,7 +2,7 @@
 
 use super::vectors::{octets, vector};
 use landfall_dpp::{
-    Curve, Random,
+    Curve, Random, System,
     curve::{KeyError, PrivateKey, PublicKey, full_point},
 };
 use landfall_testkit::Rng;
@@ -183,6 +183,18 @@ fn generation_takes_the_first_octets_that_are_a_scalar() {
         let key = PrivateKey::generate(curve, &mut random);
         assert_eq!(key.to_bytes().expose(), &vec![1; curve.coordinate_len()]);
         assert_eq!(calls, 2);
+    }
+}
+
+#[test]
+fn keys_of_the_system_are_new_and_agree_and_sign_like_others() {
+    for curve in Curve::ALL {
+        let (own, peer) = (PrivateKey::generate(curve, &mut System), PrivateKey::generate(curve, &mut System));
+        assert_ne!(own.public(), peer.public());
+        assert_eq!(own.agree(peer.public()).unwrap().expose(), peer.agree(own.public()).unwrap().expose());
+        let same = PrivateKey::from_bytes(curve, own.to_bytes().expose()).unwrap();
+        assert_eq!(same.public(), own.public());
+        own.public().verify(b"message", &own.sign(b"message").unwrap()).unwrap();
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
     search::{Search, of_uri},
     standing, via,
 };
-use crate::{DeviceError, agent::random, state::State};
-use landfall_dpp::{Uri, exchange};
+use crate::{DeviceError, state::State};
+use landfall_dpp::{System, Uri, exchange};
 use landfall_element::SecureElement;
 use landfall_net::{dpp::Link, http::Endpoint};
 use landfall_types::{Event, Fault, Process, Refusal, Time};
@@ -263,7 +263,7 @@ impl Device {
     }
 
     fn session<'a>(&'a self, watch: Watch<'a>) -> Session<'a> {
-        Session { keep: &self.store, join: &*self.join, random: Box::new(random), watch }
+        Session { keep: &self.store, join: &*self.join, random: Box::new(System), watch }
     }
 
     fn radio(&self) -> Option<Supplicant> {
