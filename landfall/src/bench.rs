@@ -2,7 +2,7 @@
 
 use crate::output::{Answer, Output};
 use clap::Subcommand;
-use landfall_reference::bench::{book, measure, report};
+use landfall_reference::bench::{book, dpp, measure, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,6 +18,8 @@ enum What {
     Voucher(Load),
     /// Enrolments of devices that have their voucher.
     Est(Load),
+    /// Authentication and configuration by Wi-Fi Easy Connect, with a connector, over TCP.
+    Dpp(Dpp),
     /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
     ChirpLookup(Book),
 }
@@ -36,6 +38,24 @@ struct Book {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+struct Dpp {
+    #[command(flatten)]
+    load: Load,
+    /// Whether the devices authenticate the configurator too.
+    #[arg(long)]
+    mutual: bool,
+    /// Another program in the devices' place: it begins by itself, one exchange at a time, and mutually.
+    #[arg(long, value_enum)]
+    peer: Option<DppPeer>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DppPeer {
+    /// The installed wpa_supplicant.
+    WpaSupplicant,
+}
+
+#[derive(Clone, Debug, clap::Args)]
 struct Load {
     /// How many at each degree of parallelism.
     #[arg(long, value_name = "N", default_value_t = 500)]
@@ -50,6 +70,7 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
         What::Brski(load) => (measure::What::Brski, load),
         What::Voucher(load) => (measure::What::Voucher, load),
         What::Est(load) => (measure::What::Est, load),
+        What::Dpp(asked) => return easy_connect(&asked, output),
         What::ChirpLookup(book) => return look_ups(&book, output),
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -58,6 +79,21 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
     let measured = runtime.block_on(measure::measure(what, load.count, &load.parallel, progress))?;
     waiting.finish_and_clear();
     output.show_as(&measured, || report::text(&measured))?;
+    Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
+}
+
+fn easy_connect(asked: &Dpp, output: &Output) -> anyhow::Result<Answer> {
+    let devices = match asked {
+        Dpp { peer: Some(DppPeer::WpaSupplicant), .. } => dpp::Devices::WpaSupplicant,
+        Dpp { mutual: true, .. } => dpp::Devices::Mutual,
+        Dpp { mutual: false, .. } => dpp::Devices::OneWay,
+    };
+    let waiting = output.waiting("preparing");
+    let progress = |what: &str| waiting.set_message(what.to_owned());
+    let (count, parallel) = (asked.load.count as usize, &asked.load.parallel);
+    let measured = tokio::runtime::Runtime::new()?.block_on(dpp::measure(devices, count, parallel, progress))?;
+    waiting.finish_and_clear();
+    output.show_as(&measured, || dpp::text(&measured))?;
     Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
 }
 

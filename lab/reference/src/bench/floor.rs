@@ -123,7 +123,7 @@ impl Prices {
 }
 
 /// The median of repeated short measurements, so that one interruption does not count.
-fn price(each: Duration, mut operation: impl FnMut() -> bool) -> Result<u64> {
+pub(super) fn price(each: Duration, mut operation: impl FnMut() -> bool) -> Result<u64> {
     const BATCH: u32 = 20;
     let until = Instant::now() + each;
     let mut batches = Vec::new();
