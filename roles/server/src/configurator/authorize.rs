@@ -3,7 +3,7 @@
 //! Whoever sends the first frame has proved nothing yet. So nothing is told to it that it could learn from, and nothing
 //! that it says changes the record of a device that is inside.
 
-use super::{Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding};
+use super::{Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, underway::Entry};
 use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
     Uri,
@@ -18,6 +18,7 @@ use landfall_types::{Event, Fault, Fingerprint, Outcome, OwnerId, Process, Refus
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpStream, lookup_host},
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -38,6 +39,25 @@ pub(super) struct Expected {
     pub(super) mac: Option<[u8; 6]>,
 }
 
+/// What a first frame leads to.
+enum Begun<'a> {
+    /// An exchange by this connection.
+    Here(Box<Onboarding<'a>>),
+    /// The device is at it by another connection: there its frames go.
+    Elsewhere(mpsc::Sender<Frame>),
+    Nothing,
+}
+
+/// What becomes of a connection after a first frame.
+enum After {
+    /// It waits for the next one.
+    Free,
+    /// What comes by it belongs to an exchange by another connection.
+    Elsewhere(mpsc::Sender<Frame>),
+    /// It is of no use any more.
+    Gone,
+}
+
 /// Why a device gets no answer.
 #[derive(Debug)]
 struct Silence {
@@ -51,6 +71,8 @@ struct Silence {
 impl Configurator {
     /// Attends to one connection until it is closed, is idle for too long, or the server stops.
     pub(super) async fn attend(&self, connection: &mut Connection, shutdown: Shutdown) {
+        // Where the frames of the device behind this connection go, if it is being configured by another one.
+        let mut elsewhere: Option<mpsc::Sender<Frame>> = None;
         loop {
             let idle = Instant::now() + self.idle;
             let next = tokio::select! {
@@ -59,14 +81,21 @@ impl Configurator {
                 next = timeout_at(idle, connection.next()) => next,
             };
             let Ok(Ok(frame)) = next else { return };
-            if self.begin(connection, frame).await.is_none() {
-                return;
+            if let Some(exchange) = elsewhere.as_ref().filter(|_| !begins(&frame)) {
+                // One that is over needs nothing more, and one that is behind gets it again.
+                let _ = exchange.try_send(frame);
+                continue;
+            }
+            match self.begin(connection, frame).await {
+                After::Free => {}
+                After::Elsewhere(exchange) => elsewhere = Some(exchange),
+                After::Gone => return,
             }
         }
     }
 
-    /// Does what the first frame asks for; nothing if the connection is of no use after it.
-    async fn begin(&self, connection: &mut Connection, frame: Frame) -> Option<()> {
+    /// Does what the first frame asks for.
+    async fn begin(&self, connection: &mut Connection, frame: Frame) -> After {
         let remote = connection.remote();
         let found = match &frame {
             Frame::Action(action) => match action.kind {
@@ -74,37 +103,39 @@ impl Configurator {
                 FrameType::AuthenticationRequest => self.asked(action, remote).await,
                 _ => Err(unexpected(action)),
             },
-            Frame::Gas(_) => Ok(None),
+            Frame::Gas(_) => Ok(Begun::Nothing),
         };
         match found {
-            Ok(None) => Some(()),
-            Ok(Some(onboarding)) => {
+            Ok(Begun::Nothing) => After::Free,
+            Ok(Begun::Elsewhere(exchange)) => After::Elsewhere(exchange),
+            Ok(Begun::Here(onboarding)) => {
                 let first = matches!(&frame, Frame::Action(action) if action.kind == FrameType::AuthenticationRequest);
-                onboarding.run(connection, first.then_some(frame)).await
+                match onboarding.run(connection, first.then_some(frame)).await {
+                    Some(()) => After::Free,
+                    None => After::Gone,
+                }
             }
             Err(silence) => {
                 self.silent(silence, remote).await;
-                Some(())
+                After::Free
             }
         }
     }
 
     /// DPP s6.2.1: a device announces its presence, and the configurator that knows it becomes the initiator.
-    async fn announced(&self, action: &Action, remote: SocketAddr) -> Result<Option<Onboarding<'_>>, Silence> {
+    async fn announced(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Silence> {
         let hash = hash(action, AttributeId::ResponderBootstrapHash)?;
         let find = |tenant: &Tenant| Book::of(&self.world.store).by_chirp(&tenant.id, &hash);
         let expected = self.expect(remote, &hash, find).await?;
-        Ok(self.begin_with(expected, remote, true))
-    }
-
-    /// The initiator's side, unless another access point is at it.
-    fn begin_with(&self, expected: Expected, remote: SocketAddr, announced: bool) -> Option<Onboarding<'_>> {
-        let place = self.underway.enter(&expected.identity.device, remote, announced)?;
-        Some(Onboarding::initiate(self, expected, place, remote))
+        Ok(match self.underway.enter(&expected.identity.device, remote, true) {
+            Entry::Free(place) => Begun::Here(Box::new(Onboarding::initiate(self, expected, place, remote))),
+            Entry::Here(exchange) => Begun::Elsewhere(exchange),
+            Entry::Taken => Begun::Nothing,
+        })
     }
 
     /// DPP s6.2.2: a device begins itself. Only a device that can prove who it is may, so it must name its key.
-    async fn asked(&self, action: &Action, remote: SocketAddr) -> Result<Option<Onboarding<'_>>, Silence> {
+    async fn asked(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Silence> {
         let own = hash(action, AttributeId::ResponderBootstrapHash)?;
         let tenant = self.tenants_at(remote.ip()).find_map(|tenant| Some((tenant, tenant.bootstrap_curve(&own)?)));
         let (tenant, curve) = tenant.ok_or_else(|| Silence {
@@ -120,8 +151,10 @@ impl Configurator {
             false => Ok(None),
         };
         let expected = self.expect(remote, &device, find).await?;
-        let place = self.underway.enter(&expected.identity.device, remote, false);
-        Ok(place.map(|place| Onboarding::respond(self, expected, curve, place, remote)))
+        let place = self.underway.enter(&expected.identity.device, remote, false).free();
+        Ok(place.map_or(Begun::Nothing, |place| {
+            Begun::Here(Box::new(Onboarding::respond(self, expected, curve, place, remote)))
+        }))
     }
 
     /// Reaches out to a device of `tenant`, at the address in its URI or through the access point at `by`.
@@ -141,9 +174,9 @@ impl Configurator {
         let stream = connect(&host).await?;
         let remote = stream.peer_addr().map_err(|why| refused("device-host", why.to_string()))?;
         let expected = self.admit(tenant, entry).await.map_err(|silence| silence.refusal)?;
-        let onboarding = self
-            .begin_with(expected, remote, false)
-            .ok_or_else(|| refused("device-busy", "it is being configured, or just was".into()))?;
+        let place = self.underway.enter(&expected.identity.device, remote, false).free();
+        let place = place.ok_or_else(|| refused("device-busy", "it is being configured, or just was".into()))?;
+        let onboarding = Onboarding::initiate(self, expected, place, remote);
         onboarding.run_to_end(&mut Connection::new(stream, remote)).await
     }
 
@@ -259,6 +292,14 @@ pub(super) fn refusal_of(decision: &Decision) -> Refusal {
         }
         Verdict::Deny | Verdict::Permit => Refusal::new(Fault::Denied, "policy-denied", SECTION, decision.why()),
     }
+}
+
+/// Whether a frame begins something, and so is not a part of an exchange under way.
+fn begins(frame: &Frame) -> bool {
+    matches!(frame, Frame::Action(action) if matches!(
+        action.kind,
+        FrameType::PresenceAnnouncement | FrameType::AuthenticationRequest
+    ))
 }
 
 fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, FrameError> {

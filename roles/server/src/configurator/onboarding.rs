@@ -6,7 +6,7 @@ use super::{
     connection::Connection,
     decide,
     grant::{self, Kept, Made},
-    keys::{Held, random},
+    keys::Held,
     underway::Place,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     registrar::{CertificateRecord, device::Tracked},
 };
 use landfall_dpp::{
-    Curve, Role, Status,
+    Curve, Role, Status, System,
     auth::Peer,
     capabilities::Capabilities,
     enterprise,
@@ -79,7 +79,7 @@ impl<'a> Onboarding<'a> {
         let mutual = if device.entry.configurator.is_some() { Mutual::Required } else { device.tenant.mutual() };
         let peer = Peer { key: device.key.clone() };
         let host = Host::new(configurator, device, curve);
-        let exchange = Exchange::initiator(host.config(mutual), peer, Box::new(random));
+        let exchange = Exchange::initiator(host.config(mutual), peer, Box::new(System));
         tracing::debug!(device = %host.device.entry.name(), %remote, "a device is being authenticated");
         Self { configurator, exchange, ending: host.ending(BY_US), host, place }
     }
@@ -93,7 +93,7 @@ impl<'a> Onboarding<'a> {
         remote: SocketAddr,
     ) -> Self {
         let host = Host::new(configurator, device, curve);
-        let exchange = Exchange::responder(host.config(Mutual::Required), Box::new(random));
+        let exchange = Exchange::responder(host.config(Mutual::Required), Box::new(System));
         tracing::debug!(device = %host.device.entry.name(), %remote, "a device asks to be authenticated");
         Self { configurator, exchange, ending: host.ending(BY_DEVICE), host, place }
     }
@@ -130,6 +130,7 @@ impl<'a> Onboarding<'a> {
             let deadline = self.exchange.poll_timeout();
             let wait = deadline.map(|deadline| deadline.since(self.configurator.world.clock.now()));
             next = tokio::select! {
+                frame = self.place.elsewhere() => Input::Frame(frame),
                 frame = connection.next() => match frame {
                     // Other access points and further rounds: it is being answered already.
                     Ok(Frame::Action(action)) if action.kind == FrameType::PresenceAnnouncement => Input::Timeout,

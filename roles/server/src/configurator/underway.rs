@@ -1,5 +1,9 @@
 //! Which devices are being configured: several access points hear one device, and only one of them is answered.
+//!
+//! hostapd as a relay opens a connection for every announcement, and passes what the device says to the latest one. So what
+//! comes by another connection of the access point that is being answered is handed to the exchange under way.
 
+use landfall_dpp::frame::Frame;
 use landfall_types::DeviceId;
 use std::{
     collections::HashMap,
@@ -7,7 +11,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::mpsc;
 
+/// How many frames may wait for an exchange that is at something else; devices send one and wait for its answer.
+const WAITING: usize = 8;
 /// How long after its configuration a device is not answered: announcements that were on their way are late ones.
 const SETTLING: Duration = Duration::from_secs(5);
 /// How many that are through are remembered before they are looked through.
@@ -17,11 +24,22 @@ const MANY: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Underway(Arc<Mutex<HashMap<DeviceId, Stage>>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
-    /// By whom it came.
-    Now(SocketAddr),
+    /// By whom it came, and what takes frames that come by other connections.
+    Now(SocketAddr, mpsc::Sender<Frame>),
     Through(Instant),
+}
+
+/// Whether a device can be begun with.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// It can.
+    Free(Place),
+    /// It is at it already by another connection from the same address: what takes frames for it.
+    Here(mpsc::Sender<Frame>),
+    /// Somebody else is at it, or it has just been configured.
+    Taken,
 }
 
 /// A device's place, which it has until this is dropped.
@@ -30,25 +48,29 @@ pub(super) struct Place {
     underway: Underway,
     device: DeviceId,
     through: bool,
+    /// Frames of the device that came by other connections of the same access point.
+    elsewhere: mpsc::Receiver<Frame>,
 }
 
 impl Underway {
     /// A place for the device, unless it is at it already; or, if it was merely announced, has just been configured.
-    pub(super) fn enter(&self, device: &DeviceId, from: SocketAddr, announced: bool) -> Option<Place> {
+    pub(super) fn enter(&self, device: &DeviceId, from: SocketAddr, announced: bool) -> Entry {
         let mut stages = self.lock();
         match stages.get(device) {
-            Some(Stage::Now(by)) => {
+            Some(Stage::Now(by, frames)) if by.ip() == from.ip() => return Entry::Here(frames.clone()),
+            Some(Stage::Now(by, _)) => {
                 tracing::debug!(%device, %by, %from, "a device is being configured by another access point");
-                return None;
+                return Entry::Taken;
             }
-            Some(Stage::Through(at)) if announced && at.elapsed() < SETTLING => return None,
+            Some(Stage::Through(at)) if announced && at.elapsed() < SETTLING => return Entry::Taken,
             Some(Stage::Through(_)) | None => {}
         }
         if stages.len() >= MANY {
             stages.retain(|_, stage| !matches!(stage, Stage::Through(at) if at.elapsed() >= SETTLING));
         }
-        stages.insert(device.clone(), Stage::Now(from));
-        Some(Place { underway: self.clone(), device: device.clone(), through: false })
+        let (frames, elsewhere) = mpsc::channel(WAITING);
+        stages.insert(device.clone(), Stage::Now(from, frames));
+        Entry::Free(Place { underway: self.clone(), device: device.clone(), through: false, elsewhere })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Stage>> {
@@ -56,7 +78,26 @@ impl Underway {
     }
 }
 
+impl Entry {
+    /// The place, if it is free.
+    pub(super) fn free(self) -> Option<Place> {
+        match self {
+            Self::Free(place) => Some(place),
+            Self::Here(_) | Self::Taken => None,
+        }
+    }
+}
+
 impl Place {
+    /// The next frame that came by another connection. If it is dropped before it is done, nothing is lost.
+    pub(super) async fn elsewhere(&mut self) -> Frame {
+        match self.elsewhere.recv().await {
+            Some(frame) => frame,
+            // Its other end is kept for as long as the place is taken.
+            None => std::future::pending().await,
+        }
+    }
+
     /// The device has its configuration.
     pub(super) fn through(mut self) {
         self.through = true;
@@ -77,18 +118,37 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use landfall_dpp::frame::{Action, FrameType};
+
+    fn from(last: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], port))
+    }
 
     #[test]
     fn one_access_point_at_a_time_and_another_if_it_fails() {
         let (underway, device) = (Underway::default(), "home.dpp.1".parse().unwrap());
-        let from = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let first = underway.enter(&device, from(1), true).unwrap();
-        assert!(underway.enter(&device, from(2), true).is_none());
-        assert!(underway.enter(&"home.dpp.2".parse().unwrap(), from(2), true).is_some());
+        let first = underway.enter(&device, from(1, 1), true).free().unwrap();
+        assert!(matches!(underway.enter(&device, from(2, 2), true), Entry::Taken));
+        assert!(underway.enter(&"home.dpp.2".parse().unwrap(), from(2, 2), true).free().is_some());
         drop(first);
-        let second = underway.enter(&device, from(2), true).unwrap();
+        let second = underway.enter(&device, from(2, 2), true).free().unwrap();
         second.through();
-        assert!(underway.enter(&device, from(1), true).is_none(), "late announcements are not answered");
-        assert!(underway.enter(&device, from(1), false).is_some(), "a device that begins itself is not late");
+        assert!(
+            matches!(underway.enter(&device, from(1, 1), true), Entry::Taken),
+            "late announcements are not answered"
+        );
+        assert!(underway.enter(&device, from(1, 1), false).free().is_some(), "a device that begins itself is not late");
+    }
+
+    #[tokio::test]
+    async fn what_comes_by_another_connection_of_the_access_point_is_heard() {
+        let (underway, device) = (Underway::default(), "home.dpp.1".parse().unwrap());
+        let mut place = underway.enter(&device, from(1, 1), true).free().unwrap();
+        let Entry::Here(frames) = underway.enter(&device, from(1, 2), true) else { panic!("not here") };
+        let announcement = Action { kind: FrameType::PresenceAnnouncement, attributes: Vec::new() };
+        frames.try_send(announcement.into()).unwrap();
+        assert!(matches!(place.elsewhere().await, Frame::Action(_)));
+        drop(place);
+        assert!(frames.is_closed(), "the exchange is over");
     }
 }
