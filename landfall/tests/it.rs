@@ -7,6 +7,8 @@ mod books;
 mod commands;
 #[path = "it/docs.rs"]
 mod docs;
+#[path = "it/easy_connect.rs"]
+mod easy_connect;
 #[path = "it/ground.rs"]
 mod ground;
 #[path = "it/inspect.rs"]

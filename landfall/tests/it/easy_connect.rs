@@ -1,0 +1,273 @@
+//! Devices for Wi-Fi Easy Connect on their way from the factory into a network whose configurator is killed again and again:
+//! made, labelled, uploaded, sold, configured; each of them, and none twice.
+//!
+//! `LANDFALL_KILL_DEVICES` and `LANDFALL_KILL_SEED` are those of [`crate::survives`].
+
+use crate::{
+    ground::{bundles, fixed_ports},
+    landfall,
+    survives::{number, seed},
+};
+use landfall_device::dpp::{BootstrapKey, Enrollee, Identity, Keep, MemoryStore, NoRadio, Outcome, Session, Wishes};
+use landfall_dpp::{System, curve::PrivateKey};
+use landfall_lifecycle::network::{CREDENTIAL_LOG, DomainDevice, LOG, NetworkCredential};
+use landfall_net::http::Endpoint;
+use landfall_pki::pem;
+use landfall_server::observe::AUDIT_LOG;
+use landfall_store::Store;
+use landfall_testkit::{Rng, Running, temp_dir};
+use landfall_types::bundle::DeviceBundle;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How many devices are at it at a time.
+const AT_ONCE: usize = 16;
+/// Far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(1800);
+const SETTINGS: &str = "[log]\nformat = \"json\"\nlevel = \"debug\"\n[metrics]\nlisten = \"\"\n";
+
+#[test]
+fn devices_from_the_factory_are_configured_once_by_a_configurator_that_is_killed() {
+    let (devices, seed) = (number("LANDFALL_KILL_DEVICES").unwrap_or(1000) as usize, seed());
+    println!("LANDFALL_KILL_SEED={seed} LANDFALL_KILL_DEVICES={devices}");
+    let mut rng = Rng::new(seed);
+    let parties = Parties::lay(devices);
+    let enrollees: Vec<Enrollee> = parties.bundles().iter().map(|bundle| enrollee(bundle)).collect();
+    assert_eq!(enrollees.len(), devices);
+    let service = parties.serve("maker", "supply-chain");
+    parties.hand_over();
+    let configurator = parties.serve("owner", "configurator");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let (onboarded, kills, attempts) = runtime.block_on(parties.onboard(enrollees, configurator, &mut rng));
+    parties.stopped(service);
+    println!("{kills} kills, each with a restart; {attempts} attempts of {devices} devices");
+    assert!(attempts > devices, "no kill hit anybody");
+    parties.balance(&onboarded);
+}
+
+/// A manufacturer with a supply chain service, and the owner of a network.
+struct Parties {
+    folder: TempDir,
+    service: u16,
+    configurator: u16,
+}
+
+impl Parties {
+    /// Makes both, and the manufacturer's devices with their labels.
+    fn lay(devices: usize) -> Self {
+        let [service, configurator] = fixed_ports();
+        let parties = Self { folder: temp_dir(), service, configurator };
+        parties.settle("maker", &format!("[supply-chain]\nlisten = \"127.0.0.1:{service}\"\n"));
+        parties.does("maker", &["factory", "init", "--masa-url", "localhost:9"]);
+        let count = devices.to_string();
+        parties.does("maker", &["factory", "provision", "--protocol", "dpp", "--count", &count, "--labels", "out.pdf"]);
+        let labels = fs::read(parties.of("maker").join("out.pdf")).unwrap();
+        assert!(labels.starts_with(b"%PDF-"), "the labels are no PDF");
+        parties.settle(
+            "owner",
+            &format!(
+                "[configurator]\nlisten = \"127.0.0.1:{configurator}\"\nannounce = false\nlimits.join = \"0s\"\n\
+                 [[configurator.network]]\nssid = \"Home\"\nkind = \"connector\"\n\
+                 [[intake]]\nservice = \"localhost:{service}\"\nanchors = [\"supply.pem\"]\ntoken-file = \"supply.token\"\n"
+            ),
+        );
+        parties.does("owner", &["network", "init"]);
+        parties
+    }
+
+    /// The manufacturer uploads all that it has made, and sells it to the owner.
+    fn hand_over(&self) {
+        for tenant in ["maker", "owner"] {
+            self.does("maker", &["transfer", "tenant", tenant, "--token", &format!("{tenant}.token")]);
+        }
+        self.does("maker", &["factory", "uris", "--out", "devices.csv"]);
+        let service = format!("localhost:{}", self.service);
+        let anchor = self.of("maker").join("data/manufacturer/masa-ca.pem");
+        let at = ["--service", &service, "--service-anchor", anchor.to_str().unwrap(), "--token-file", "maker.token"];
+        self.does("maker", &[["transfer", "upload", "devices.csv"].as_slice(), &at].concat());
+        let serials: Vec<String> = self.bundles().iter().map(|bundle| crate::ground::name(bundle)).collect();
+        let sold: Vec<&str> = ["transfer", "sale"].into_iter().chain(serials.iter().map(String::as_str)).collect();
+        self.does("maker", &[sold.as_slice(), &["--to", "owner", "--order", "1"], &at].concat());
+        let data = self.of("owner").join("data");
+        fs::copy(anchor, data.join("supply.pem")).unwrap();
+        fs::copy(self.of("maker").join("owner.token"), data.join("supply.token")).unwrap();
+    }
+
+    /// All devices ask until they are in, while the configurator is killed: twenty times, or four for every hundred.
+    async fn onboard(&self, enrollees: Vec<Enrollee>, first: Running, rng: &mut Rng) -> (Vec<Onboarded>, usize, usize) {
+        let devices = enrollees.len();
+        let mut draws: Vec<(usize, Duration)> = (0..devices.div_ceil(25).max(20))
+            .map(|_| (rng.below(devices as u64) as usize, Duration::from_micros(rng.below(200_000))))
+            .collect();
+        draws.sort();
+        let kills = draws.len();
+        let (places, tally) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Mutex::new(BTreeMap::new())));
+        let (told, mut done) = watch::channel(0);
+        let at = Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], self.configurator)));
+        let mut coming = JoinSet::new();
+        for enrollee in enrollees {
+            let (places, told, tally, at) = (places.clone(), told.clone(), tally.clone(), at.clone());
+            let mut rng = Rng::new(rng.next());
+            coming.spawn(async move {
+                let onboarded = live(enrollee, &at, &places, &tally, &mut rng).await;
+                told.send_modify(|done| *done += 1);
+                onboarded
+            });
+        }
+        let killing = async {
+            let mut running = first;
+            for (after, moment) in draws {
+                done.wait_for(|done| *done >= after).await.unwrap();
+                sleep(moment).await;
+                running.signal("KILL");
+                running.wait();
+                running = tokio::task::block_in_place(|| self.serve("owner", "configurator"));
+            }
+            running
+        };
+        let all = async {
+            let mut onboarded = Vec::new();
+            while let Some(one) = coming.join_next().await {
+                onboarded.push(one.expect("a device"));
+            }
+            onboarded
+        };
+        let (onboarded, last) =
+            timeout(PATIENCE, async { tokio::join!(all, killing) }).await.expect("some devices were never configured");
+        self.stopped(last);
+        let tally = tally.lock().unwrap();
+        tally.iter().for_each(|(why, count)| println!("{count:6} × {why}"));
+        (onboarded, kills, tally.values().sum::<usize>() + devices)
+    }
+
+    /// What the owner has on record is what the devices hold.
+    fn balance(&self, onboarded: &[Onboarded]) {
+        let store = Store::sqlite(self.of("owner").join("data/landfall.db")).unwrap();
+        for log in [AUDIT_LOG, LOG, CREDENTIAL_LOG] {
+            assert!(store.verify_log(log).unwrap().seq > 0, "{log} is empty");
+        }
+        let credentials = store.scan::<NetworkCredential>(None, 2 * onboarded.len()).unwrap();
+        assert_eq!(store.count::<DomainDevice>().unwrap(), onboarded.len() as u64, "a device is known twice");
+        assert_eq!(credentials.len(), onboarded.len(), "a device has two credentials");
+        let on_record: BTreeSet<String> =
+            credentials.into_iter().filter_map(|credential| credential.record.connector).collect();
+        let held: BTreeSet<String> = onboarded.iter().map(|one| one.connector.clone()).collect();
+        assert_eq!(held.len(), onboarded.len(), "two devices hold one connector");
+        assert_eq!(held, on_record, "devices hold other connectors than those on record");
+        assert!(onboarded.iter().all(|one| one.times == 1), "a device was configured twice");
+    }
+
+    fn bundles(&self) -> Vec<PathBuf> {
+        bundles(&self.of("maker").join("data/bundles"))
+    }
+
+    fn of(&self, party: &str) -> PathBuf {
+        self.folder.path().join(party)
+    }
+
+    fn settle(&self, party: &str, settings: &str) {
+        fs::create_dir_all(self.of(party)).unwrap();
+        fs::write(self.of(party).join("landfall.toml"), format!("{SETTINGS}{settings}")).unwrap();
+    }
+
+    fn does(&self, party: &str, arguments: &[&str]) -> Value {
+        let output = landfall(&self.of(party), &[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Starts a party's server; it listens when this returns.
+    fn serve(&self, party: &str, role: &str) -> Running {
+        let log = OpenOptions::new().create(true).append(true).open(self.of(party).join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        command.args(["run", role, "--json"]).current_dir(self.of(party)).stderr(log);
+        let mut running = Running::start(&mut command);
+        running.until("}");
+        running
+    }
+
+    fn stopped(&self, mut server: Running) {
+        server.signal("TERM");
+        assert!(server.wait().success(), "a server did not stop as it should");
+    }
+}
+
+impl Drop for Parties {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!("what the parties left behind is in {}", self.folder.path().display());
+        }
+    }
+}
+
+/// What a device has in the end.
+struct Onboarded {
+    connector: String,
+    /// How often it took a configuration.
+    times: usize,
+}
+
+/// Announces itself until it is configured, as a device does that is started again each time.
+async fn live(
+    enrollee: Enrollee,
+    at: &Endpoint,
+    places: &Semaphore,
+    tally: &Mutex<BTreeMap<String, usize>>,
+    rng: &mut Rng,
+) -> Onboarded {
+    let store = Counted::default();
+    loop {
+        let place = places.acquire().await.unwrap();
+        let session = Session { keep: &store, join: &NoRadio, random: Box::new(System), watch: &|_| () };
+        let outcome = enrollee.announce(at, session).await.unwrap();
+        drop(place);
+        match outcome {
+            Outcome::Enrolled(enrolled) => {
+                let object = enrolled.networks.objects.first().expect("a network");
+                let connector = object.credential.connector.clone().expect("a connector");
+                return Onboarded { connector, times: *store.times.lock().unwrap() };
+            }
+            Outcome::Refused(refusal) => *tally.lock().unwrap().entry(refusal.check.to_string()).or_default() += 1,
+        }
+        sleep(Duration::from_millis(100 + rng.below(400))).await;
+    }
+}
+
+/// Counts how often something is kept.
+#[derive(Default)]
+struct Counted {
+    store: MemoryStore,
+    times: Mutex<usize>,
+}
+
+impl Keep for Counted {
+    fn keep(&self, networks: Arc<landfall_device::dpp::Networks>) -> Result<(), landfall_device::DeviceError> {
+        *self.times.lock().unwrap() += 1;
+        self.store.keep(networks)
+    }
+}
+
+/// The device that the factory made, with the key that it was given.
+fn enrollee(bundle: &Path) -> Enrollee {
+    let bundle: DeviceBundle = serde_json::from_slice(&fs::read(bundle).unwrap()).unwrap();
+    let given = bundle.dpp.expect("a bootstrapping key");
+    let block = pem::decode(given.key.unwrap().0.expose()).unwrap().remove(0);
+    let key = BootstrapKey::Software(Arc::new(PrivateKey::from_pkcs8(&block.der).unwrap()));
+    let identity = Identity { uri: given.uri.parse().unwrap(), key, configurator: None };
+    let wishes = Wishes::new(bundle.serial_number.as_str(), &identity);
+    Enrollee { identity, wishes }
+}
