@@ -14,6 +14,7 @@ mod it {
     mod bad_masa;
     mod bad_registrar;
     mod bare_pledge;
+    mod controller;
     mod curl;
     mod est;
     mod foreign;
