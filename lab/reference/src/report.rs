@@ -91,8 +91,16 @@ impl Report {
 
     /// The table for a terminal.
     pub fn to_text(&self) -> String {
-        let mut text = String::new();
+        let (mut text, mut build) = (String::new(), self.rows.first().map_or("", |row| row.build));
+        let several = self.rows.iter().any(|row| row.build != build);
+        if several {
+            let _ = writeln!(text, "  Build {build}");
+        }
         for row in &self.rows {
+            if row.build != build {
+                build = row.build;
+                let _ = writeln!(text, "\n  Build {build}");
+            }
             let (mark, detail) = match &row.verdict {
                 Verdict::Passed { shown, refused, took } => {
                     ("pass", format!("{shown} ({} ms)\n{:18}refused: {refused}", took.0.as_millis(), ""))

@@ -1,7 +1,10 @@
 //! `landfall lab`: the guide's builds, run on this machine.
 
+mod build1;
+mod build2;
 mod build3;
 mod device;
+mod easyconnect;
 mod party;
 mod place;
 
@@ -39,7 +42,10 @@ pub struct Options {
 }
 
 /// The builds that the lab has, with where the guide describes them.
-pub const BUILDS: &[(&str, &str)] = &[("3", build3::TITLE)];
+pub const BUILDS: &[(&str, &str)] = &[("1", build1::BUILD.title), ("2", build2::BUILD.title), ("3", build3::TITLE)];
+
+/// The lab's own stack, in octets.
+const STACK: usize = 64 * 1024 * 1024;
 
 /// What a scenario showed: the good case, and the case that differs in one thing and was refused.
 pub(crate) struct Shown {
@@ -53,7 +59,9 @@ pub fn run(options: Options) -> Result<Report> {
         let known: Vec<_> = BUILDS.iter().map(|(name, _)| *name).collect();
         bail!("there is no build {build} in this version; it has {}", known.join(", "));
     }
-    let thread = std::thread::Builder::new().name("lab".into()).spawn(move || isolated(&options));
+    // Scenarios are long, and so are their futures where the compiler does not optimise.
+    let builder = std::thread::Builder::new().name("lab".into()).stack_size(STACK);
+    let thread = builder.spawn(move || isolated(&options));
     thread.context("starting the lab")?.join().map_err(|_| anyhow::anyhow!("the lab panicked"))?
 }
 
@@ -83,15 +91,25 @@ async fn builds(options: &Options, narrator: Narrator, folder: TempDir, link: Op
     let mut report = Report::default();
     let mut table = Table { report: &mut report, narrator, scenario: options.scenario.as_deref() };
     let wanted = |name| options.build.as_deref().is_none_or(|build| build == name);
-    let mut kept = None;
+    let (mut easy, mut kept) = (Vec::new(), None);
+    for build in [&build1::BUILD, &build2::BUILD] {
+        if wanted(build.number) {
+            easy.push(easyconnect::run(build, &place, &mut table).await?);
+        }
+    }
     if wanted("3") {
         kept = Some(build3::run(&place, &mut table).await?);
     }
     report.sort();
     narrator.chapter("What was shown");
     narrator.line(&report.to_text());
-    if let (true, Some(site)) = (options.keep, &kept) {
-        keep(narrator, &options.program, &folder, &site.look_around()).await?;
+    if options.keep {
+        let commands = easy.iter().flat_map(easyconnect::Site::look_around);
+        let commands = commands.chain(kept.iter().flat_map(build3::Site::look_around)).collect::<Vec<_>>();
+        keep(narrator, &options.program, &folder, &commands).await?;
+    }
+    for site in easy {
+        site.close().await;
     }
     if let Some(site) = kept {
         site.close(&place).await;

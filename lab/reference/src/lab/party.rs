@@ -43,7 +43,8 @@ pub(crate) struct Party {
 }
 
 impl Party {
-    async fn start(folder: &Path, roles: &[RoleName]) -> Result<Self> {
+    /// Starts what the landfall.toml in `folder` says of `roles`.
+    pub(crate) async fn start(folder: &Path, roles: &[RoleName]) -> Result<Self> {
         let path = folder.join("landfall.toml");
         let settings = Settings::load(&path)?;
         let (trigger, shutdown) = shutdown();
