@@ -17,7 +17,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
     decode(&bytes).with_context(|| format!("reading {}", path.display()))
 }
 
-fn decode(bytes: &[u8]) -> anyhow::Result<Vec<String>> {
+/// The texts of the codes in a picture that was read already.
+pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<Vec<String>> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST);

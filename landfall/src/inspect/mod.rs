@@ -24,7 +24,7 @@ use std::{
 #[command(
     after_help = "Recognises certificates and chains, certificate requests, revocation lists, certs-only PKCS#7, \
     vouchers and voucher requests (CMS, JWS, COSE), CSR attributes, audit logs and status telemetry, in DER, BER, PEM \
-    or base64; and of Wi-Fi Easy Connect bootstrapping URIs, NFC records, connectors, configuration, frames and captures \
+    or base64; and of Wi-Fi Easy Connect bootstrapping URIs, QR pictures, NFC records, connectors, configuration, frames and captures \
     (pcap, pcapng). Exit status 1 means that something is wrong with it."
 )]
 pub(crate) struct Args {

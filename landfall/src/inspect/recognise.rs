@@ -23,6 +23,10 @@ pub(crate) fn recognise(bytes: &[u8], context: &Context) -> Report {
     if bytes.trim_ascii().is_empty() {
         return unknown("it is empty");
     }
+    // PNG and JPEG.
+    if bytes.starts_with(b"\x89PNG") || bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+        return dpp::picture(bytes);
+    }
     // Before PEM, which JSON may hold.
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return json::report(bytes.trim_ascii(), context);

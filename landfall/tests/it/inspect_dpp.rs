@@ -205,3 +205,20 @@ fn captures_of_tcp_in_any_order() {
     let (status, report) = inspect(folder.path(), "tcp.pcapng", &file, &[]);
     assert_eq!((status, value(&report, "frames of DPP")), (0, Some("2")), "{report}");
 }
+
+#[test]
+fn a_picture_of_a_code() {
+    let Some(qrencode) = landfall_testkit::tool("qrencode") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let picture = |text: &str| {
+        let done = std::process::Command::new(&qrencode).args(["-o", "-", text]).output().unwrap();
+        assert!(done.status.success());
+        done.stdout
+    };
+    let (status, report) = inspect(folder.path(), "code.png", &picture(&uri().to_string()), &[]);
+    assert_eq!((status, value(&report["parts"][0]["report"], "information")), (0, Some("SN=0001")), "{report}");
+    let (status, report) = inspect(folder.path(), "code.png", &picture("https://example.com"), &[]);
+    assert_eq!((status, checks(&report["parts"][0]["report"])), (1, vec!["dpp-uri"]));
+    let (status, report) = inspect(folder.path(), "code.png", b"\x89PNG and nothing else", &[]);
+    assert_eq!((status, checks(&report)), (1, vec!["qr-code"]));
+}

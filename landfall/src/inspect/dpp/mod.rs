@@ -9,6 +9,7 @@ pub(crate) use connector::{connector, jwk};
 pub(crate) use frame::{body, broken, frame};
 
 use super::report::{Report, Severity};
+use crate::qr;
 use landfall_dpp::{
     Channel, Curve, Uri,
     curve::PublicKey,
@@ -25,6 +26,20 @@ pub(crate) fn uri(text: &str) -> Report {
             report
         }
     }
+}
+
+/// A picture with QR codes.
+pub(crate) fn picture(bytes: &[u8]) -> Report {
+    let mut report = Report::new("a picture");
+    match qr::decode(bytes) {
+        Ok(texts) => {
+            for (number, text) in (1..).zip(&texts) {
+                report.part(format!("QR code {number}"), uri(text));
+            }
+        }
+        Err(why) => report.find(Severity::Error, "qr-code", "DPP s5.2", format!("{why:#}")),
+    }
+    report
 }
 
 /// An NDEF message, if it holds a bootstrapping URI.
