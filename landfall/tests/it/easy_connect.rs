@@ -107,6 +107,7 @@ impl Parties {
     }
 
     /// All devices ask until they are in, while the configurator is killed: twenty times, or four for every hundred.
+    #[allow(clippy::print_stdout, reason = "for whoever reads why a run took long")]
     async fn onboard(&self, enrollees: Vec<Enrollee>, first: Running, rng: &mut Rng) -> (Vec<Onboarded>, usize, usize) {
         let devices = enrollees.len();
         let mut draws: Vec<(usize, Duration)> = (0..devices.div_ceil(25).max(20))
