@@ -10,7 +10,7 @@ use crate::{
     configuration,
     crypto::{Secret, siv},
     curve::{PrivateKey, PublicKey},
-    exchange::{Agreement, Authenticated, Context, Event, Input, KeyRole, Mutual, Next, State},
+    exchange::{Agreement, Authenticated, Context, Event, Input, KeyRole, Mutual, Next, State, silent},
     frame::{Action, AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     status::Status,
 };
@@ -101,21 +101,11 @@ impl State for AwaitResponse {
                     }
                     Ok(Response::Incompatible) => cx.refuse(message::incompatible()),
                     Ok(Response::Complete(response)) => self.complete(cx, *response),
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 }
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("Authentication Response")),
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -242,15 +232,7 @@ impl State for AwaitMutual {
     fn on(self: Box<Self>, cx: &mut Context, input: Input) -> Next {
         match input {
             Input::Agreed(l) => self.finish(cx, Some(l)),
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
-            Input::Timeout => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -318,15 +300,4 @@ fn confirm(
         outer.put(AttributeId::InitiatorBootstrapHash, &cx.config.bootstrap.bootstrap_hash().0);
     }
     message::sealed(FrameType::AuthenticationConfirm, outer, key, inner)
-}
-
-/// A frame that does not belong here.
-pub(crate) fn unexpected(frame: &Frame) -> Refusal {
-    let detail = format!("{} does not belong here", frame.name());
-    Refusal::new(Fault::Peer, "dpp-order", "DPP s6", detail)
-}
-
-/// That the peer says nothing.
-pub(crate) fn silent(what: &'static str) -> Refusal {
-    Refusal::new(Fault::Peer, "dpp-silence", "DPP s6", format!("no {what} came in time"))
 }

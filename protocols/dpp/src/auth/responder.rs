@@ -2,7 +2,6 @@
 
 use super::{
     Session,
-    initiator::{silent, unexpected},
     keys::{self, Transcript},
     message::{self, malformed},
 };
@@ -11,7 +10,9 @@ use crate::{
     configuration,
     crypto::{Secret, siv},
     curve::{PrivateKey, PublicKey},
-    exchange::{Agreement, Authenticated, Context, Event, Input, KeyRole, Mutual, Next, Output, PeerKey, State},
+    exchange::{
+        Agreement, Authenticated, Context, Event, Input, KeyRole, Mutual, Next, Output, PeerKey, State, silent,
+    },
     frame::{Action, AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     status::Status,
 };
@@ -48,21 +49,10 @@ impl State for AwaitRequest {
                         cx.wait(cx.config.timing.person);
                         Box::new(AwaitFirst { request })
                     }
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 }
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
-            Input::Timeout => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -109,15 +99,8 @@ impl State for AwaitFirst {
                     again(cx)
                 }
             },
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("answer to a request")),
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -254,15 +237,8 @@ impl State for AwaitPeer {
                 self
             }
             Input::Peer(PeerKey::Awaited) => self,
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("scan of the other side's code")),
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -284,15 +260,7 @@ impl State for AwaitMutual {
     fn on(self: Box<Self>, cx: &mut Context, input: Input) -> Next {
         match input {
             Input::Agreed(l) => self.respond(cx, Some(l)),
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
-            Input::Timeout => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -361,22 +329,11 @@ impl State for AwaitConfirm {
                     }
                     Ok(Status::NotCompatible) => cx.refuse(message::incompatible()),
                     Ok(_) => cx.refuse(message::unproved("responder, the initiator says,")),
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 }
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("Authentication Confirm")),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }

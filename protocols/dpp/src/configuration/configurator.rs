@@ -5,17 +5,14 @@ use super::{
     new_key,
 };
 use crate::{
-    auth::{
-        Session,
-        initiator::{silent, unexpected},
-    },
+    auth::Session,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::{Connector, SignedConnector},
     curve::{PrivateKey, PublicKey},
     enterprise,
     exchange::{
         ConfiguratorConfig, Context, Done, Event, Facts, Grant, Grants, Input, Issued, KeyRole, Next, Output, Record,
-        Ruling, State,
+        Ruling, State, silent, unexpected,
     },
     frame::{AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     gas::Gas,
@@ -50,21 +47,10 @@ impl State for AwaitConfigRequest {
         match input {
             Input::Frame(Frame::Gas(Gas::InitialRequest { token, query })) => match self.open(&query) {
                 Ok(asked) => self.asked(cx, token, asked),
-                Err(refusal) => {
-                    cx.ignore(refusal);
-                    self
-                }
+                Err(refusal) => self.ignoring(cx, refusal),
             },
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("Configuration Request")),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -456,16 +442,8 @@ impl State for AwaitReturn {
                     Then::Result { status } => turn.given(cx, status),
                 }
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("request of an enrollee that was told to come back")),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -500,22 +478,11 @@ impl State for AwaitResult {
                         let detail = format!("the device does not take its configuration: {status}");
                         cx.refuse(Refusal::new(Fault::Peer, "dpp-result", "DPP s6.4.4", detail).field("Status"))
                     }
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 }
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout => cx.refuse(silent("Configuration Result")),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -543,23 +510,12 @@ impl State for AwaitConnectionStatus {
                 });
                 match status {
                     Ok(status) => cx.done(done(Some(status))),
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 }
-            }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
             }
             // It has its configuration; how it fares is not known.
             Input::Timeout => cx.done(done(None)),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }

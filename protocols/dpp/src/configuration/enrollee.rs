@@ -5,15 +5,12 @@ use super::{
     new_key,
 };
 use crate::{
-    auth::{
-        Session,
-        initiator::{silent, unexpected},
-    },
+    auth::Session,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::SignedConnector,
     curve::{Curve, PrivateKey, PublicKey},
     enterprise,
-    exchange::{Context, Done, EnrolleeConfig, Event, Input, Next, Output, Received, Record, State},
+    exchange::{Context, Done, EnrolleeConfig, Event, Input, Next, Output, Received, Record, State, silent},
     frame::{AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     gas::{Gas, Reassembly},
     status::Status,
@@ -110,32 +107,18 @@ impl State for AwaitConfigResponse {
                         cx.answered();
                         self.answer(cx, answer)
                     }
-                    Err(refusal) => {
-                        cx.ignore(refusal);
-                        self
-                    }
+                    Err(refusal) => self.ignoring(cx, refusal),
                 },
                 Ok(None) => self,
-                Err(refusal) => {
-                    cx.ignore(refusal);
-                    self
-                }
+                Err(refusal) => self.ignoring(cx, refusal),
             },
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
             Input::Timeout if self.data.is_some() => {
                 let frame = Frame::Gas(Gas::ComebackRequest { token: self.asking.token });
                 cx.ask(frame, cx.config.timing.configuration);
                 self
             }
             Input::Timeout => cx.refuse(silent("Configuration Response")),
-            Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -314,15 +297,7 @@ impl State for AwaitPersisted {
                 cx.wait(cx.config.timing.connection);
                 Box::new(AwaitJoined { session: self.session, nonce: self.nonce })
             }
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                self
-            }
-            Input::Timeout | Input::Peer(_) => self,
-            input => {
-                cx.unasked(self.name(), &input);
-                self
-            }
+            input => self.otherwise(cx, input),
         }
     }
 }
@@ -348,15 +323,7 @@ impl State for AwaitJoined {
                 Some(status)
             }
             Input::Timeout => None,
-            Input::Frame(frame) => {
-                cx.ignore(unexpected(&frame));
-                return self;
-            }
-            Input::Peer(_) => return self,
-            input => {
-                cx.unasked(self.name(), &input);
-                return self;
-            }
+            input => return self.otherwise(cx, input),
         };
         cx.done(Done { peer: self.session.peer, result: Some(Status::Ok), connection })
     }

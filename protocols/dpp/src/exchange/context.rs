@@ -15,6 +15,40 @@ pub(crate) trait State: Send {
 
     /// What it waits for.
     fn name(&self) -> &'static str;
+
+    /// Goes on waiting after what it does not wait for. Anyone can send a frame, a person may scan a code that is not
+    /// needed any more, and a driver may be slow; what a driver must not do is answer what it was not asked.
+    fn otherwise(self: Box<Self>, cx: &mut Context, input: Input) -> Next
+    where
+        Self: Sized + 'static,
+    {
+        match input {
+            Input::Frame(frame) => cx.ignore(unexpected(&frame)),
+            Input::Timeout | Input::Peer(_) => {}
+            input => cx.unasked(self.name(), &input),
+        }
+        self
+    }
+
+    /// Goes on waiting after a frame that is no good.
+    fn ignoring(self: Box<Self>, cx: &mut Context, refusal: Refusal) -> Next
+    where
+        Self: Sized + 'static,
+    {
+        cx.ignore(refusal);
+        self
+    }
+}
+
+/// A frame that does not belong here.
+pub(crate) fn unexpected(frame: &Frame) -> Refusal {
+    let detail = format!("{} does not belong here", frame.name());
+    Refusal::new(Fault::Peer, "dpp-order", "DPP s6", detail)
+}
+
+/// That the peer says nothing.
+pub(crate) fn silent(what: &'static str) -> Refusal {
+    Refusal::new(Fault::Peer, "dpp-silence", "DPP s6", format!("no {what} came in time"))
 }
 
 /// Configuration, randomness, time, outputs, and what was said last.

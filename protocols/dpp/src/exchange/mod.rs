@@ -2,7 +2,7 @@
 //!
 //! [`Exchange`] is the machine. Whoever drives it carries its frames over TCP, through a relay or over the air, answers
 //! its requests for what long-lived keys do, and decides what the peer gets. The states live beside the messages that
-//! they wait for: [`auth`](crate::auth) and [`configuration`](crate::configuration), each with both sides.
+//! they wait for: [`auth`] and `configuration`, each with both sides.
 
 mod agreement;
 mod config;
@@ -11,7 +11,7 @@ mod io;
 
 pub use agreement::Agreement;
 pub use config::{Config, ConfiguratorConfig, EnrolleeConfig, Mutual, Timing};
-pub(crate) use context::{Context, Next, State, finished};
+pub(crate) use context::{Context, Next, State, finished, silent, unexpected};
 pub use io::{
     Authenticated, Done, Event, Facts, Grant, Grants, Input, Issued, KeyRole, Output, PeerKey, Received, Record, Ruling,
 };

@@ -1,9 +1,9 @@
 //! The configurator: the DPP Controller that access points relay to, and that devices may come to by TCP (Wi-Fi Easy
 //! Connect; SP 1800-36B 4.3, appendices C and D).
 //!
-//! [`connection`] carries frames; [`listener`](Configurator::serve) decides by the first one whose device it is and
-//! whether it may come at all, before anything is answered. [`onboarding`] drives one exchange, [`decide`] asks the
-//! policy, [`grant`] makes what a device gets, and [`keys`] answers for the long-lived keys, which stay in the element.
+//! `connection` carries frames; `listener` decides by the first one whose device it is and
+//! whether it may come at all, before anything is answered. `onboarding` drives one exchange, `decide` asks the
+//! policy, `grant` makes what a device gets, and `keys` answers for the long-lived keys, which stay in the element.
 
 mod ap;
 mod authorize;
