@@ -1,0 +1,120 @@
+//! The configurator and its access points.
+
+use landfall_types::Time;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The configurator, as one tenant has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfiguratorView {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its bootstrapping keys, one a curve: devices that have one can authenticate the network.
+    pub keys: Vec<BootstrapKey>,
+    /// The ids of the keys that signed connectors, the present one last (DPP s4.2).
+    pub signers: Vec<String>,
+    /// Its networks, the best first.
+    pub networks: Vec<NetworkView>,
+}
+
+/// A bootstrapping key of a configurator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BootstrapKey {
+    /// Its curve.
+    pub curve: String,
+    /// Its bootstrapping URI.
+    pub uri: String,
+    /// The SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
+    pub hash: String,
+}
+
+/// A network that devices are configured for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NetworkView {
+    /// Its name on the air.
+    pub ssid: String,
+    /// How it is joined.
+    pub kind: String,
+}
+
+/// A device that got no answer, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unanswered {
+    /// Whose access point or device it was, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its serial number, or the hash that it announced.
+    pub device: String,
+    /// The address from which it came.
+    pub from: String,
+    /// Which check it failed.
+    pub check: String,
+    /// Why, in words.
+    pub why: String,
+    /// When first.
+    #[schema(value_type = String, format = DateTime)]
+    pub first: Time,
+    /// When last.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Time,
+    /// How often.
+    pub count: u64,
+}
+
+/// Which device to reach out to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reach {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its serial number, or the SHA-256 of its bootstrapping key.
+    pub device: String,
+    /// Host and port of an access point that listens, where the device's URI names no host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Whose key that signs connectors is followed by a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Rotation {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// An access point that is to relay for the configurator and to serve its networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewAccessPoint {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its name, for people.
+    pub name: String,
+    /// Its wireless interface.
+    pub interface: String,
+    /// The address at which it reaches the configurator.
+    pub controller: String,
+    /// The address and port of its RADIUS server, for networks with 802.1X.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<String>,
+    /// How many days its connectors last, if they end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// The folder in which the files will be.
+    pub folder: String,
+}
+
+/// A file for an access point. It holds secrets that nobody is to see.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccessPointFile {
+    /// Its name.
+    pub name: String,
+    /// What stands in it.
+    pub content: String,
+}
+
+impl std::fmt::Debug for AccessPointFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccessPointFile({:?})", self.name)
+    }
+}

@@ -1,0 +1,16 @@
+//! What the admin API shows and takes, by the handlers that do. These shapes are its contract: docs/openapi.json is made
+//! from them.
+
+mod book;
+mod configurator;
+mod factory;
+mod network;
+mod server;
+mod transfer;
+
+pub use book::*;
+pub use configurator::*;
+pub use factory::*;
+pub use network::*;
+pub use server::*;
+pub use transfer::*;
