@@ -10,7 +10,7 @@ pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
 
 use crate::device::State;
 use landfall_brski::voucher::Assertion;
-use landfall_policy::{Decision, Facts, acceptance};
+use landfall_policy::{Decision, Facts, Verdict, acceptance};
 use landfall_types::{
     DeviceId, DomainId, Fingerprint, Model, OwnerId, Record, SerialNumber, Time, VendorId, id::InvalidId,
 };
@@ -335,6 +335,18 @@ impl DomainDevice {
             self.approval().is_some_and(|approval| approval.approved && approval.knowing.contains(domain))
         };
         self.history.as_ref().is_some_and(|history| !history.foreign_domains.iter().all(known))
+    }
+
+    /// The policy's decision; where it asks for a person, what a person has said already is the answer, unless it was a yes
+    /// without knowing of a foreign owner.
+    pub fn settled(&self, decision: Decision) -> Decision {
+        match (decision.verdict, self.approval()) {
+            (Verdict::Ask, Some(approval)) if !(approval.approved && self.has_foreign_owner()) => {
+                let verdict = if approval.approved { Verdict::Permit } else { Verdict::Deny };
+                Decision::because(verdict, "operator", format!("{} said so", approval.by))
+            }
+            _ => decision,
+        }
     }
 
     /// Keeps `report`, and forgets the oldest if there are too many.

@@ -1,7 +1,7 @@
 //! What the policy says of a device: before it is authenticated, and again with its request in hand.
 
 use landfall_dpp::exchange::Facts as Asked;
-use landfall_lifecycle::network::{Approval, DomainDevice};
+use landfall_lifecycle::network::DomainDevice;
 use landfall_policy::{Decision, Facts, Policy, Verdict, acceptance, decide};
 use landfall_types::Time;
 
@@ -23,16 +23,11 @@ pub(super) fn with_request(policy: &Policy, device: &DomainDevice, asked: &Asked
     by(policy, device, facts, now)
 }
 
-/// Where the policy asks for a person, what a person has said already is the answer; and a device that is inside was let
-/// in by someone.
+/// Where the policy asks for a person, a device that is inside was let in by someone.
 fn by(policy: &Policy, device: &DomainDevice, facts: Facts, now: Time) -> Decision {
-    let decision = decide(policy, &facts, now);
-    match (decision.verdict, device.approval()) {
-        (Verdict::Ask, Some(Approval { approved, by, .. })) => {
-            let verdict = if *approved { Verdict::Permit } else { Verdict::Deny };
-            Decision::because(verdict, "operator", format!("{by} said so"))
-        }
-        (Verdict::Ask, None) if device.state.is_inside() => {
+    let decision = device.settled(decide(policy, &facts, now));
+    match decision.verdict {
+        Verdict::Ask if device.state.is_inside() => {
             Decision::because(Verdict::Permit, "inside", "it was taken in before")
         }
         _ => decision,

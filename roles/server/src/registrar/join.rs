@@ -95,19 +95,10 @@ impl JoinHost<'_> {
         })
     }
 
-    /// The policy decides; where it asks for a person, what a person has said already is the answer, if it was said knowing
-    /// what the audit log tells.
     fn decide(&self, facts: &JoinFacts, device: &DomainDevice, now: Time) -> Decision {
         let mut known = facts.facts(now);
         known.0.extend(device.facts(now).0);
-        let decision = decide(&self.registrar.policy(), &known, now);
-        match (decision.verdict, device.approval()) {
-            (Verdict::Ask, Some(approval)) if !(approval.approved && device.has_foreign_owner()) => {
-                let verdict = if approval.approved { Verdict::Permit } else { Verdict::Deny };
-                Decision::because(verdict, "operator", format!("{} said so", approval.by))
-            }
-            _ => decision,
-        }
+        device.settled(decide(&self.registrar.policy(), &known, now))
     }
 
     /// A voucher for this very request, else one that was fetched ahead and is still good.
