@@ -1,18 +1,18 @@
 //! The connecting side.
 
 use super::binding::{MasterSecret, Side};
-use super::verify::{Signatures, check_length};
+use super::verify::{Signatures, check_length, with_bare_keys};
 use super::{Recorded, TlsIdentity, peer, provider};
 use crate::NetError;
 use crate::error::through_tls;
 use landfall_brski::TlsPeer;
 use landfall_pki::{Anchors, Certificate, Oid, PathPolicy, oid, path};
 use landfall_types::{Fault, Refusal, Time};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ALL_VERSIONS, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ALL_VERSIONS, Error, SupportedProtocolVersion};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -176,25 +176,5 @@ impl ServerCertVerifier for ServerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.tls12(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.tls13(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.schemes()
-    }
+    with_bare_keys!();
 }

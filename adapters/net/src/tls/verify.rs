@@ -26,6 +26,34 @@ pub(super) fn check_length(intermediates: &[CertificateDer<'_>]) -> Result<(), E
     }
 }
 
+/// Checks the handshake's signatures by `self.signatures`. rustls's traits for the two sides want the same of both.
+macro_rules! with_bare_keys {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+            self.signatures.tls12(message, certificate, signed)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+            self.signatures.tls13(message, certificate, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.signatures.schemes()
+        }
+    };
+}
+pub(super) use with_bare_keys;
+
 /// Verifies handshake signatures with the bare key of a certificate, so that nothing else in the certificate (an
 /// expiry in 9999 or long ago, an extension that web servers do not have) can get in the way: that is for the core.
 #[derive(Debug)]
