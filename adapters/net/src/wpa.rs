@@ -156,12 +156,23 @@ fn lost(source: io::Error) -> NetError {
 }
 
 impl Event {
-    /// As the control interface sends it: `<3>NAME text`, where the number is its level.
+    /// As the control interface sends it: `<3>NAME text`, where the number is its level. `None` if it is an answer.
     fn read(message: &str) -> Option<Self> {
         let (level, event) = message.strip_prefix('<')?.split_once('>')?;
         level.parse::<u8>().ok()?;
-        let (name, text) = event.split_once(' ').unwrap_or((event, ""));
-        Some(Self { name: name.into(), text: text.trim_start().into() })
+        Some(Self::told(event))
+    }
+
+    /// As it stands in the log, written with `-t`, of the program that owns `interface`: `1763816400.123456: wlan0: NAME text`. `None`
+    /// if it is not about that interface.
+    pub fn of_log(line: &str, interface: &str) -> Option<Self> {
+        let (_, event) = line.split_once(": ")?;
+        Some(Self::told(event.strip_prefix(interface)?.strip_prefix(": ")?))
+    }
+
+    fn told(event: &str) -> Self {
+        let (name, text) = event.trim_end().split_once(' ').unwrap_or((event.trim_end(), ""));
+        Self { name: name.into(), text: text.trim_start().into() }
     }
 
     /// The value of `key=value` in it.
@@ -188,6 +199,8 @@ mod tests {
             (event.name.as_str(), event.field("freq"), event.field("hash")),
             ("DPP-CHIRP-RX", Some("2412"), None)
         );
+        assert_eq!(Event::of_log("1763816400.5: wlan0: DPP-CHIRP-RX id=1 freq=2412", "wlan0"), Some(event));
+        assert_eq!(Event::of_log("1763816400.5: DPP: hexdump", "wlan0"), None);
         assert_eq!(Event::read("OK"), None);
         assert_eq!(Event::read("<OK>"), None);
         assert_eq!(

@@ -3,16 +3,14 @@
 //! [`Peer::supplicant`] starts a wpa_supplicant without a radio, which speaks Wi-Fi Easy Connect over TCP in any role. The
 //! peers of the radio rig are made by [`crate::rig`]. What both are asked to do is in [`dpp`].
 
-mod control;
 pub mod dpp;
-mod event;
 pub(crate) mod process;
 
-pub use event::Event;
+pub use landfall_net::wpa::Event;
 
 use crate::rig::Window;
 use anyhow::{Context, Result, bail, ensure};
-use control::Socket;
+use landfall_net::wpa::Control;
 use process::Process;
 use std::{
     fs,
@@ -26,13 +24,13 @@ use tokio::time::Instant;
 /// A running wpa_supplicant or hostapd. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Peer {
-    control: Control,
+    place: Place,
     /// Events that were read, and passed over by whoever waited for another.
     passed: Vec<Event>,
 }
 
 #[derive(Debug)]
-enum Control {
+enum Place {
     Here(Local),
     /// In the machine of the radio rig.
     There(Window),
@@ -40,7 +38,7 @@ enum Control {
 
 #[derive(Debug)]
 struct Local {
-    socket: Socket,
+    control: Control,
     process: Process,
     log: PathBuf,
     /// Removed last.
@@ -99,18 +97,18 @@ impl Peer {
             ensure!(process.runs() && Instant::now() < until, "{name} did not start: {}", tail(&log));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let socket = Socket::attach(&theirs, folder.path().join("own")).await?;
-        let local = Local { socket, process, log, _folder: folder };
-        Ok(Self::of(Control::Here(local)))
+        let control = Control::attach(&theirs, folder.path().join("own")).await?;
+        let local = Local { control, process, log, _folder: folder };
+        Ok(Self::of(Place::Here(local)))
     }
 
     /// The peer behind a window of the radio rig's machine.
     pub(crate) const fn there(window: Window) -> Self {
-        Self::of(Control::There(window))
+        Self::of(Place::There(window))
     }
 
-    const fn of(control: Control) -> Self {
-        Self { control, passed: Vec::new() }
+    const fn of(place: Place) -> Self {
+        Self { place, passed: Vec::new() }
     }
 
     /// Sends a request, and gives its answer.
@@ -118,16 +116,9 @@ impl Peer {
     /// # Errors
     /// If the peer refuses it, or does not answer.
     pub async fn request(&mut self, request: &str) -> Result<String> {
-        let answer = match &mut self.control {
-            Control::Here(local) => local.socket.request(request).await,
-            Control::There(window) => window.request(request).await,
-        }?;
-        match answer.as_str() {
-            // A request may carry a password or a key: what was asked is its first word.
-            "FAIL" | "UNKNOWN COMMAND" | "-1" => {
-                bail!("{}: {answer}", request.split(' ').next().unwrap_or_default())
-            }
-            _ => Ok(answer),
+        match &mut self.place {
+            Place::Here(local) => Ok(local.control.request(request).await?.expose().clone()),
+            Place::There(window) => window.request(request).await,
         }
     }
 
@@ -148,9 +139,9 @@ impl Peer {
     }
 
     async fn next(&mut self, until: Instant) -> Result<Option<Event>> {
-        match &mut self.control {
-            Control::Here(local) => local.socket.event(until).await,
-            Control::There(window) => window.event(until).await,
+        match &mut self.place {
+            Place::Here(local) => Ok(local.control.event(until).await?),
+            Place::There(window) => window.event(until).await,
         }
     }
 
@@ -164,17 +155,17 @@ impl Peer {
     /// # Errors
     /// If they cannot be read.
     pub async fn log(&mut self) -> Result<String> {
-        match &mut self.control {
-            Control::Here(local) => Ok(fs::read_to_string(&local.log)?),
-            Control::There(window) => window.log().await,
+        match &mut self.place {
+            Place::Here(local) => Ok(fs::read_to_string(&local.log)?),
+            Place::There(window) => window.log().await,
         }
     }
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        match &mut self.control {
-            Control::Here(local) => local.process.runs(),
-            Control::There(_) => true,
+        match &mut self.place {
+            Place::Here(local) => local.process.runs(),
+            Place::There(_) => true,
         }
     }
 }

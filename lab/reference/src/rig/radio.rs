@@ -292,7 +292,11 @@ impl Window {
         let quoted = request.replace('\'', r"'\''");
         let script = format!("{} -p {folder}/ctrl -i {interface} raw '{quoted}'", self.tool);
         let output = self.site.machine.run(&script).await?;
-        Ok(output.text().trim_end().to_owned())
+        let answer = output.text().trim_end().to_owned();
+        // A request may carry a password or a key: what was asked is its first word.
+        let asked = request.split(' ').next().unwrap_or_default();
+        ensure!(!matches!(answer.as_str(), "FAIL" | "UNKNOWN COMMAND" | "-1"), "{asked}: {answer}");
+        Ok(answer)
     }
 
     pub(crate) async fn event(&mut self, until: Instant) -> Result<Option<Event>> {
