@@ -78,17 +78,22 @@ async fn enrollees_begin_over_every_curve() {
     }
 }
 
+/// An enrollee that waits for its configurator to come, whom it must know first if that is `mutual`; and its URI.
+async fn waiting_enrollee(mutual: bool) -> (Peer, String, SocketAddr) {
+    let mut enrollee = Peer::supplicant().await.unwrap();
+    let own = enrollee.bootstrap_gen(Curve::P256, None, "").await.unwrap();
+    let uri = enrollee.uri(own).await.unwrap();
+    let port = free_port();
+    enrollee.controller_start(port, Role::Enrollee, mutual).await.unwrap();
+    (enrollee, uri, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
 #[tokio::test]
 async fn a_configurator_begins_with_either_password_and_both_sides_known() {
     if !installed() {
         return;
     }
-    let mut enrollee = Peer::supplicant().await.unwrap();
-    let theirs = enrollee.bootstrap_gen(Curve::P256, None, "").await.unwrap();
-    let uri = enrollee.uri(theirs).await.unwrap();
-    let port = free_port();
-    enrollee.controller_start(port, Role::Enrollee, false).await.unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (mut enrollee, uri, address) = waiting_enrollee(false).await;
 
     let mut configurator = Peer::supplicant().await.unwrap();
     let by = configurator.configurator_add(Curve::P384, None).await.unwrap();
@@ -114,18 +119,14 @@ async fn an_enrollee_that_wants_to_know_its_configurator_waits_for_its_code() {
     if !installed() {
         return;
     }
-    let mut enrollee = Peer::supplicant().await.unwrap();
-    let theirs = enrollee.bootstrap_gen(Curve::P256, None, "").await.unwrap();
-    let uri = enrollee.uri(theirs).await.unwrap();
-    let port = free_port();
-    enrollee.controller_start(port, Role::Enrollee, true).await.unwrap();
+    let (mut enrollee, uri, address) = waiting_enrollee(true).await;
 
     let mut configurator = Peer::supplicant().await.unwrap();
     let by = configurator.configurator_add(Curve::P256, None).await.unwrap();
     let own = configurator.bootstrap_gen(Curve::P256, None, "").await.unwrap();
     let peer = configurator.qr_code(&uri).await.unwrap();
     let init = AuthInit::configurator(peer, by, &[Configuration::sta(Akm::Dpp, "lab")]);
-    let init = init.to(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).own(own);
+    let init = init.to(address).own(own);
     configurator.auth_init(&init).await.unwrap();
     configurator.event(&["DPP-RESPONSE-PENDING"], LIMIT).await.unwrap();
     enrollee.event(&["DPP-SCAN-PEER-QR-CODE"], LIMIT).await.unwrap();
