@@ -13,7 +13,7 @@ mod tenancy;
 pub use bootstrapping::{Bootstrapping, DppRole, Held, Via};
 pub use claim::{Claimant, Grant, Issue, claim};
 pub use ownership::{Basis, Holding, NoncelessVoucher, Ownership, Past};
-pub use tenancy::{Arrival, Feed, Intake, SUPPLY_LOG, SupplyEvent, Tenant, Token};
+pub use tenancy::{Arrival, Awaited, Feed, Intake, SUPPLY_LOG, SupplyEvent, Tenant, Token};
 
 use landfall_brski::voucher::Assertion;
 use landfall_types::{DeviceId, DomainId, Fingerprint, OwnerId, Record, Time};

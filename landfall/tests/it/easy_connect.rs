@@ -10,7 +10,10 @@ use crate::{
 };
 use landfall_device::dpp::{BootstrapKey, Enrollee, Identity, Keep, MemoryStore, NoRadio, Outcome, Session, Wishes};
 use landfall_dpp::{System, curve::PrivateKey};
-use landfall_lifecycle::network::{CREDENTIAL_LOG, DomainDevice, LOG, NetworkCredential};
+use landfall_lifecycle::{
+    network::{CREDENTIAL_LOG, DomainDevice, LOG, NetworkCredential},
+    transfer::{Bootstrapping, Held, SUPPLY_LOG},
+};
 use landfall_net::http::Endpoint;
 use landfall_pki::pem;
 use landfall_server::observe::AUDIT_LOG;
@@ -58,6 +61,40 @@ fn devices_from_the_factory_are_configured_once_by_a_configurator_that_is_killed
     parties.balance(&onboarded);
 }
 
+/// The owner's server is killed while it takes in what is sold to the owner, order by order.
+#[test]
+fn an_owner_that_is_killed_takes_in_each_device_that_it_buys_once() {
+    const ORDERS: usize = 20;
+    let seed = seed();
+    println!("LANDFALL_KILL_SEED={seed}");
+    let mut rng = Rng::new(seed);
+    let parties = Parties::lay(10 * ORDERS);
+    let service = parties.serve("maker", "supply-chain");
+    parties.offer();
+    let mut owner = parties.serve("owner", "configurator");
+    let devices = parties.serials();
+    for (number, order) in devices.chunks(10).enumerate() {
+        parties.sell(order, &number.to_string());
+        std::thread::sleep(Duration::from_micros(rng.below(100_000)));
+        owner.signal("KILL");
+        owner.wait();
+        owner = parties.serve("owner", "configurator");
+    }
+    let book = ["transfer", "devices", "--limit", "1000"];
+    while parties.does("owner", &book)["items"].as_array().unwrap().len() < devices.len() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    parties.stopped(owner);
+    parties.stopped(service);
+    let store = Store::sqlite(parties.of("owner").join("data/landfall.db")).unwrap();
+    let books = store.scan::<Bootstrapping>(None, 2 * devices.len()).unwrap();
+    assert!(books.iter().all(|device| device.state == Held::Held));
+    let held: Vec<String> =
+        books.iter().filter_map(|device| device.serial_number.clone()?.to_string().into()).collect();
+    assert_eq!((held.len(), BTreeSet::from_iter(held)), (devices.len(), BTreeSet::from_iter(devices.clone())));
+    assert_eq!(store.verify_log(SUPPLY_LOG).unwrap().seq, devices.len() as u64, "a device came in twice");
+}
+
 /// A manufacturer with a supply chain service, and the owner of a network.
 struct Parties {
     folder: TempDir,
@@ -90,20 +127,40 @@ impl Parties {
 
     /// The manufacturer uploads all that it has made, and sells it to the owner.
     fn hand_over(&self) {
+        self.offer();
+        self.sell(&self.serials(), "1");
+    }
+
+    /// The manufacturer uploads all that it has made, and the owner has what its server needs to hear of it.
+    fn offer(&self) {
         for tenant in ["maker", "owner"] {
             self.does("maker", &["transfer", "tenant", tenant, "--token", &format!("{tenant}.token")]);
         }
         self.does("maker", &["factory", "uris", "--out", "devices.csv"]);
-        let service = format!("localhost:{}", self.service);
-        let anchor = self.of("maker").join("data/manufacturer/masa-ca.pem");
-        let at = ["--service", &service, "--service-anchor", anchor.to_str().unwrap(), "--token-file", "maker.token"];
-        self.does("maker", &[["transfer", "upload", "devices.csv"].as_slice(), &at].concat());
-        let serials: Vec<String> = self.bundles().iter().map(|bundle| crate::ground::name(bundle)).collect();
-        let sold: Vec<&str> = ["transfer", "sale"].into_iter().chain(serials.iter().map(String::as_str)).collect();
-        self.does("maker", &[sold.as_slice(), &["--to", "owner", "--order", "1"], &at].concat());
+        self.at_service(&["transfer", "upload", "devices.csv"]);
         let data = self.of("owner").join("data");
-        fs::copy(anchor, data.join("supply.pem")).unwrap();
+        fs::copy(self.anchor(), data.join("supply.pem")).unwrap();
         fs::copy(self.of("maker").join("owner.token"), data.join("supply.token")).unwrap();
+    }
+
+    fn sell(&self, devices: &[String], order: &str) {
+        let sold: Vec<&str> = ["transfer", "sale"].into_iter().chain(devices.iter().map(String::as_str)).collect();
+        self.at_service(&[sold.as_slice(), &["--to", "owner", "--order", order]].concat());
+    }
+
+    /// What the manufacturer does at the supply chain service.
+    fn at_service(&self, arguments: &[&str]) {
+        let (service, anchor) = (format!("localhost:{}", self.service), self.anchor());
+        let at = ["--service", &service, "--service-anchor", anchor.to_str().unwrap(), "--token-file", "maker.token"];
+        self.does("maker", &[arguments, &at].concat());
+    }
+
+    fn anchor(&self) -> PathBuf {
+        self.of("maker").join("data/manufacturer/masa-ca.pem")
+    }
+
+    fn serials(&self) -> Vec<String> {
+        self.bundles().iter().map(|bundle| crate::ground::name(bundle)).collect()
     }
 
     /// All devices ask until they are in, while the configurator is killed: twenty times, or four for every hundred.

@@ -90,6 +90,8 @@ pub struct NoncelessVoucher {
 impl Ownership {
     /// The index by owner.
     pub const BY_OWNER: &'static str = "owner";
+    /// The check that refuses to register what another tenant has.
+    pub const UNCLAIMED: &'static str = "bootstrapping-unclaimed";
 
     /// A device that has not been sold.
     pub const fn unsold(device: DeviceId, serial_number: SerialNumber) -> Self {
@@ -112,7 +114,7 @@ impl Ownership {
             // Who the other is, is not said: tenants never learn of each other.
             Some(_) => {
                 let detail = format!("{} belongs to another tenant", self.serial_number);
-                return Err(refused("bootstrapping-unclaimed", detail));
+                return Err(refused(Self::UNCLAIMED, detail));
             }
             None => self.hold(Basis::Registered { owner: owner.clone() }, now),
         }

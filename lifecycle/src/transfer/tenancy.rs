@@ -1,5 +1,6 @@
 //! The supply chain service: tenants that register devices, sell them to each other, and receive what they bought.
 
+use super::Bootstrapping;
 use landfall_types::{Fingerprint, OwnerId, Record, Time};
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ pub struct Arrival {
 impl Arrival {
     /// The key of the arrival of `tenant` with that number; keys are in the order of the numbers.
     pub fn key_of(tenant: &OwnerId, number: u64) -> String {
-        format!("{}{number:020}", super::Bootstrapping::keys_of(tenant))
+        format!("{}{number:020}", Bootstrapping::keys_of(tenant))
     }
 }
 
@@ -116,7 +117,7 @@ pub struct Intake {
 impl Intake {
     /// The key of the record for that service and that tenant.
     pub fn key_of(service: &str, tenant: &OwnerId) -> String {
-        format!("{}{service}", super::Bootstrapping::keys_of(tenant))
+        format!("{}{service}", Bootstrapping::keys_of(tenant))
     }
 }
 
@@ -125,6 +126,37 @@ impl Record for Intake {
 
     fn key(&self) -> String {
         Self::key_of(&self.service, &self.tenant)
+    }
+}
+
+/// A device that a service has for an owner, and another tenant here holds still: it comes into the owner's book as soon
+/// as the other releases it. Written together with how far the intake got, so that no device is forgotten on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Awaited {
+    /// The service, host and port.
+    pub service: String,
+    /// The device as it will stand in the owner's book.
+    pub device: Bootstrapping,
+}
+
+impl Awaited {
+    /// The key of the record for that service, that tenant and that bootstrapping key.
+    pub fn key_of(service: &str, tenant: &OwnerId, bootstrap_hash: &Fingerprint) -> String {
+        format!("{}{bootstrap_hash}", Self::keys_of(service, tenant))
+    }
+
+    /// What the keys of all that is awaited from that service for that tenant begin with, and of nothing else.
+    pub fn keys_of(service: &str, tenant: &OwnerId) -> String {
+        format!("{}/", Intake::key_of(service, tenant))
+    }
+}
+
+impl Record for Awaited {
+    const COLLECTION: &'static str = "supply-awaited";
+
+    fn key(&self) -> String {
+        Self::key_of(&self.service, &self.device.tenant, &self.device.bootstrap_hash)
     }
 }
 

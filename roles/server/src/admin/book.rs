@@ -120,8 +120,8 @@ pub(super) async fn add(
             Err(why) => result.failed.push(Failure { serial_number: number.to_string(), error: why.to_string() }),
         }
     }
-    let (at, also) = (console.world.clock.now(), Changes::new());
-    let all = Registration { tenant: &tenant, entries: &entries, released: &[], via, at, also };
+    let at = console.world.clock.now();
+    let all = Registration { tenant: &tenant, entries: &entries, released: &[], via, at };
     let registered = Book::of(&console.world.store).register(&all).await?;
     for (number, outcome) in numbers.into_iter().zip(registered) {
         match outcome {

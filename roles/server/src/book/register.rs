@@ -3,7 +3,7 @@
 use super::{Book, BookError, Entry};
 use landfall_lifecycle::transfer::{Arrival, Bootstrapping, Feed, Held, Ownership, SUPPLY_LOG, SupplyEvent, Via};
 use landfall_store::{Store, Versioned};
-use landfall_types::{Changes, Fault, Fingerprint, OwnerId, Refusal, SerialNumber, Time};
+use landfall_types::{Changes, Fault, Fingerprint, OwnerId, Refusal, SerialNumber, Time, record::Unwritable};
 use std::collections::HashMap;
 
 /// How many devices go into one commit.
@@ -27,8 +27,6 @@ pub struct Registration<'a> {
     pub via: Via,
     /// When.
     pub at: Time,
-    /// What is written together with them.
-    pub also: Changes,
 }
 
 impl Book<'_> {
@@ -37,8 +35,18 @@ impl Book<'_> {
     /// A device that is in the book is as it was, or as it is told now if that differs. A device that another tenant
     /// holds is refused.
     pub async fn register(&self, registration: &Registration<'_>) -> Result<Vec<Registered>, BookError> {
+        self.register_and(registration, |_| Ok(Changes::new())).await
+    }
+
+    /// The same, and writes together with it what `also` says once it is known what becomes of each.
+    pub async fn register_and(
+        &self,
+        registration: &Registration<'_>,
+        also: impl Fn(&[Registered]) -> Result<Changes, Unwritable>,
+    ) -> Result<Vec<Registered>, BookError> {
         for _ in 1..ATTEMPTS {
             let (changes, registered) = self.registering(registration)?;
+            let changes = changes.and(also(&registered)?);
             match self.store().commit(changes).await {
                 Err(why) if why.is_conflict() => {}
                 done => return done.map(|_| registered).map_err(Into::into),
@@ -48,7 +56,7 @@ impl Book<'_> {
     }
 
     fn registering(&self, registration: &Registration<'_>) -> Result<(Changes, Vec<Registered>), BookError> {
-        let Registration { tenant, entries, released, via, at, also } = registration;
+        let Registration { tenant, entries, released, via, at } = registration;
         let mut writing = Writing::begin(self.store(), tenant)?;
         // One device may be told twice.
         let mut seen = HashMap::<Fingerprint, Registered>::new();
@@ -72,7 +80,7 @@ impl Book<'_> {
         for hash in *released {
             writing.release(hash, *at)?;
         }
-        Ok((writing.finish()?.and(also.clone()), registered))
+        Ok((writing.finish()?, registered))
     }
 
     /// Takes a device out of the tenant's book: it was given away, or stolen. Whoever registers it next has it.
@@ -199,7 +207,7 @@ impl<'a> Writing<'a> {
 
     pub(super) fn write(
         &mut self,
-        write: impl FnOnce(Changes) -> Result<Changes, landfall_types::record::Unwritable>,
+        write: impl FnOnce(Changes) -> Result<Changes, Unwritable>,
     ) -> Result<(), BookError> {
         self.changes = write(std::mem::take(&mut self.changes))?;
         Ok(())

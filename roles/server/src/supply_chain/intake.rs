@@ -6,12 +6,12 @@ use super::{
 };
 use crate::{
     RoleError, World,
-    book::{Book, Entry, News, Registration},
+    book::{Book, BookError, Entry, News, Registered, Registration},
     identity::{Identity, anchors},
     role::Shutdown,
     settings::{IntakeSettings, Settings},
 };
-use landfall_lifecycle::transfer::{self, Via};
+use landfall_lifecycle::transfer::{self, Awaited, Ownership, Via};
 use landfall_net::{
     NetError,
     http::{ClientLimits, Connection, Endpoint},
@@ -20,7 +20,7 @@ use landfall_net::{
 use landfall_pki::Anchors;
 use landfall_store::Versioned;
 use landfall_types::{
-    Changes, Fingerprint, OwnerId, Redacted,
+    Changes, Fingerprint, OwnerId, Record, Redacted, Refusal,
     http::{Request, Response},
 };
 use std::time::Duration;
@@ -190,35 +190,103 @@ impl Intake {
 
     /// Asks once, waiting up to `wait` seconds, and takes in what comes; how much that was. How far it got is written
     /// together with what was taken in, so that nothing is left out or taken twice however it ends.
+    ///
+    /// A device that another tenant of this server holds is not taken from it: whoever holds a device may be operating it,
+    /// and a service that one tenant trusts is not thereby trusted by another. It is kept as awaited, the operator is told
+    /// once, and it is taken in at the first step after the other released it: by its own intake, if both deal with the same
+    /// service, or by hand.
     pub async fn step(&mut self, wait: u64) -> Result<usize, String> {
+        let awaited = self.take_awaited().await.map_err(|why| why.to_string())?;
         let key = transfer::Intake::key_of(&self.service, &self.tenant);
-        let store = self.world.store.clone();
-        let known = store.find::<transfer::Intake>(&key).map_err(|why| why.to_string())?;
+        let known = self.world.store.find::<transfer::Intake>(&key).map_err(|why| why.to_string())?;
         let after = known.as_ref().map_or(0, |known| known.last);
         let news = self.client.feed(after, AT_ONCE, wait).await.map_err(|why| why.to_string())?;
-        let Some(last) = news.iter().map(|one| one.number).max().filter(|last| *last > after) else { return Ok(0) };
-        let also = self.reached(last, known).map_err(|why| why.to_string())?;
-        let entries: Vec<Entry> = news.iter().filter(|one| one.held).map(|one| one.entry.clone()).collect();
-        let released: Vec<Fingerprint> = news.iter().filter(|one| !one.held).map(|one| one.bootstrap_hash).collect();
-        let (tenant, at) = (&self.tenant, self.world.clock.now());
-        let all = Registration { tenant, entries: &entries, released: &released, via: Via::Sale, at, also };
-        let taken = Book::of(&store).register(&all).await.map_err(|why| why.to_string())?;
-        for refusal in taken.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            tracing::warn!(service = %self.service, check = %refusal.check, reason = %refusal.detail, "a device was not taken in");
-        }
-        tracing::info!(service = %self.service, tenant = %self.tenant, taken = news.len(), "devices taken in");
-        Ok(news.len())
+        let Some(last) = news.iter().map(|one| one.number).max().filter(|last| *last > after) else {
+            return Ok(awaited);
+        };
+        let taken = self.take(&news, last, known).await.map_err(|why| why.to_string())?;
+        tracing::info!(service = %self.service, tenant = %self.tenant, taken, "devices taken in");
+        Ok(awaited + taken)
     }
 
-    fn reached(
+    /// Takes in what is told, as far as number `last`; how much that was.
+    async fn take(
         &self,
+        news: &[News],
         last: u64,
         known: Option<Versioned<transfer::Intake>>,
-    ) -> Result<Changes, landfall_types::record::Unwritable> {
+    ) -> Result<usize, BookError> {
+        let entries: Vec<Entry> = news.iter().filter(|one| one.held).map(|one| one.entry.clone()).collect();
+        let released: Vec<Fingerprint> = news.iter().filter(|one| !one.held).map(|one| one.bootstrap_hash).collect();
+        let all = self.registration(&entries, &released);
         let reached = transfer::Intake { service: self.service.clone(), tenant: self.tenant.clone(), last };
-        match known {
-            Some(known) => Changes::new().put_if(&reached, known.version),
-            None => Changes::new().insert(&reached),
+        let outcomes = Book::of(&self.world.store)
+            .register_and(&all, |outcomes| {
+                let mut changes = match &known {
+                    Some(known) => Changes::new().put_if(&reached, known.version)?,
+                    None => Changes::new().insert(&reached)?,
+                };
+                // What was sold on is awaited no more.
+                for hash in &released {
+                    changes = changes.delete::<Awaited>(self.awaited_key(hash));
+                }
+                for (entry, outcome) in entries.iter().zip(outcomes) {
+                    changes = match (outcome, entry.bootstrapping(&self.tenant, all.via, all.at)) {
+                        (Ok(device), _) => changes.delete::<Awaited>(self.awaited_key(&device.bootstrap_hash)),
+                        (Err(refusal), Ok(device)) if is_held_elsewhere(refusal) => {
+                            changes.put(&Awaited { service: self.service.clone(), device })?
+                        }
+                        (Err(_), _) => changes,
+                    };
+                }
+                Ok(changes)
+            })
+            .await?;
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).for_each(|refusal| self.tell(refusal));
+        Ok(released.len() + outcomes.iter().filter(|outcome| outcome.is_ok()).count())
+    }
+
+    /// Takes in what was awaited and is nobody's now; how much that was.
+    async fn take_awaited(&self) -> Result<usize, BookError> {
+        let (mut taken, mut after) = (0, Awaited::keys_of(&self.service, &self.tenant));
+        loop {
+            let mut page = self.world.store.scan::<Awaited>(Some(&after), AT_ONCE)?;
+            // Behind what this one awaits stands what others do.
+            page.retain(|found| found.service == self.service && found.device.tenant == self.tenant);
+            let Some(last) = page.last() else { return Ok(taken) };
+            after = last.key();
+            let entries: Vec<Entry> = page.iter().map(|found| Entry::from(&found.device)).collect();
+            let outcomes = Book::of(&self.world.store)
+                .register_and(&self.registration(&entries, &[]), |outcomes| {
+                    let is_over = |outcome: &Registered| !outcome.as_ref().is_err_and(is_held_elsewhere);
+                    let over = page.iter().zip(outcomes).filter(|(_, outcome)| is_over(outcome));
+                    Ok(over.fold(Changes::new(), |changes, (found, _)| changes.delete::<Awaited>(found.key())))
+                })
+                .await?;
+            let refused = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+            refused.filter(|refusal| !is_held_elsewhere(refusal)).for_each(|refusal| self.tell(refusal));
+            taken += outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         }
     }
+
+    fn registration<'a>(&'a self, entries: &'a [Entry], released: &'a [Fingerprint]) -> Registration<'a> {
+        Registration { tenant: &self.tenant, entries, released, via: Via::Sale, at: self.world.clock.now() }
+    }
+
+    fn awaited_key(&self, bootstrap_hash: &Fingerprint) -> String {
+        Awaited::key_of(&self.service, &self.tenant, bootstrap_hash)
+    }
+
+    fn tell(&self, refusal: &Refusal) {
+        let (service, tenant, check) = (&self.service, &self.tenant, &refusal.check);
+        match is_held_elsewhere(refusal) {
+            true => tracing::warn!(%service, %tenant, %check, reason = %refusal.detail, "a device is awaited"),
+            false => tracing::warn!(%service, %tenant, %check, reason = %refusal.detail, "a device was not taken in"),
+        }
+    }
+}
+
+/// Whether a device is not taken in only because another tenant holds it.
+fn is_held_elsewhere(refusal: &Refusal) -> bool {
+    refusal.check == Ownership::UNCLAIMED
 }

@@ -4,7 +4,7 @@ use super::{Answer, SupplyChain, answers};
 use crate::book::{AT_ONCE, Book, Entry, Lines, News, Registration, Selling};
 use landfall_lifecycle::transfer::{Bootstrapping, Held, Via};
 use landfall_types::{
-    Changes, Fingerprint, OwnerId, Refusal,
+    Fingerprint, OwnerId, Refusal,
     http::{Request, Response},
     json,
 };
@@ -166,8 +166,8 @@ impl SupplyChain {
         entries: &[Entry],
     ) -> Result<Vec<crate::book::Registered>, crate::book::BookError> {
         let _turn = self.turns.write(tenant).await;
-        let (at, also) = (self.world.clock.now(), Changes::new());
-        let all = Registration { tenant, entries, released: &[], via: Via::Upload, at, also };
+        let at = self.world.clock.now();
+        let all = Registration { tenant, entries, released: &[], via: Via::Upload, at };
         let registered = Book::of(&self.world.store).register(&all).await?;
         self.changed(&[tenant]);
         Ok(registered)

@@ -14,10 +14,10 @@ use landfall_pki::Anchors;
 use landfall_server::{
     Identity, RoleName, World as Shared,
     admin::view::{BookDevice, DevicesAdded, Page, PerDevice, TenantView},
-    book::Book,
+    book::{Book, Entry, Registration},
     identity::certificates,
     open,
-    settings::{IdentitySettings, IntakeSettings, SupplyChainSettings},
+    settings::{IdentitySettings, IntakeSettings, Settings, SupplyChainSettings},
     supply_chain::{BSKEY, BSKEYS, DEVICES, FEED, Intake, SALES, ServiceClient},
 };
 use landfall_store::Store;
@@ -311,6 +311,106 @@ async fn an_owner_takes_in_what_it_bought_once() {
     let numbers: Vec<_> = held().into_iter().filter_map(|device| device.serial_number).map(|s| s.to_string()).collect();
     assert_eq!(numbers.len(), 2);
     assert!(!numbers.contains(&"KT-1".to_owned()), "{numbers:?}");
+    server.stop().await;
+}
+
+/// A server with the books of two owners, each of whom takes in what the service has for it.
+struct House {
+    folder: tempfile::TempDir,
+    settings: Settings,
+    service: String,
+    shared: Shared,
+}
+
+impl House {
+    fn of(world: &World, server: &Running) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(folder.path().join("store")).unwrap();
+        let shared = Shared::new(store, open::existing_element(&world.settings).unwrap());
+        let service = format!("localhost:{}", server.address(RoleName::SupplyChain).port());
+        Self { folder, settings: world.settings.clone(), service, shared }
+    }
+
+    /// A step of the intake into the book of `tenant`, started anew.
+    async fn step(&self, tenant: &str, token: &str) -> usize {
+        let file = self.folder.path().join(tenant);
+        std::fs::write(&file, token).unwrap();
+        let settings = IntakeSettings {
+            service: self.service.clone(),
+            anchors: vec![self.settings.resolve("manufacturer/masa-ca.pem".as_ref())],
+            identity: None,
+            token_file: Some(file),
+            tenant: tenant.into(),
+        };
+        Intake::from_settings(&settings, &self.settings, &self.shared).unwrap().step(0).await.unwrap()
+    }
+
+    /// The serial numbers of the devices that `tenant` holds.
+    fn held(&self, tenant: &str) -> Vec<String> {
+        let page = Book::of(&self.shared.store).page(&tenant.parse().unwrap(), None, 100).unwrap();
+        let held = page.iter().filter(|found| found.state == Held::Held);
+        let mut held: Vec<String> = held.map(|found| found.serial_number.as_ref().unwrap().to_string()).collect();
+        held.sort();
+        held
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_neighbour_sold_comes_in_once_the_neighbour_released_it() {
+    let world = world();
+    let server = world.run(&[RoleName::SupplyChain]).await;
+    let (acme, orchard) = (tenant(&server, "acme").await, tenant(&server, "orchard").await);
+    let cellar = tenant(&server, "cellar").await;
+    let house = House::of(&world, &server);
+    for number in 1..=4 {
+        assert_eq!(ask(&server, &acme, BSKEY, &one(number)).await.0, 200);
+    }
+    let sell = async |by: &str, to: &str, order: &str, devices: &[&str]| {
+        let sale = json!({ "to": to, "order": order, "devices": devices });
+        let (_, said) = ask(&server, by, SALES, &sale).await;
+        assert!(said["results"].as_array().unwrap().iter().all(|one| one["ok"] == true), "{said}");
+    };
+    sell(&acme, "orchard", "1", &["KT-1", "KT-2", "KT-3"]).await;
+    assert_eq!(house.step("orchard", &orchard).await, 3);
+    // The buyer hears of the sale before the seller does. What nobody holds comes in at once.
+    sell(&orchard, "cellar", "1", &["KT-1", "KT-2"]).await;
+    sell(&acme, "cellar", "2", &["KT-4"]).await;
+    assert_eq!(house.step("cellar", &cellar).await, 1);
+    assert_eq!((house.held("orchard").len(), house.held("cellar")), (3, vec!["KT-4".to_owned()]));
+    assert_eq!(house.step("cellar", &cellar).await, 0);
+    // What is sold on meanwhile is awaited no more.
+    sell(&cellar, "acme", "3", &["KT-2"]).await;
+    house.step("cellar", &cellar).await;
+    assert_eq!(house.step("orchard", &orchard).await, 2);
+    assert_eq!(house.held("orchard"), ["KT-3"]);
+    assert_eq!(house.step("cellar", &cellar).await, 1);
+    assert_eq!(house.held("cellar"), ["KT-1", "KT-4"]);
+    assert_eq!(house.step("cellar", &cellar).await, 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_neighbour_holds_is_awaited_until_it_is_released_by_hand() {
+    let world = world();
+    let server = world.run(&[RoleName::SupplyChain]).await;
+    let (acme, orchard) = (tenant(&server, "acme").await, tenant(&server, "orchard").await);
+    let house = House::of(&world, &server);
+    let book = Book::of(&house.shared.store);
+    let (home, at) = ("home".parse().unwrap(), house.shared.clock.now());
+    // Somebody scanned its code: no service told of it, so none will tell that it is released.
+    let scanned = [Entry::of(uri(1, Some("SN=KT-1")).to_string())];
+    let scan = Registration { tenant: &home, entries: &scanned, released: &[], via: Via::Qr, at };
+    let [Ok(device)] = &book.register(&scan).await.unwrap()[..] else { panic!("it is not taken") };
+    assert_eq!(ask(&server, &acme, BSKEY, &one(1)).await.0, 200);
+    let sale = json!({ "to": "orchard", "order": "1", "devices": ["KT-1"] });
+    assert_eq!(ask(&server, &acme, SALES, &sale).await.0, 200);
+    for _ in 0..2 {
+        assert_eq!(house.step("orchard", &orchard).await, 0);
+        assert_eq!((house.held("home").len(), house.held("orchard").len()), (1, 0));
+    }
+    book.release(&home, &device.bootstrap_hash, at).await.unwrap().unwrap();
+    assert_eq!(house.step("orchard", &orchard).await, 1);
+    assert_eq!((house.held("home").len(), house.held("orchard").len()), (0, 1));
     server.stop().await;
 }
 

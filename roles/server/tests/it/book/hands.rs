@@ -28,8 +28,8 @@ fn entries(numbers: impl IntoIterator<Item = u8>) -> Vec<Entry> {
 }
 
 async fn register(store: &Store, tenant: &str, entries: &[Entry]) -> Vec<Registered> {
-    let (tenant, also) = (id(tenant), Changes::new());
-    let all = Registration { tenant: &tenant, entries, released: &[], via: Via::Upload, at: NOW, also };
+    let tenant = id(tenant);
+    let all = Registration { tenant: &tenant, entries, released: &[], via: Via::Upload, at: NOW };
     Book::of(store).register(&all).await.unwrap()
 }
 
