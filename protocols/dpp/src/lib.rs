@@ -25,6 +25,7 @@ mod net_role;
 pub mod nfc;
 pub mod pkex;
 pub mod presence;
+pub mod push_button;
 pub mod random;
 pub mod reconfiguration;
 pub mod status;

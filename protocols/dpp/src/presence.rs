@@ -29,6 +29,14 @@ pub fn announced(action: &Action) -> Result<Fingerprint, Refusal> {
     Ok(Fingerprint(action.attributes()?.need_array(AttributeId::ResponderBootstrapHash)?))
 }
 
+/// Where a configurator listens on 5 GHz in most countries.
+pub const FIVE_GHZ: Channel = Channel { class: 115, channel: 44 };
+
+/// The channels on which a device announces itself that knows of no others: 6 at 2.4 GHz, 44 or 149 at 5 GHz, 2 at 60 GHz.
+pub const fn usual_channels(five_ghz: Channel) -> [Channel; 3] {
+    [Channel { class: 81, channel: 6 }, five_ghz, Channel { class: 180, channel: 2 }]
+}
+
 /// How a device announces itself.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -52,17 +60,16 @@ impl Config {
         Self {
             hash,
             channels,
-            five_ghz: Channel { class: 115, channel: 44 },
+            five_ghz: FIVE_GHZ,
             listen: Duration::from_secs(2),
             rest: Duration::from_secs(30),
             rounds: 4,
         }
     }
 
-    /// The channels of the specification: 6 at 2.4 GHz, 44 or 149 at 5 GHz, 2 at 60 GHz.
     fn preferred(&self) -> Vec<Channel> {
         match self.channels.as_slice() {
-            [] => vec![Channel { class: 81, channel: 6 }, self.five_ghz, Channel { class: 180, channel: 2 }],
+            [] => usual_channels(self.five_ghz).to_vec(),
             channels => channels.to_vec(),
         }
     }

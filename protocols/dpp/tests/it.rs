@@ -23,6 +23,7 @@ mod it {
     mod pkex;
     mod presence;
     mod published;
+    mod push_button;
     mod reconfiguration;
     mod tcp;
     mod together;

@@ -183,7 +183,7 @@ impl Responder {
 
     fn on_timeout(&mut self, state: State) -> State {
         match state {
-            State::AwaitReveal(_) if self.outbox.is_due() => {
+            State::AwaitExchange | State::AwaitReveal(_) if self.outbox.is_due() => {
                 self.outbox.answered();
                 State::AwaitExchange
             }

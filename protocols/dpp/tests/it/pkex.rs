@@ -274,6 +274,8 @@ fn another_curve_is_named() {
         assert_eq!(a.refusal().check, "dpp-pkex-group");
         assert!(a.refusal().detail.contains("BP-384"));
         assert!(b.done.is_none(), "the responder waits for another");
+        b.tell(b.machine.poll_timeout().expect("it wants to know whether more comes"), Input::Timeout);
+        assert_eq!(b.machine.poll_timeout(), None, "but not for ever");
     }
     assert_eq!(code.failures(), 0);
 }
