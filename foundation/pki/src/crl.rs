@@ -7,7 +7,12 @@ use crate::{
 use der::Decode;
 use landfall_types::{Fingerprint, Time};
 use spki::AlgorithmIdentifierOwned;
-use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 const WHAT: &str = "revocation list";
 
@@ -25,6 +30,7 @@ struct Inner {
     this_update: Time,
     next_update: Option<Time>,
     number: Option<Vec<u8>>,
+    authority_key_id: Option<Vec<u8>>,
     revoked: HashMap<Vec<u8>, Revoked>,
     algorithm: AlgorithmIdentifierOwned,
     signature: Vec<u8>,
@@ -125,6 +131,7 @@ impl Crl {
         };
         fields.finish()?;
         refuse_critical(&extensions)?;
+        let authority_key_id = extensions.iter().find(|e| e.oid == oid::AUTHORITY_KEY_ID).map(key_id).transpose()?;
         let number = extensions.into_iter().find(|e| e.oid == oid::CRL_NUMBER).map(|e| e.value);
         let algorithm = AlgorithmIdentifierOwned::from_der(outer_algorithm.raw);
         Ok(Self(Arc::new(Inner {
@@ -133,6 +140,7 @@ impl Crl {
             this_update,
             next_update,
             number,
+            authority_key_id: authority_key_id.flatten(),
             revoked,
             algorithm: algorithm.map_err(|e| PkiError::malformed(WHAT, e))?,
             signature: signature.to_vec(),
@@ -162,6 +170,11 @@ impl Crl {
     /// The issuer's DER.
     pub fn issuer_der(&self) -> &[u8] {
         &self.0.issuer
+    }
+
+    /// The key identifier of its issuer, as its authority key identifier extension says (RFC 5280 s5.2.1).
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        self.0.authority_key_id.as_deref()
     }
 
     /// When it was made.
@@ -241,6 +254,12 @@ fn entries(list: &[u8]) -> Result<HashMap<Vec<u8>, Revoked>, PkiError> {
 
 const ENUMERATED: u8 = 0x0a;
 
+/// What an authority key identifier extension says of the key.
+fn key_id(extension: &Extension) -> Result<Option<Vec<u8>>, PkiError> {
+    let mut fields = asn1::Reader::inside(WHAT, asn1::SEQUENCE, &extension.value)?;
+    Ok(fields.optional(asn1::context_primitive(0))?.map(|id| id.value.to_vec()))
+}
+
 /// RFC 5280 s5.2: a list with a critical extension that is not understood must not be used.
 fn refuse_critical(extensions: &[Extension]) -> Result<(), PkiError> {
     let understood = [oid::CRL_NUMBER, oid::AUTHORITY_KEY_ID, oid::CRL_REASON];
@@ -261,6 +280,28 @@ impl Eq for Crl {}
 impl fmt::Debug for Crl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Crl({} entries, made {})", self.len(), self.this_update())
+    }
+}
+
+/// Revocation lists that can be replaced while they are in use: clones are the same lists.
+#[derive(Clone, Debug, Default)]
+pub struct Crls(Arc<RwLock<Arc<[Crl]>>>);
+
+impl Crls {
+    /// The lists as they are now.
+    pub fn now(&self) -> Arc<[Crl]> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses these lists from now on, and no others.
+    pub fn replace(&self, lists: impl IntoIterator<Item = Crl>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = lists.into_iter().collect();
+    }
+}
+
+impl FromIterator<Crl> for Crls {
+    fn from_iter<I: IntoIterator<Item = Crl>>(lists: I) -> Self {
+        Self(Arc::new(RwLock::new(lists.into_iter().collect())))
     }
 }
 

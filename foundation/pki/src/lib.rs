@@ -50,7 +50,7 @@ pub mod signer;
 
 pub use cert::Certificate;
 pub use cms::{SignedData, SignedDataBuilder};
-pub use crl::{Crl, CrlRequest, Revoked};
+pub use crl::{Crl, CrlRequest, Crls, Revoked};
 pub use csr::{Csr, CsrRequest};
 pub use error::PkiError;
 pub use issue::{Authority, CertificateSerial, Prepared, Token, Validity};

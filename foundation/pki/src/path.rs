@@ -78,7 +78,8 @@ pub struct PathPolicy {
     pub ignore_leaf_expiry: bool,
     /// An extended key usage that the end entity must name.
     pub required_eku: Option<Oid>,
-    /// Revocation lists; one that does not belong to the path is ignored.
+    /// Revocation lists; one that does not belong to the path is ignored. An issuer of whom there is one must have a
+    /// current one: after its nextUpdate, nothing below that issuer is good until there is a new one.
     pub crls: Vec<Crl>,
     /// Whether every certificate below the anchor must be covered by a current list.
     pub require_crls: bool,
@@ -416,11 +417,15 @@ fn check_revocation(path: &[Certificate], anchor: &Anchor, policy: &PathPolicy) 
             break;
         }
         let may_sign = issuer.and_then(Certificate::key_usage).is_none_or(|u| u.allows(KeyUsage::CRL_SIGN));
-        let of_issuer = policy.crls.iter().filter(|crl| {
-            may_sign && crl.issuer_der() == certificate.issuer_der() && verify_crl(crl, issuer_key, policy)
-        });
-        let mut covered = false;
-        for crl in of_issuer {
+        let key_id = issuer.map_or_else(|| issuer_key.key_id().to_vec(), Certificate::key_id);
+        let (mut asked, mut covered) = (policy.require_crls, false);
+        for crl in policy.crls.iter().filter(|crl| crl.issuer_der() == certificate.issuer_der()) {
+            if !may_sign || !verify_crl(crl, issuer_key, policy) {
+                // Another key may have the same name. What names this very key and is not its own is a broken list.
+                asked |= crl.authority_key_id() == Some(&key_id);
+                continue;
+            }
+            asked = true;
             // What an overdue list revokes stays revoked; what it does not name, it says nothing about.
             if let Some(revoked) = crl.is_revoked(certificate) {
                 let detail = format!("{} was revoked at {} ({})", certificate.subject(), revoked.at, revoked.reason);
@@ -428,7 +433,8 @@ fn check_revocation(path: &[Certificate], anchor: &Anchor, policy: &PathPolicy) 
             }
             covered |= crl.is_current(policy.at);
         }
-        if policy.require_crls && !covered {
+        // RFC 5280 s6.3.3: what no current list covers is undetermined, and so not good where a list is kept.
+        if asked && !covered {
             let detail = format!("no current revocation list of {} is at hand", certificate.issuer());
             return Err(refuse("path-revocation-unknown", "RFC 5280 s6.3.3", detail));
         }

@@ -3,7 +3,7 @@
 use crate::{role::RoleError, settings::IdentitySettings};
 use landfall_element::SecureElement;
 use landfall_net::tls::TlsIdentity;
-use landfall_pki::{Anchors, Certificate, Crl, Signer};
+use landfall_pki::{Anchors, Certificate, Signer};
 use landfall_types::KeyUri;
 use std::{
     path::{Path, PathBuf},
@@ -77,17 +77,6 @@ pub fn anchors(paths: &[PathBuf], resolve: impl Fn(&Path) -> PathBuf) -> Result<
         certificates(&resolve(path))?.into_iter().for_each(|certificate| anchors.add(certificate));
     }
     Ok(anchors)
-}
-
-/// The revocation list in the file at `path`, in PEM or DER.
-pub fn crl(path: &Path) -> Result<Crl, RoleError> {
-    let what = || format!("the revocation list {}", path.display());
-    let bytes = std::fs::read(path).map_err(|why| RoleError::new(what(), why))?;
-    let read = match std::str::from_utf8(&bytes) {
-        Ok(pem) if pem.contains("-----BEGIN") => Crl::from_pem(pem),
-        _ => Crl::from_der(&bytes),
-    };
-    read.map_err(|why| RoleError::new(what(), why))
 }
 
 fn key_uri(certificate: &Path) -> Result<KeyUri, RoleError> {

@@ -16,6 +16,7 @@ pub mod observe;
 pub mod open;
 pub mod proxy;
 pub mod registrar;
+pub mod revocation;
 pub mod role;
 pub mod server;
 pub mod settings;

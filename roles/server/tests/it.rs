@@ -18,6 +18,8 @@ mod labels;
 mod masa;
 #[path = "it/onboarding.rs"]
 mod onboarding;
+#[path = "it/revocation.rs"]
+mod revocation;
 #[path = "it/supply.rs"]
 mod supply;
 #[path = "it/world.rs"]

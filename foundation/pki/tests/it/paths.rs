@@ -221,6 +221,19 @@ fn revocation() {
     // What an overdue list revokes stays revoked.
     case.policy.at = now() + YEAR * 2;
     assert_eq!(case.refused(), "path-revoked");
+    // An overdue list says nothing of what it does not name, and that is not enough where a list is kept.
+    let mut case = Case::good();
+    case.policy.crls = vec![case.crl(&case.domain.ldevid(&key()))];
+    case.policy.at = now() + YEAR;
+    case.validate().unwrap();
+    case.policy.at = now() + YEAR + Duration::from_secs(1);
+    assert_eq!(case.refused(), "path-revocation-unknown");
+    // Nor is a list that names the issuer's very key, whose signature is not of that key.
+    let mut case = Case::good();
+    let mut der = case.crl(&other).der().to_vec();
+    *der.last_mut().unwrap() ^= 1;
+    case.policy.crls = vec![Crl::from_der(&der).unwrap()];
+    assert_eq!(case.refused(), "path-revocation-unknown");
     // A list that another key signed is not looked at.
     let mut case = Case::good();
     let stranger = domain();

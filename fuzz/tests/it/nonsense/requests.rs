@@ -31,7 +31,7 @@ fn config(made: &Manufacturer, domain: &Domain) -> Config {
     let vendor = Vendor {
         id: "Test Manufacturer".parse().unwrap(),
         idevid_anchors: made.device_anchors(),
-        idevid_crls: Vec::new(),
+        idevid_crls: Default::default(),
         legacy_rsa: false,
         ignore_idevid_expiry: true,
         serial_fallback: None,

@@ -119,6 +119,7 @@ impl Setup {
                 listen: loopback(),
                 tls: identity(&masa_tls),
                 core: masa::core(&signer, manufacturer.device_anchors()).unwrap(),
+                crls: Default::default(),
                 signer,
                 transfer: TransferPolicy { ownership: Mode::TrustOnFirstUse, ..TransferPolicy::default() },
                 made_here_only: false,
@@ -182,7 +183,7 @@ fn vendor(manufacturer: &Manufacturer, masa: &str) -> registrar::VendorConfig {
         vendor: Vendor {
             id: VENDOR.parse::<VendorId>().unwrap(),
             idevid_anchors: manufacturer.device_anchors(),
-            idevid_crls: Vec::new(),
+            idevid_crls: Default::default(),
             legacy_rsa: false,
             ignore_idevid_expiry: false,
             serial_fallback: None,
@@ -190,6 +191,7 @@ fn vendor(manufacturer: &Manufacturer, masa: &str) -> registrar::VendorConfig {
             voucher_anchors: manufacturer.masa_anchors(),
         },
         masa_anchors: Anchors::of([manufacturer.root.authority.certificate.clone()]),
+        crls: Default::default(),
     }
 }
 

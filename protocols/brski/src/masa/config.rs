@@ -1,7 +1,7 @@
 //! What a MASA is told once.
 
 use crate::voucher::{Format, SealOptions};
-use landfall_pki::{Anchors, Certificate, Crl, PathPolicy, SignatureMemo};
+use landfall_pki::{Anchors, Certificate, Crls, PathPolicy, SignatureMemo};
 use landfall_types::Time;
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ pub struct Config {
     /// What the registrars of known customers lead to (RFC 8995 s5.5.4).
     pub customers: Anchors,
     /// Revocation lists of domains (RFC 8995 s5.5.3).
-    pub crls: Vec<Crl>,
+    pub crls: Crls,
     /// The forms of voucher that can be issued, the favourite first.
     pub formats: Vec<Format>,
     /// What vouchers in CMS say of their content.
@@ -78,7 +78,7 @@ impl Config {
             idevid_expiry_ignored: true,
             sole_idevid_issuer: None,
             customers: Anchors::new(),
-            crls: Vec::new(),
+            crls: Crls::default(),
             formats: vec![Format::CmsJson, Format::JwsJson],
             seal: SealOptions::default(),
             freshness: Duration::from_secs(60 * 60),
@@ -95,7 +95,7 @@ impl Config {
 
     /// How a path is judged at `now`.
     pub(super) fn path_policy(&self, now: Time) -> PathPolicy {
-        let policy = PathPolicy::at(now).crls(self.crls.iter().cloned());
+        let policy = PathPolicy::at(now).crls(self.crls.now().iter().cloned());
         match &self.memo {
             Some(memo) => policy.memo(memo.clone()),
             None => policy,

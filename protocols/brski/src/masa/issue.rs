@@ -77,7 +77,8 @@ impl Config {
         let certificates = claim.domain_chain.iter().map(Certificate::not_after);
         let of_domain =
             |crl: &&landfall_pki::Crl| claim.domain_chain.iter().any(|c| c.issuer_der() == crl.issuer_der());
-        let lists = self.crls.iter().filter(of_domain).filter_map(landfall_pki::Crl::next_update);
+        let crls = self.crls.now();
+        let lists = crls.iter().filter(of_domain).filter_map(landfall_pki::Crl::next_update);
         let expiry = certificates.chain(lists).fold(wanted, Time::min);
         match expiry > now {
             true => Ok(expiry),

@@ -2,7 +2,7 @@
 
 use super::MasaEndpoint;
 use crate::TlsPeer;
-use landfall_pki::{Anchors, Certificate, Crl, PathPolicy, SignatureMemo, oid, validate};
+use landfall_pki::{Anchors, Certificate, Crls, PathPolicy, SignatureMemo, oid, validate};
 use landfall_types::{DeviceId, Fault, Model, Refusal, SerialNumber, Time, VendorId};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Vendor {
     /// What its IDevIDs chain to.
     pub idevid_anchors: Anchors,
     /// Revocation lists of its CAs (RFC 8995 s5.3 asks for the usual path checks).
-    pub idevid_crls: Vec<Crl>,
+    pub idevid_crls: Crls,
     /// Whether RSA keys of 1024 bits pass, as some old manufacturers' CAs have them.
     pub legacy_rsa: bool,
     /// Whether IDevIDs are good after their notAfter: real ones expire while the device lives on (RFC 8995 s2.6.2).
@@ -170,7 +170,7 @@ impl Vendor {
     ) -> Result<Vec<Certificate>, Refusal> {
         let policy = PathPolicy::at(at)
             .ignore_leaf_expiry(self.ignore_idevid_expiry)
-            .crls(self.idevid_crls.iter().cloned())
+            .crls(self.idevid_crls.now().iter().cloned())
             .legacy_rsa(self.legacy_rsa)
             .memo(Arc::clone(memo));
         validate(idevid, others, &self.idevid_anchors, &policy).map(|path| path.chain)

@@ -62,7 +62,7 @@ impl World {
         let vendors = registrar::Vendors::new([registrar::Vendor {
             id: "Test Manufacturer".parse().unwrap(),
             idevid_anchors: maker.device_anchors(),
-            idevid_crls: Vec::new(),
+            idevid_crls: Default::default(),
             legacy_rsa: false,
             ignore_idevid_expiry: true,
             serial_fallback: None,

@@ -8,7 +8,8 @@ pub use record::IssuedVoucher;
 
 use crate::{
     Identity, RoleError, World,
-    identity::{anchors, crl},
+    identity::anchors,
+    revocation::CrlFiles,
     role::{RoleName, Shutdown, Task},
     settings::{MasaSettings, Settings},
 };
@@ -34,6 +35,8 @@ pub struct Config {
     pub signer: Identity,
     /// What the core is told.
     pub core: masa::Config,
+    /// The files of its customers' revocation lists.
+    pub crls: CrlFiles,
     /// Who may claim a device.
     pub transfer: TransferPolicy,
     /// Whether only devices that the factory's records hold are vouched for.
@@ -50,11 +53,13 @@ impl Config {
         let signer = identity(&masa.voucher_signer)?;
         let mut core = core(&signer, anchors(&masa.idevid_anchors, resolve)?)?;
         core.customers = anchors(&masa.customer_anchors, resolve)?;
-        core.crls = masa.customer_crls.iter().map(|path| crl(&resolve(path))).collect::<Result<_, _>>()?;
+        let crls = CrlFiles::open(masa.customer_crls.iter().map(|path| resolve(path)))?;
+        core.crls = crls.lists();
         Ok(Self {
             listen: masa.listen,
             tls: identity(&masa.identity)?,
             core,
+            crls,
             signer,
             transfer: masa.transfer.clone(),
             made_here_only: masa.made_here_only,
@@ -69,7 +74,7 @@ impl Config {
         let address = listener.local_addr().map_err(RoleError::while_(&*what))?;
         let tls = ServerTls::new(&self.tls.clone().into(), ClientAuth::Optional)
             .map_err(RoleError::while_("the MASA's certificate (masa.identity)"))?;
-        let limits = self.limits;
+        let (limits, crls, clock) = (self.limits, self.crls, world.clock.clone());
         let masa = Arc::new(Masa {
             world,
             core: Arc::new(self.core),
@@ -79,6 +84,7 @@ impl Config {
         });
         let served = masa.clone();
         let work = async move {
+            let upkeep = tokio::spawn(crls.watch(clock, shutdown.clone()));
             let server = Server::new(listener).tls(tls).limits(limits);
             server
                 .run(
@@ -91,6 +97,7 @@ impl Config {
                     shutdown.watch(),
                 )
                 .await;
+            upkeep.abort();
             Ok(())
         };
         Ok((Task::new(RoleName::Masa, address, work), masa))

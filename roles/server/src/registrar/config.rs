@@ -3,6 +3,7 @@
 use super::{Masas, Registrar};
 use crate::{
     Identity, RoleError, World, identity,
+    revocation::CrlFiles,
     settings::{CsrWish, RegistrarSettings, Settings, VendorSettings},
 };
 use landfall_brski::{
@@ -57,6 +58,8 @@ pub struct VendorConfig {
     pub vendor: Vendor,
     /// What its MASA's TLS certificate leads to.
     pub masa_anchors: Anchors,
+    /// The files of its revocation lists.
+    pub crls: CrlFiles,
 }
 
 /// How devices are enrolled.
@@ -178,6 +181,7 @@ fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Res
     let idevid_anchors = anchors(&vendor.anchors)?;
     let or_idevid = |found: Anchors| if found.is_empty() { idevid_anchors.clone() } else { found };
     let masa = vendor.masa.as_deref().map(str::parse).transpose();
+    let crls = CrlFiles::open(vendor.crls.iter().map(|path| resolve(path)))?;
     Ok(VendorConfig {
         masa_anchors: or_idevid(anchors(&vendor.masa_anchors)?),
         vendor: Vendor {
@@ -187,8 +191,9 @@ fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Res
             masa: masa.map_err(RoleError::while_(format!("the MASA of vendor {}", vendor.id)))?,
             voucher_anchors: or_idevid(anchors(&vendor.voucher_anchors)?),
             idevid_anchors,
-            idevid_crls: vendor.crls.iter().map(|path| identity::crl(&resolve(path))).collect::<Result<_, _>>()?,
+            idevid_crls: crls.lists(),
             legacy_rsa: vendor.legacy_rsa,
         },
+        crls,
     })
 }

@@ -43,7 +43,7 @@ impl Masas {
         let own = identity.clone().into();
         let mut tls = HashMap::new();
         let mut states = BTreeMap::new();
-        for VendorConfig { vendor, masa_anchors } in vendors {
+        for VendorConfig { vendor, masa_anchors, .. } in vendors {
             // RFC 8995 s5.4: the MASA is recognised by name, below the vendor's anchors; it recognises us by our
             // certificate.
             let client = ClientTls::named(masa_anchors.clone(), Some(&own))

@@ -38,7 +38,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 /// Where the revocation list is (RFC 5280 s5), beside BRSKI and EST.
 pub const CRL_PATH: &str = "/.well-known/landfall/crl";
@@ -69,6 +69,7 @@ impl Config {
         let tls = ServerTls::new(&self.identity.clone().into(), ClientAuth::Optional)
             .map_err(RoleError::while_("the registrar's certificate (registrar.identity)"))?;
         let (limits, interfaces) = (self.limits, self.announce.clone());
+        let crls: Vec<_> = self.vendors.iter().map(|vendor| vendor.crls.clone()).collect();
         let registrar = Arc::new(self.registrar(world)?);
         registrar.load_policy()?;
         registrar.renew_crl(false).await?;
@@ -78,7 +79,11 @@ impl Config {
                 Some(interfaces) => Some(announce(Service::Registrar, address.port(), interfaces)?),
                 None => None,
             };
-            let upkeep = tokio::spawn(served.clone().upkeep(shutdown.clone()));
+            let mut upkeep = JoinSet::new();
+            upkeep.spawn(served.clone().upkeep(shutdown.clone()));
+            for crls in crls {
+                upkeep.spawn(crls.watch(served.world.clock.clone(), shutdown.clone()));
+            }
             let server = Server::new(listener).tls(tls).limits(limits);
             server
                 .run(
@@ -91,7 +96,6 @@ impl Config {
                     shutdown.watch(),
                 )
                 .await;
-            upkeep.abort();
             Ok(())
         };
         Ok((Task::new(RoleName::Registrar, address, work), registrar))

@@ -1,7 +1,10 @@
 //! What is wrong with settings that can be read: files that are missing, keys that do not fit, addresses that clash.
 
 use super::{IdentitySettings, Settings};
-use crate::identity::{Identity, certificates, crl};
+use crate::{
+    identity::{Identity, certificates},
+    revocation,
+};
 use landfall_element::SecureElement;
 use landfall_pki::{Certificate, oid};
 use landfall_types::Time;
@@ -271,9 +274,9 @@ impl Check<'_> {
         }
     }
 
-    /// A list that is out of date revokes what it names all the same, but its owner should know.
+    /// With a list that is out of date, no certificate of its issuer is accepted.
     fn crl(&mut self, key: &str, path: &Path) {
-        match crl(&self.settings.resolve(path)) {
+        match revocation::read(&self.settings.resolve(path)) {
             Ok(list) if list.is_current(Time::now()) => {}
             Ok(_) => self.wrong(key, "is out of date; fetch the current one"),
             Err(why) => self.wrong(key, why),

@@ -115,7 +115,8 @@ pub struct VendorSettings {
     /// Whether an IDevID past its end is taken all the same (RFC 8995 s2.6.2).
     #[serde(default)]
     pub ignore_idevid_expiry: bool,
-    /// Revocation lists of its CAs, read at the start (RFC 8995 s5.3): files in PEM or DER.
+    /// Revocation lists of its CAs (RFC 8995 s5.3): files in PEM or DER, read again when they change. Once such a list is
+    /// overdue, no IDevID below its issuer is accepted.
     #[serde(default)]
     pub crls: Vec<PathBuf>,
     /// Whether RSA keys of 1024 bits are taken in the CAs above its IDevIDs. TLS itself takes no such device key.

@@ -180,7 +180,8 @@ pub struct MasaSettings {
     /// What the registrars of customers lead to, beside the certificates in the sales records (RFC 8995 s5.5.4): PEM
     /// files.
     pub customer_anchors: Vec<PathBuf>,
-    /// Revocation lists of customers' domains, read at the start (RFC 8995 s5.5.3): files in PEM or DER.
+    /// Revocation lists of customers' domains (RFC 8995 s5.5.3): files in PEM or DER, read again when they change. Once
+    /// such a list is overdue, no registrar below its issuer is accepted.
     pub customer_crls: Vec<PathBuf>,
     /// Who may claim a device (RFC 8995 s5.5.3, s7.4.2).
     pub transfer: TransferPolicy,

@@ -182,7 +182,7 @@ fn a_nonceless_voucher_is_not_repeated_to_strangers() {
 #[test]
 fn a_nonceless_voucher_ends_with_the_revocation_list() {
     let mut case = Case::nonceless();
-    case.config.crls = vec![revocations(&[])];
+    case.config.crls = [revocations(&[])].into_iter().collect();
     assert_eq!(case.granted().2.payload.expires_on, Some(NOW + 2 * MINUTE));
 }
 

@@ -184,10 +184,10 @@ fn a_pinned_root_that_did_not_sign_itself_is_refused() {
 #[test]
 fn a_revoked_registrar_is_refused() {
     refused(Case::nonced(), "registrar-path", 403, |c| {
-        c.config.crls = vec![revocations(&[&DOMAIN.registrar.certificate])];
+        c.config.crls = [revocations(&[&DOMAIN.registrar.certificate])].into_iter().collect();
     });
     let mut case = Case::nonced();
-    case.config.crls = vec![revocations(&[&DOMAIN.operator("another").certificate])];
+    case.config.crls = [revocations(&[&DOMAIN.operator("another").certificate])].into_iter().collect();
     case.granted();
 }
 

@@ -65,7 +65,7 @@ fn a_device_that_its_vendor_revoked() {
             revoked: vec![(CertificateSerial::of(certificate), revoked)],
         };
         let list = request.prepare(&issuing.authority).unwrap().issue(&*issuing.key).unwrap();
-        Vendors::new([Vendor { idevid_crls: vec![list], ..world.vendor() }])
+        Vendors::new([Vendor { idevid_crls: [list].into_iter().collect(), ..world.vendor() }])
     };
     refused(&world, "idevid-untrusted", 404, |_, case| case.config.vendors = revoking(&world.device.certificate));
     let mut case = world.case();

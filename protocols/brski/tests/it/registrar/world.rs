@@ -94,7 +94,7 @@ impl World {
         Vendor {
             id: "Test Manufacturer".parse().unwrap(),
             idevid_anchors: self.maker.device_anchors(),
-            idevid_crls: Vec::new(),
+            idevid_crls: Default::default(),
             legacy_rsa: false,
             ignore_idevid_expiry: true,
             serial_fallback: None,
