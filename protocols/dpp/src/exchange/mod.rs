@@ -38,9 +38,10 @@ impl Exchange {
         Self { context: Context::new(config, random), state: auth::responder::start() }
     }
 
-    /// An exchange that begins with configuration, on keys agreed before: by reconfiguration (s6.6).
-    pub fn configuration(config: Arc<Config>, session: auth::Session, random: Box<dyn Random>) -> Self {
+    /// An exchange that begins with configuration, on keys agreed before: by reconfiguration (s6.5). Drain it at once.
+    pub fn configuration(config: Arc<Config>, session: auth::Session, now: Time, random: Box<dyn Random>) -> Self {
         let mut context = Context::new(config, random);
+        context.now = now;
         let state = crate::configuration::start(&mut context, session);
         Self { context, state }
     }

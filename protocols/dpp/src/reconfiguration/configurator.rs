@@ -4,15 +4,18 @@ use super::{
     Keys, Nonces, SECTION, attributes, check_curves, check_nonce, check_transaction, malformed, opened, sealed,
 };
 use crate::{
-    Curve, Status,
+    Curve, Role, Status,
+    auth::Session,
     config::ConnectionStatus,
     connector::{Connector, SignedConnector},
-    curve::{self, PublicKey},
+    curve::{self, PrivateKey, PublicKey},
+    exchange::Authenticated,
     frame::{Action, AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     introduction::Own,
     random::Random,
 };
 use landfall_types::{Fault, Fingerprint, Redacted, Refusal};
+use std::sync::Arc;
 
 /// A device announces itself to the configurator that knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +172,7 @@ impl AwaitAgreed {
         inner.put_u8(AttributeId::ReconfigFlags, replace_key.into());
         let frame = sealed(FrameType::ReconfigAuthenticationConfirm, outer, &keys.ke, &inner);
         let Self { enrollee, protocol, version, .. } = self;
-        Ok((frame, Reconfigured { enrollee, protocol, version, status, keys }))
+        Ok((frame, Reconfigured { enrollee, protocol, replace_key, version, status, keys }))
     }
 }
 
@@ -180,10 +183,30 @@ pub struct Reconfigured {
     pub enrollee: Connector,
     /// The device's protocol key of this exchange.
     pub protocol: PublicKey,
+    /// Whether the new connector is for that key; otherwise for the one that the device has.
+    pub replace_key: bool,
     /// The release that the device speaks.
     pub version: u8,
     /// Why it announced itself.
     pub status: ConnectionStatus,
     /// The keys of this exchange.
     pub keys: Keys,
+}
+
+impl Reconfigured {
+    /// What configuration goes on with. `own` is the key in our connector, `version` the release that we speak, and
+    /// `known` says whether the device authenticated us by our bootstrapping key when it was first configured: our
+    /// connector proves that we are the same, and no more.
+    pub fn into_session(self, own: Arc<PrivateKey>, version: u8, known: bool) -> Session {
+        let other = if self.replace_key { self.protocol } else { self.enrollee.key };
+        let peer = Authenticated {
+            role: Role::Configurator,
+            peer: None,
+            peer_proved: true,
+            we_proved: known,
+            version: version.min(self.version),
+            curve: own.curve(),
+        };
+        Session { peer, own, other, bk: self.keys.bk, ke: self.keys.ke }
+    }
 }

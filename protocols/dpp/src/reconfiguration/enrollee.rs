@@ -4,15 +4,18 @@ use super::{
     Keys, Nonces, SECTION, attributes, check_curves, check_nonce, check_transaction, malformed, opened, sealed,
 };
 use crate::{
-    Curve, Status,
+    Curve, Role, Status,
+    auth::Session,
     config::ConnectionStatus,
     connector::SignedConnector,
     curve::{PrivateKey, PublicKey},
+    exchange::Authenticated,
     frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
     introduction::Own,
     random::Random,
 };
 use landfall_types::{Fault, Redacted, Refusal, Time};
+use std::sync::Arc;
 
 /// By what its configurator recognises a device: a random point, made once and kept. Announcements hide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,4 +177,22 @@ pub struct Reconfigured {
     pub version: u8,
     /// The keys of this exchange.
     pub keys: Keys,
+}
+
+impl Reconfigured {
+    /// What configuration goes on with. `held` is the network access key that we have, `version` the release that we
+    /// speak, and `known` says whether the configurator proved its bootstrapping key when we were first configured: its
+    /// connector proves that it is the same, and no more.
+    pub fn into_session(self, held: Arc<PrivateKey>, version: u8, known: bool) -> Session {
+        let own = if self.replace_key { Arc::new(self.protocol) } else { held };
+        let peer = Authenticated {
+            role: Role::Enrollee,
+            peer: None,
+            peer_proved: known,
+            we_proved: true,
+            version: version.min(self.version),
+            curve: self.configurator.curve(),
+        };
+        Session { peer, own, other: self.configurator, bk: self.keys.bk, ke: self.keys.ke }
+    }
 }

@@ -12,8 +12,9 @@ use crate::{
     crypto::{self, Secret, siv},
     curve::{Curve, PublicKey},
     frame::{Action, AttributeId, AttributeWriter, Attributes, Frame, FrameType},
+    random::Random,
 };
-use landfall_types::{Fault, Redacted, Refusal};
+use landfall_types::{Fault, Redacted, Refusal, Time};
 use subtle::ConstantTimeEq;
 
 const SECTION: &str = "DPP s6.5";
@@ -35,6 +36,16 @@ impl Keys {
         let ke = crypto::expand(curve, &bk, &[b"dpp reconfig key"], curve.hash_len());
         Self { bk, ke }
     }
+}
+
+/// When a device gets itself a connector in the place of one that ends: two thirds into its life, or up to a twentieth of
+/// it sooner or later, so that devices that were configured together do not come together.
+pub fn due(obtained: Time, expiry: Time, random: &mut dyn Random) -> Time {
+    let life = expiry.since(obtained);
+    let (spread, mut octets) = (life / 20, [0; 4]);
+    random.fill(&mut octets);
+    let jitter = (spread * 2).mul_f64(f64::from(u32::from_be_bytes(octets)) / f64::from(u32::MAX));
+    obtained + (life * 2 / 3).saturating_sub(spread) + jitter
 }
 
 #[derive(Clone, Debug)]

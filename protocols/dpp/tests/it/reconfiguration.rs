@@ -3,19 +3,23 @@
 use super::{
     curve::{key, random},
     introduction::{Device, action, connector, device},
+    party::{self, Keys, config},
 };
 use landfall_dpp::{
-    Curve, NetRole, Status,
+    Curve, NetRole, Role, Status,
     config::ConnectionStatus,
+    connector::SignedConnector,
     curve::PrivateKey,
+    exchange::{Exchange, Facts, Input, Output, Received, Record},
     frame::{Action, AttributeId, AttributeWriter, FrameType},
     reconfiguration::{
         configurator::{self, Announcement},
+        due,
         enrollee::{self, Identity},
     },
 };
-use landfall_types::{Refusal, Time};
-use std::time::Duration;
+use landfall_types::{Machine, Refusal, Time};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 
@@ -46,6 +50,14 @@ fn run(
     network: &Network,
     change: impl Fn(Action) -> Action,
 ) -> Result<(configurator::Reconfigured, enrollee::Reconfigured), Refusal> {
+    run_with(network, true, change)
+}
+
+fn run_with(
+    network: &Network,
+    replace_key: bool,
+    change: impl Fn(Action) -> Action,
+) -> Result<(configurator::Reconfigured, enrollee::Reconfigured), Refusal> {
     let Network { configurator: c, device: d, .. } = network;
     let (request, waiting) = configurator::request(c.own.clone(), 3, 7, &mut random(4));
     let pending = enrollee::requested(&d.own, LATER, &change(action(request)), &status(), &mut random(5))?;
@@ -53,7 +65,7 @@ fn run(
     let (response, confirming) = pending.agreed(&m, 3);
     let pending = waiting.answered(&change(action(response)))?;
     let m = c.key.agree(pending.point()).unwrap();
-    let (confirm, ours) = pending.agreed(&m, true)?;
+    let (confirm, ours) = pending.agreed(&m, replace_key)?;
     let theirs = confirming.confirmed(&change(action(confirm))).map_err(|(_, refusal)| refusal)?;
     Ok((ours, theirs))
 }
@@ -234,4 +246,94 @@ fn frames_of_another_exchange_are_refused() {
     let (confirm, _) = pending.agreed(&m, false).unwrap();
     let (_, refusal) = confirming.confirmed(&action(confirm)).unwrap_err();
     assert_eq!(refusal.check, "dpp-unwrap");
+}
+
+#[test]
+fn configuration_goes_on_with_the_same_or_a_new_key() {
+    for (replace_key, seed) in [(true, 60), (false, 70)] {
+        let network = network(Curve::P384);
+        let (ours, theirs) = run_with(&network, replace_key, |frame| frame).unwrap();
+        let (protocol, held) = (ours.protocol.clone(), network.device.key.public().clone());
+        let Network { configurator, device, .. } = network;
+        let ours = ours.into_session(Arc::new(configurator.key), 3, false);
+        let theirs = theirs.into_session(Arc::new(device.key), 3, false);
+        let configurator = Exchange::configuration(
+            Arc::new(config(&Keys::new(Curve::P256, seed), Role::Configurator)),
+            ours,
+            LATER,
+            Box::new(random(seed)),
+        );
+        let enrollee = Exchange::configuration(
+            Arc::new(config(&Keys::new(Curve::P256, seed), Role::Enrollee)),
+            theirs,
+            LATER,
+            Box::new(random(seed + 1)),
+        );
+        let (facts, received) = configured(configurator, enrollee, &Keys::new(Curve::P256, seed).csign);
+        assert_eq!(facts.key, if replace_key { protocol } else { held });
+        assert_eq!(*received.key.public(), facts.key);
+        assert!(facts.peer.peer_proved && !facts.peer.we_proved && facts.peer.peer.is_none());
+        let connector = SignedConnector::parse(received.objects[0].credential.connector.as_ref().unwrap()).unwrap();
+        assert_eq!(connector.unverified().key, facts.key);
+    }
+}
+
+/// Carries both sides to their ends, under a clock that stands still; what the device is and what it got.
+fn configured(mut configurator: Exchange, mut enrollee: Exchange, csign: &PrivateKey) -> (Facts, Received) {
+    let (mut facts, mut received, mut ended) = (None, None, 0);
+    let (mut ours, mut theirs) = (VecDeque::new(), VecDeque::new());
+    while ended < 2 {
+        while let Some(output) = enrollee.poll_output() {
+            match output {
+                Output::Send(frame) => ours.push_back(Input::Frame(frame)),
+                Output::Persist(record) => {
+                    let Record::Received(what) = *record else { panic!("{record:?}") };
+                    received = Some(what);
+                    theirs.push_back(Input::Persisted);
+                }
+                Output::Done(done) => {
+                    done.unwrap();
+                    ended += 1;
+                }
+                Output::Event(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        while let Some(output) = configurator.poll_output() {
+            match output {
+                Output::Send(frame) => theirs.push_back(Input::Frame(frame)),
+                Output::Rule(asked) => {
+                    ours.push_back(Input::Ruled(party::connector(&asked)));
+                    facts = Some(*asked);
+                }
+                Output::Sign { bytes, .. } => ours.push_back(Input::Signed(csign.sign(&bytes).unwrap())),
+                Output::Persist(_) => ours.push_back(Input::Persisted),
+                Output::Done(done) => {
+                    done.unwrap();
+                    ended += 1;
+                }
+                Output::Event(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        if let Some(input) = ours.pop_front() {
+            configurator.handle(LATER, input).unwrap();
+        }
+        if let Some(input) = theirs.pop_front() {
+            enrollee.handle(LATER, input).unwrap();
+        }
+    }
+    (facts.unwrap(), received.unwrap())
+}
+
+#[test]
+fn a_connector_is_replaced_two_thirds_into_its_life() {
+    let (day, mut earliest, mut latest) = (Duration::from_secs(86_400), Time::from_unix(u32::MAX.into()), NOW);
+    for seed in 0..1000 {
+        let due = due(NOW, NOW + day * 30, &mut random(seed));
+        assert!(due >= NOW + day * 37 / 2 && due <= NOW + day * 43 / 2, "{due}");
+        (earliest, latest) = (earliest.min(due), latest.max(due));
+    }
+    assert!(latest.since(earliest) > day * 2, "they come apart");
+    assert!(due(NOW, NOW, &mut random(1)) <= NOW, "what is over is due");
 }
