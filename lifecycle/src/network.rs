@@ -8,7 +8,7 @@ mod credential;
 pub use certificate::Revocation;
 pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
 
-use crate::device::State;
+use crate::{device::State, transfer::Via};
 use landfall_brski::voucher::Assertion;
 use landfall_policy::{Decision, Facts, Verdict, acceptance};
 use landfall_types::{
@@ -148,6 +148,9 @@ pub struct DomainDevice {
 pub struct ConfigurationSeen {
     /// When.
     pub at: Time,
+    /// How the device had become known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<Via>,
     /// The networks that it was configured for, the best first.
     pub networks: Vec<String>,
     /// What it wanted to be: `sta`, `ap`.

@@ -7,9 +7,11 @@ use crate::{
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use landfall_server::admin::view::{
-    AccessPointFile, ConfiguratorView, Count, NewAccessPoint, Reach, Rotation, Unanswered,
+    AccessPointFile, ConfiguratorView, Count, NewAccessPoint, NewPkexCode, PkexCode, PkexName, Reach, Rotation, Secret,
+    Unanswered,
 };
 use landfall_server::labels::Code;
+use landfall_types::Redacted;
 use std::{
     fmt::Write as _,
     fs::{self, OpenOptions},
@@ -40,9 +42,47 @@ pub(super) enum Verb {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// The codes by which devices that are expected can be introduced (PKEX).
+    #[command(subcommand)]
+    Pkex(Pkex),
     /// Makes a new key that signs connectors; what the old one signed is believed until it ends.
     Rotate {
         /// Whose, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Pkex {
+    /// Takes a code for one device; five wrong guesses end it.
+    Add {
+        /// The file with the code; `-` reads standard input.
+        code: PathBuf,
+        /// By what the device tells the code from others.
+        #[arg(long, value_name = "ID")]
+        identifier: Option<String>,
+        /// The serial number of the device.
+        #[arg(long, value_name = "NUMBER")]
+        serial_number: Option<String>,
+        /// Its model.
+        #[arg(long)]
+        model: Option<String>,
+        /// What it is to become in the network: sta or ap.
+        #[arg(long)]
+        role: Option<String>,
+        /// Whose device it is, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Shows which codes there are, and how often each has failed; never the codes themselves.
+    List,
+    /// Forgets a code.
+    Remove {
+        /// Its identifier, if it has one.
+        #[arg(long, value_name = "ID")]
+        identifier: Option<String>,
+        /// Whose it is, if it is not that of the owner of the service.
         #[arg(long)]
         tenant: Option<String>,
     },
@@ -86,6 +126,7 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             output.show_as(&serde_json::json!({ "device": device }), || format!("{device} has its configuration"))?;
             Ok(Answer::Yes)
         }
+        Verb::Pkex(verb) => pkex(connection, verb, output),
         Verb::Rotate { tenant } => {
             let (path, rotation) = ("/v1/network/configurator/rotate", Rotation { tenant: tenant.clone() });
             let view: ConfiguratorView =
@@ -97,6 +138,64 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             Ok(Answer::Yes)
         }
     }
+}
+
+fn pkex(connection: &Connection, verb: &Pkex, output: &Output) -> anyhow::Result<Answer> {
+    let path = "/v1/network/configurator/pkex";
+    match verb {
+        Pkex::Add { code, identifier, serial_number, model, role, tenant } => {
+            let new = NewPkexCode {
+                tenant: tenant.clone(),
+                identifier: identifier.clone(),
+                code: secret(code)?,
+                serial_number: serial_number.clone(),
+                model: model.clone(),
+                role: role.clone(),
+            };
+            let added: PkexCode =
+                connection.ask(output, "keeping the code", async |client| client.post(path, &new).await)?;
+            output.show_as(&added, || {
+                let device = added.serial_number.as_deref().unwrap_or("one device");
+                format!("{device} of {} can be introduced by the code, once", added.tenant)
+            })?;
+            Ok(Answer::Yes)
+        }
+        Pkex::List => {
+            let codes: Vec<PkexCode> = connection.ask(output, "asking", async |client| client.get(path).await)?;
+            output.show_as(&codes, || {
+                let mut table =
+                    Table::new(&["tenant", "identifier", "device", "since", "failures"], "there are no codes");
+                for code in &codes {
+                    let device = code.serial_number.clone().or_else(|| code.device.clone());
+                    let failures =
+                        if code.dead { format!("{}: dead", code.failures) } else { code.failures.to_string() };
+                    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+                    let identifier = or_dash(code.identifier.clone());
+                    table.row([code.tenant.clone(), identifier, or_dash(device), code.made.to_string(), failures]);
+                }
+                table.to_string()
+            })?;
+            Ok(Answer::Yes)
+        }
+        Pkex::Remove { identifier, tenant } => {
+            let name = PkexName { tenant: tenant.clone(), identifier: identifier.clone() };
+            let path = "/v1/network/configurator/pkex/remove";
+            let removed: Count =
+                connection.ask(output, "forgetting the code", async |client| client.post(path, &name).await)?;
+            output.show_as(&removed, || "the code is forgotten".into())?;
+            Ok(Answer::Yes)
+        }
+    }
+}
+
+/// The secret in a file, without the end of its line: arguments are for everybody on the machine to read.
+fn secret(path: &Path) -> anyhow::Result<Secret> {
+    let content = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    let content = Redacted::new(content.with_context(|| format!("reading {}", path.display()))?);
+    Ok(Secret(Redacted::new(content.expose().trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 fn show(connection: &Connection, tenant: Option<&str>, output: &Output) -> anyhow::Result<Answer> {

@@ -25,7 +25,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -93,6 +93,44 @@ fn an_owner_that_is_killed_takes_in_each_device_that_it_buys_once() {
         books.iter().filter_map(|device| device.serial_number.clone()?.to_string().into()).collect();
     assert_eq!((held.len(), BTreeSet::from_iter(held)), (devices.len(), BTreeSet::from_iter(devices.clone())));
     assert_eq!(store.verify_log(SUPPLY_LOG).unwrap().seq, devices.len() as u64, "a device came in twice");
+}
+
+#[test]
+fn a_device_that_is_in_no_book_is_configured_by_a_code() {
+    let parties = Parties::lay(1);
+    // Whoever introduces devices by code needs nobody's deliveries.
+    let settings = fs::read_to_string(parties.of("owner").join("landfall.toml")).unwrap();
+    fs::write(parties.of("owner").join("landfall.toml"), settings.split("[[intake]]").next().unwrap()).unwrap();
+    let server = parties.serve("owner", "configurator");
+    let owner = parties.of("owner");
+    fs::write(owner.join("code"), "three words here\n").unwrap();
+    fs::write(owner.join("wrong"), "three other words\n").unwrap();
+    let pkex = ["network", "configurator", "pkex"];
+    let codes = || parties.does("owner", &[pkex.as_slice(), &["list"]].concat());
+    parties.does("owner", &[pkex.as_slice(), &["add", "code", "--identifier", "lamp", "--model", "LAMP"]].concat());
+    assert_eq!((codes()[0]["failures"].as_u64(), codes()[0]["model"].as_str()), (Some(0), Some("LAMP")));
+    assert!(!codes().to_string().contains("three words"), "nobody is shown a code");
+
+    let wrong = parties.device(0, &["onboard", "--dpp", "--pkex", "wrong", "--identifier", "lamp", "--attempts", "1"]);
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    let said: Value = serde_json::from_slice(&wrong.stdout).unwrap();
+    assert_eq!(said["refusal"]["check"], "dpp-pkex-code");
+    assert_eq!(codes()[0]["failures"], 1);
+
+    let right = parties.device(0, &["onboard", "--dpp", "--pkex", "code", "--identifier", "lamp", "--attempts", "1"]);
+    assert!(right.status.success(), "{right:?}");
+    let said: Value = serde_json::from_slice(&right.stdout).unwrap();
+    assert_eq!(said["result"]["network-authenticated"], true);
+    assert_eq!(codes().as_array().unwrap().len(), 0, "it has served");
+    let devices = parties.does("owner", &["network", "devices"]);
+    let device = &devices["items"][0];
+    assert_eq!((device["state"].as_str(), device["model"].as_str()), (Some("enrolled"), Some("LAMP")));
+    assert_eq!(device["configuration"]["introduced"], "pkex");
+    assert_eq!(device["configuration"]["network_authenticated"], true);
+
+    parties.does("owner", &[pkex.as_slice(), &["add", "code"]].concat());
+    parties.does("owner", &[pkex.as_slice(), &["remove"]].concat());
+    parties.stopped(server);
 }
 
 /// A manufacturer with a supply chain service, and the owner of a network.
@@ -230,6 +268,16 @@ impl Parties {
 
     fn bundles(&self) -> Vec<PathBuf> {
         bundles(&self.of("maker").join("data/bundles"))
+    }
+
+    /// `landfall device` for one of the devices, in the folder of the owner, whose configurator it knows the address of.
+    fn device(&self, number: usize, arguments: &[&str]) -> Output {
+        let bundle = self.bundles().swap_remove(number);
+        let (state, at) = (self.of("device"), format!("127.0.0.1:{}", self.configurator));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        command.arg("device").args(arguments).args(["--controller", &at, "--no-discovery", "--json"]);
+        command.arg("--bundle").arg(bundle).arg("--state").arg(state).current_dir(self.of("owner"));
+        command.output().unwrap()
     }
 
     fn of(&self, party: &str) -> PathBuf {

@@ -60,6 +60,7 @@ fn by() -> String {
 fn configured() -> DeviceEvent {
     DeviceEvent::Configured {
         configuration: ConfigurationSeen {
+            introduced: None,
             at: NOW,
             networks: vec!["Home".into()],
             role: "sta".into(),

@@ -110,7 +110,7 @@ impl Device {
         let outcome = match self.command {
             Command::Onboard { attempts, timeout, dpp } if dpp.is_wanted() => {
                 dpp.apply(&mut config.dpp);
-                let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs));
+                let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs))?;
                 let end = easy::device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
                 let (value, words, yes) = easy::answer(&end);
                 return say(out, json, &value, &words, yes);

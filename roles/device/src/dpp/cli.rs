@@ -3,8 +3,16 @@
 use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Via};
 use crate::DeviceError;
 use clap::{Args, ValueEnum};
+use landfall_dpp::pkex::Code;
+use landfall_types::Redacted;
 use serde_json::{Value, json};
-use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -23,6 +31,12 @@ pub(crate) struct Options {
     /// Listens there for configurators that begin by themselves.
     #[arg(long, requires = "dpp", value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// A file with a code that the configurator has too: the device makes itself known by it. `-` reads standard input.
+    #[arg(long, requires = "dpp", value_name = "CODE-FILE", conflicts_with_all = ["listen", "via"])]
+    pkex: Option<PathBuf>,
+    /// By what the configurator tells the code from others.
+    #[arg(long, requires = "pkex", value_name = "ID")]
+    identifier: Option<String>,
     /// Who takes part in the exchange.
     #[arg(long, requires = "dpp", value_name = "WHO")]
     via: Option<Via>,
@@ -59,9 +73,22 @@ impl Options {
         config.radio = self.radio.clone().or(config.radio.take());
     }
 
-    pub(crate) fn onboarding(&self, attempts: Option<u32>, limit: Option<Duration>) -> Onboarding {
-        Onboarding { initiate: self.dpp == Some(Way::Ask), again: self.again, attempts, limit }
+    pub(crate) fn onboarding(&self, attempts: Option<u32>, limit: Option<Duration>) -> Result<Onboarding, DeviceError> {
+        let code = self.pkex.as_deref().map(|path| code(path, self.identifier.as_deref())).transpose()?;
+        Ok(Onboarding { initiate: self.dpp == Some(Way::Ask), code, again: self.again, attempts, limit })
     }
+}
+
+/// The code in a file, without the end of its line.
+fn code(path: &Path, identifier: Option<&str>) -> Result<Code, DeviceError> {
+    let wrong = |why: String| DeviceError::Config(format!("{}: {why}", path.display()));
+    let content = match path.as_os_str() == "-" {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    let content = content.map(Redacted::new).map_err(|why| wrong(why.to_string()))?;
+    Code::new(identifier, content.expose().trim_end_matches(['\r', '\n']).as_bytes())
+        .map_err(|why| wrong(why.to_string()))
 }
 
 /// The answer to `onboard`, for programs and for people, and whether it is yes.

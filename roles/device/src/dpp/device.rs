@@ -9,7 +9,7 @@ use super::{
     standing, via,
 };
 use crate::{DeviceError, state::State};
-use landfall_dpp::{System, Uri, exchange};
+use landfall_dpp::{System, Uri, exchange, pkex::Code};
 use landfall_element::SecureElement;
 use landfall_net::{dpp::Link, http::Endpoint};
 use landfall_types::{Event, Fault, Process, Refusal, Time};
@@ -37,6 +37,8 @@ pub struct Device {
 pub struct Onboarding {
     /// It sends the Authentication Request itself, to the configurator whose URI is known.
     pub initiate: bool,
+    /// It makes itself known by this code.
+    pub code: Option<Code>,
     /// It onboards even if it has networks; those stay until it has others.
     pub again: bool,
     /// It gives up after so many rounds.
@@ -61,7 +63,7 @@ pub enum End {
 
 impl Onboarding {
     fn is_over(&self, round: u32) -> bool {
-        self.attempts.is_some_and(|attempts| round >= attempts)
+        self.attempts.is_some_and(|attempts| round >= attempts) || self.code.as_ref().is_some_and(Code::is_dead)
     }
 }
 
@@ -180,7 +182,15 @@ impl Device {
         }
     }
 
-    /// Announces the device in rounds, at every place where a configurator may be.
+    /// Goes to a place where a configurator may be.
+    async fn approach(&self, place: &Endpoint, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        match &how.code {
+            Some(code) => self.enrollee.introduce(code, place, self.session(watch)).await,
+            None => self.enrollee.announce(place, self.session(watch)).await,
+        }
+    }
+
+    /// Announces the device in rounds, or shows that it has the code, at every place where a configurator may be.
     async fn announce(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
         let mut known = self.config.dpp.endpoints()?;
         known.extend(self.configurator_place()?);
@@ -193,7 +203,7 @@ impl Device {
         loop {
             let places = search.places().to_vec();
             for place in &places {
-                match self.enrollee.announce(place, self.session(watch)).await? {
+                match self.approach(place, how, watch).await? {
                     Outcome::Refused(refusal) => last = note(refusal, watch),
                     enrolled => return Ok(enrolled),
                 }
@@ -205,7 +215,7 @@ impl Device {
             // Whoever is heard of meanwhile is not kept waiting.
             let end = Instant::now() + self.config.dpp.pause();
             while let Ok(place) = timeout_at(end, search.new_place()).await {
-                match self.enrollee.announce(&place, self.session(watch)).await? {
+                match self.approach(&place, how, watch).await? {
                     Outcome::Refused(refusal) => last = note(refusal, watch),
                     enrolled => return Ok(enrolled),
                 }

@@ -66,7 +66,7 @@ pub(super) async fn drive(
 }
 
 /// Waits for a frame, or until the exchange wants to be woken; for so long if it does not.
-async fn wait(link: &mut Link, timeout: Option<Time>, patience: Duration) -> Result<Input, String> {
+pub(super) async fn wait(link: &mut Link, timeout: Option<Time>, patience: Duration) -> Result<Input, String> {
     /// The clock of the machine may be set while we sleep.
     const NAP: Duration = Duration::from_secs(30);
     let begun = Instant::now();

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// A device that wants to be configured.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ impl Enrollee {
         attributes.into_bytes()
     }
 
-    fn config(&self) -> Arc<Config> {
+    pub(super) fn config(&self) -> Arc<Config> {
         let Wishes { request, certificates, release, mutual, timing, .. } = &self.wishes;
         Arc::new(Config {
             bootstrap: self.identity.uri.key.clone(),
@@ -178,7 +178,7 @@ impl Enrollee {
     }
 }
 
-fn unreachable(endpoint: &Endpoint, error: &landfall_net::NetError) -> Outcome {
+pub(super) fn unreachable(endpoint: &Endpoint, error: &landfall_net::NetError) -> Outcome {
     Outcome::Refused(Refusal::new(Fault::Backend, "dpp-unreachable", "DPP s12", format!("{endpoint}: {error}")))
 }
 

@@ -1,8 +1,8 @@
 //! The device's side of Wi-Fi Easy Connect: an enrollee over TCP, or through the device's own radio.
 //!
 //! An [`Enrollee`] is a bootstrapping key with what the device wants, and does one exchange at a time with a configurator:
-//! it [announces](Enrollee::announce) itself and answers, it [asks](Enrollee::ask), or it [answers](Enrollee::answer)
-//! whoever connects. What it gets is in the hands of a [`Keep`] before the configurator hears that it was taken.
+//! it [announces](Enrollee::announce) itself and answers, it [asks](Enrollee::ask), it [answers](Enrollee::answer)
+//! whoever connects, or it [introduces](Enrollee::introduce) itself by a code. What it gets is in the hands of a [`Keep`] before the configurator hears that it was taken.
 //! A [`Device`] is an enrollee with a folder, which looks for configurators until one takes it.
 //!
 //! Everything that is decided is decided in [`landfall_dpp::exchange`].
@@ -13,6 +13,7 @@ mod config;
 mod device;
 mod drive;
 mod enrollee;
+mod introduce;
 mod networks;
 mod radio;
 mod search;

@@ -3,13 +3,13 @@
 use super::{
     ApiError, Console, Problem,
     view::{
-        AccessPointFile, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, Part, Reach, Rotation,
-        Unanswered,
+        AccessPointFile, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, NewPkexCode, Part,
+        PkexCode, PkexName, Reach, Rotation, Unanswered,
     },
 };
 use crate::{
     book::Book,
-    configurator::{AccessPoint, Configurator, Tenant},
+    configurator::{AccessPoint, Configurator, NewCode, Tenant},
     settings::CredentialKind,
 };
 use axum::{
@@ -17,6 +17,7 @@ use axum::{
     extract::{Query, State},
 };
 use landfall_dpp::uri::Host;
+use landfall_lifecycle::transfer::DppRole;
 use landfall_types::{Fingerprint, OwnerId, SerialNumber};
 use std::{sync::Arc, time::Duration};
 
@@ -82,6 +83,75 @@ pub(super) async fn rotate(
     let tenant = tenant(configurator, rotation.tenant.as_deref())?;
     configurator.rotate(tenant).await.map_err(ApiError::internal)?;
     Ok(Json(view(tenant)))
+}
+
+/// The codes by which devices are to be introduced; never the codes themselves.
+#[utoipa::path(
+    get, path = "/v1/network/configurator/pkex", tag = "network",
+    responses((status = 200, body = Vec<PkexCode>), (status = 503, body = Problem))
+)]
+pub(super) async fn codes(State(console): State<Arc<Console>>) -> Result<Json<Vec<PkexCode>>, ApiError> {
+    let configurator = console.configurator()?;
+    let mut codes = Vec::new();
+    for tenant in configurator.tenants() {
+        codes.extend(configurator.codes(tenant)?.into_iter().map(code));
+    }
+    Ok(Json(codes))
+}
+
+/// Takes a code, by which one device that is expected can be introduced.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/pkex", tag = "network", request_body = NewPkexCode,
+    responses((status = 200, body = PkexCode), (status = 409, body = Problem), (status = 422, body = Problem))
+)]
+pub(super) async fn add_code(
+    State(console): State<Arc<Console>>,
+    Json(new): Json<NewPkexCode>,
+) -> Result<Json<PkexCode>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, new.tenant.as_deref())?;
+    let role = |word: String| {
+        DppRole::named(&word).ok_or_else(|| ApiError::invalid(format_args!("{word:?} is no role in a network")))
+    };
+    let new = NewCode {
+        identifier: new.identifier,
+        code: new.code.0,
+        serial_number: new.serial_number.map(|text| text.parse()).transpose().map_err(ApiError::invalid)?,
+        model: new.model.map(|text| text.parse()).transpose().map_err(ApiError::invalid)?,
+        role: new.role.map(role).transpose()?,
+    };
+    Ok(Json(code(configurator.add_code(tenant, new).await.map_err(ApiError::conflict)?)))
+}
+
+/// Forgets a code: no device can be introduced by it any more.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/pkex/remove", tag = "network", request_body = PkexName,
+    responses((status = 200, body = Count), (status = 404, body = Problem))
+)]
+pub(super) async fn remove_code(
+    State(console): State<Arc<Console>>,
+    Json(name): Json<PkexName>,
+) -> Result<Json<Count>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, name.tenant.as_deref())?;
+    let removed = configurator.remove_code(tenant, name.identifier.as_deref()).await;
+    match removed.map_err(|failure| ApiError::internal(failure.why))? {
+        true => Ok(Json(Count { count: 1 })),
+        false => Err(ApiError::not_found("code with this identifier")),
+    }
+}
+
+fn code(code: crate::configurator::PkexCode) -> PkexCode {
+    PkexCode {
+        dead: code.is_dead(),
+        tenant: code.tenant.to_string(),
+        identifier: code.identifier,
+        serial_number: code.serial_number.map(|serial| serial.to_string()),
+        model: code.model.map(|model| model.to_string()),
+        made: code.made,
+        failures: code.failures,
+        device: code.device.map(|hash| hash.to_string()),
+    }
 }
 
 /// The files for an access point. They hold secrets, and are meant for its disk and nobody's eyes.

@@ -356,6 +356,7 @@ fn others(history: &HistorySeen) -> String {
 fn configuration(seen: ConfigurationSeen) -> Configuration {
     Configuration {
         at: seen.at,
+        introduced: seen.introduced.map(|via| via.as_str().to_owned()),
         networks: seen.networks,
         role: seen.role,
         network_authenticated: seen.network_authenticated,

@@ -3,7 +3,9 @@
 //! Whoever sends the first frame has proved nothing yet. So nothing is told to it that it could learn from, and nothing
 //! that it says changes the record of a device that is inside.
 
-use super::{Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, underway::Entry};
+use super::{
+    Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, pkex::Introduction, underway::Entry,
+};
 use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
     Uri,
@@ -45,6 +47,8 @@ enum Begun<'a> {
     Here(Box<Onboarding<'a>>),
     /// The device is at it by another connection: there its frames go.
     Elsewhere(mpsc::Sender<Frame>),
+    /// The device has a code, and begins by making itself known.
+    Introduced(Box<Introduction<'a>>),
     Nothing,
 }
 
@@ -101,6 +105,11 @@ impl Configurator {
             Frame::Action(action) => match action.kind {
                 FrameType::PresenceAnnouncement => self.announced(action, remote).await,
                 FrameType::AuthenticationRequest => self.asked(action, remote).await,
+                FrameType::PkexExchangeRequest => {
+                    let begun =
+                        self.introduce(action, remote).map(|introduction| Begun::Introduced(Box::new(introduction)));
+                    begun.map_err(Silence::of_nobody)
+                }
                 _ => Err(unexpected(action)),
             },
             Frame::Gas(_) => Ok(Begun::Nothing),
@@ -115,9 +124,14 @@ impl Configurator {
                     None => After::Gone,
                 }
             }
+            Ok(Begun::Introduced(introduction)) => match introduction.run(connection, frame).await {
+                Some(()) => After::Free,
+                None => After::Gone,
+            },
             Err(silence) => {
                 self.silent(silence, remote).await;
-                After::Free
+                // Somebody with a code that is none waits for an answer that will not come.
+                if is_introduction(&frame) { After::Gone } else { After::Free }
             }
         }
     }
@@ -249,7 +263,7 @@ impl Configurator {
         let now = self.world.clock.now();
         let mut device =
             Tracked::find_or_new(&self.world.store, identity.clone(), now).map_err(|why| backend(why.to_string()))?;
-        let decision = decide::before(&tenant.policy, &device.device, now);
+        let decision = decide::before(&tenant.policy, &device.device, entry.via, now);
         if decision.permits() {
             let (tenant, key, mac) = (tenant.clone(), uri.key, uri.mac);
             return Ok(Expected { tenant, identity, entry, key, mac });
@@ -298,8 +312,12 @@ pub(super) fn refusal_of(decision: &Decision) -> Refusal {
 fn begins(frame: &Frame) -> bool {
     matches!(frame, Frame::Action(action) if matches!(
         action.kind,
-        FrameType::PresenceAnnouncement | FrameType::AuthenticationRequest
+        FrameType::PresenceAnnouncement | FrameType::AuthenticationRequest | FrameType::PkexExchangeRequest
     ))
+}
+
+fn is_introduction(frame: &Frame) -> bool {
+    matches!(frame, Frame::Action(action) if action.kind == FrameType::PkexExchangeRequest)
 }
 
 fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, FrameError> {
@@ -309,18 +327,20 @@ fn hash(action: &Action, id: AttributeId) -> Result<Fingerprint, FrameError> {
 /// A frame of which it cannot be said what device it is about.
 impl From<FrameError> for Silence {
     fn from(why: FrameError) -> Self {
-        Self { tenant: None, device: String::new(), refusal: why.into(), awaits_approval: false }
+        Self::of_nobody(why.into())
+    }
+}
+
+impl Silence {
+    /// About something that names no device.
+    const fn of_nobody(refusal: Refusal) -> Self {
+        Self { tenant: None, device: String::new(), refusal, awaits_approval: false }
     }
 }
 
 fn unexpected(action: &Action) -> Silence {
     let detail = format!("{} does not begin anything here", action.kind);
-    Silence {
-        tenant: None,
-        device: String::new(),
-        refusal: Refusal::new(Fault::Peer, "first-frame", "DPP s6", detail),
-        awaits_approval: false,
-    }
+    Silence::of_nobody(Refusal::new(Fault::Peer, "first-frame", "DPP s6", detail))
 }
 
 async fn connect(host: &Host) -> Result<TcpStream, Refusal> {

@@ -1,19 +1,18 @@
 //! What the policy says of a device: before it is authenticated, and again with its request in hand.
 
 use landfall_dpp::exchange::Facts as Asked;
-use landfall_lifecycle::network::DomainDevice;
+use landfall_lifecycle::{network::DomainDevice, transfer::Via};
 use landfall_policy::{Decision, Facts, Policy, Verdict, acceptance, decide};
 use landfall_types::Time;
 
 /// By what is on record of it.
-pub(super) fn before(policy: &Policy, device: &DomainDevice, now: Time) -> Decision {
-    by(policy, device, device.facts(now), now)
+pub(super) fn before(policy: &Policy, device: &DomainDevice, via: Via, now: Time) -> Decision {
+    by(policy, device, facts(device, via, now), now)
 }
 
 /// By that and by what it proved and asked for.
-pub(super) fn with_request(policy: &Policy, device: &DomainDevice, asked: &Asked, now: Time) -> Decision {
-    let mut facts = device
-        .facts(now)
+pub(super) fn with_request(policy: &Policy, device: &DomainDevice, via: Via, asked: &Asked, now: Time) -> Decision {
+    let mut facts = facts(device, via, now)
         .with(acceptance::NETWORK_ROLE, asked.request.net_role.as_str(), "configuration request", now)
         .with(acceptance::NETWORK_AUTHENTICATED, asked.peer.we_proved, "authentication", now)
         .with(acceptance::RELEASE, i64::from(asked.peer.version), "authentication", now);
@@ -21,6 +20,10 @@ pub(super) fn with_request(policy: &Policy, device: &DomainDevice, asked: &Asked
         facts = facts.with(acceptance::MUD_URL, url.as_str(), "configuration request", now);
     }
     by(policy, device, facts, now)
+}
+
+fn facts(device: &DomainDevice, via: Via, now: Time) -> Facts {
+    device.facts(now).with(acceptance::INTRODUCED, via.as_str(), "device book", now)
 }
 
 /// Where the policy asks for a person, a device that is inside was let in by someone.

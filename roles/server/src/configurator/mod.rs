@@ -7,6 +7,7 @@
 
 mod ap;
 mod authorize;
+mod code;
 mod config;
 mod connection;
 mod credential;
@@ -14,12 +15,15 @@ mod decide;
 mod grant;
 mod keys;
 mod onboarding;
+mod pkex;
 mod record;
 mod refused;
 mod tenant;
 mod underway;
 
 pub(crate) use ap::AccessPoint;
+pub(crate) use code::NewCode;
+pub use code::PkexCode;
 pub use config::{Config, TenantConfig};
 pub use record::ConfiguratorKey;
 pub use refused::Refused;

@@ -3,6 +3,7 @@
 use super::{
     Configurator, Tenant,
     authorize::{Expected, refusal_of},
+    code,
     connection::Connection,
     decide,
     grant::{self, Kept, Made},
@@ -27,6 +28,7 @@ use landfall_dpp::{
 use landfall_lifecycle::{
     device::DeviceEvent,
     network::{CERTIFICATE_LOG, CREDENTIAL_LOG, ConfigurationSeen, Report, ReportKind},
+    transfer::Via,
 };
 use landfall_types::{Changes, Fault, Machine, Outcome, Process, Refusal, Time};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -263,7 +265,7 @@ impl<'a> Host<'a> {
             return deny(Status::AuthFailure, Refusal::new(Fault::Peer, "device-proved", "DPP s6.3", why));
         }
         let mut tracked = Tracked::find_or_new(&world.store, self.device.identity.clone(), now)?;
-        let decision = decide::with_request(&self.tenant.policy, &tracked.device, facts, now);
+        let decision = decide::with_request(&self.tenant.policy, &tracked.device, self.device.entry.via, facts, now);
         let refused = (!decision.permits()).then(|| refusal_of(&decision));
         if let Err(refusal) = tracked.step(DeviceEvent::Asked { decision }, now) {
             return deny(Status::ConfigureFailure, refusal);
@@ -277,7 +279,7 @@ impl<'a> Host<'a> {
             Ok(Made::NeedsKey(curve)) => Ruling::NewKey(curve),
             Ok(Made::Given(given)) => {
                 let (objects, kept): (Vec<_>, Vec<_>) = given.into_iter().unzip();
-                let configuration = seen(facts, &kept, now);
+                let configuration = seen(&self.device, facts, &kept, now);
                 self.granted = Some(Granted { kept, configuration });
                 self.tracked = Some(tracked);
                 Ruling::Provide(Grants { objects, status: self.tenant.ask_status, after: None })
@@ -303,6 +305,11 @@ impl<'a> Host<'a> {
                 let record = CertificateRecord::new(issued);
                 changes = changes.insert(&record)?.append(CERTIFICATE_LOG, &record.log_entry())?;
             }
+        }
+        // The code that introduced it has served.
+        if self.device.entry.via == Via::Pkex {
+            let store = &self.configurator.world.store;
+            changes = changes.and(code::used_by(store, &self.tenant.id, &self.device.entry.bootstrap_hash)?);
         }
         device.step(DeviceEvent::Configured { configuration }, now)?;
         self.configurator.world.store.commit(changes.and(device.take_changes()?)).await?;
@@ -381,9 +388,10 @@ impl exchange::Host<Exchange> for Host<'_> {
     }
 }
 
-fn seen(facts: &Facts, kept: &[Kept], now: Time) -> ConfigurationSeen {
+fn seen(device: &Expected, facts: &Facts, kept: &[Kept], now: Time) -> ConfigurationSeen {
     ConfigurationSeen {
         at: now,
+        introduced: Some(device.entry.via),
         networks: kept.iter().map(|kept| kept.credential.network.clone()).collect(),
         role: facts.request.net_role.as_str().to_owned(),
         network_authenticated: facts.peer.we_proved,

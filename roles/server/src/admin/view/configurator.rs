@@ -1,7 +1,7 @@
 //! The configurator and its access points.
 
-use landfall_types::Time;
-use serde::{Deserialize, Serialize};
+use landfall_types::{Redacted, Time};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// The configurator, as one tenant has it.
@@ -80,6 +80,82 @@ pub struct Rotation {
     /// Whose; the owner of the service if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+}
+
+/// A code by which one device is to be introduced (PKEX, DPP s5.6).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewPkexCode {
+    /// Whose device it is for; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// By what devices tell codes apart; one code of a tenant may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    /// The code.
+    #[schema(value_type = String)]
+    pub code: Secret,
+    /// The serial number of the device, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// Its model, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it is to become in the network: `sta` or `ap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// A code by its tenant and identifier.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PkexName {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its identifier, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+}
+
+/// A code that waits for its device; never the code itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PkexCode {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its identifier, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    /// The serial number of the device, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// Its model, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub made: Time,
+    /// How often it has failed.
+    pub failures: u8,
+    /// Whether it has failed so often that it is worth nothing any more.
+    pub dead: bool,
+    /// The hash of the bootstrapping key of the device that had the code, if one has shown itself already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// A secret that an operator hands over: it is wiped when dropped, and nothing shows it.
+#[derive(Clone, Debug)]
+pub struct Secret(pub Redacted<String>);
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Redacted::new(text)))
+    }
 }
 
 /// An access point that is to relay for the configurator and to serve its networks.

@@ -8,6 +8,7 @@ use landfall_dpp::{
     curve::{PrivateKey, PublicKey},
     exchange::{Config, EnrolleeConfig, Exchange, Input, Mutual, Output, PeerKey, Received, Record, Timing},
     frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
+    pkex::{self, Code},
     tcp::{self, Decoder},
 };
 use landfall_testkit::Rng;
@@ -98,8 +99,42 @@ impl Device {
 
     /// Begins by itself with the configurator's key.
     pub(crate) async fn ask(&self, configurator: SocketAddr, key: &PublicKey) -> Option<Onboarded> {
+        self.ask_by(&mut Link::to(configurator).await, key).await
+    }
+
+    /// The same by a connection that it has.
+    pub(crate) async fn ask_by(&self, link: &mut Link, key: &PublicKey) -> Option<Onboarded> {
         let exchange = Exchange::initiator(self.config(), Peer { key: key.clone() }, Box::new(random(self.seed)));
-        self.run(&mut Link::to(configurator).await, exchange, Some(Input::Start)).await
+        self.run(link, exchange, Some(Input::Start)).await
+    }
+
+    /// Shows that it has a code; the configurator's key, if that has the same.
+    pub(crate) async fn introduce(&self, link: &mut Link, code: &str, identifier: Option<&str>) -> Option<PublicKey> {
+        let config = pkex::Config {
+            code: Code::new(identifier, code.as_bytes()).unwrap(),
+            bootstrap: self.key.public().clone(),
+            version: self.version,
+            versions: pkex::Versions::Two,
+            link: pkex::Link::Tcp,
+            timing: pkex::Timing::default(),
+        };
+        let mut initiator = pkex::Initiator::new(config, Box::new(random(self.seed)));
+        let mut next = Some(pkex::Input::Start);
+        loop {
+            let input = match next.take() {
+                Some(input) => input,
+                None => pkex::Input::Frame { frame: link.next().await?, from: None },
+            };
+            initiator.handle(Time::now(), input).unwrap();
+            while let Some(output) = initiator.poll_output() {
+                match output {
+                    pkex::Output::Send(frame) => link.send(&frame).await,
+                    pkex::Output::Agree(point) => next = Some(pkex::Input::Agreed(self.key.agree(&point).unwrap())),
+                    pkex::Output::Dropped(_) => {}
+                    pkex::Output::Done(done) => return done.ok().map(|done| done.peer),
+                }
+            }
+        }
     }
 
     fn config(&self) -> Arc<Config> {

@@ -1,6 +1,7 @@
 //! The configurator, as devices, access points and operators see it.
 
 mod access_points;
+mod codes;
 mod device;
 mod ground;
 mod lifecycle;
