@@ -10,6 +10,7 @@
 )]
 
 mod it {
+    mod access;
     mod artefacts;
     mod bad_masa;
     mod bad_registrar;

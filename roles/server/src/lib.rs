@@ -1,5 +1,6 @@
 //! The server roles: factory, MASA, supply chain, registrar, join proxy, console API.
 
+pub mod access;
 pub mod admin;
 pub mod book;
 pub mod configurator;

@@ -22,11 +22,14 @@ pub enum RoleName {
     Proxy,
     /// The configurator of Wi-Fi Easy Connect.
     Configurator,
+    /// What access points ask whether a device may be let in.
+    Access,
 }
 
 impl RoleName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 5] = [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator];
+    pub const ALL: [Self; 6] =
+        [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator, Self::Access];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +39,7 @@ impl RoleName {
             Self::Registrar => "registrar",
             Self::Proxy => "proxy",
             Self::Configurator => "configurator",
+            Self::Access => "access",
         }
     }
 }
@@ -48,7 +52,7 @@ impl fmt::Display for RoleName {
 
 /// There is no role of that name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy and configurator")]
+#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy, configurator and access")]
 pub struct UnknownRole(String);
 
 impl FromStr for RoleName {

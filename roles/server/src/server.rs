@@ -1,7 +1,7 @@
 //! All roles of one process, as a settings file has them: built together, run together, drained together.
 
 use crate::{
-    Identity, RoleError, RoleName, Settings, Shutdown, Task, World,
+    Identity, RoleError, RoleName, Settings, Shutdown, Task, World, access,
     admin::{self, Console, LocalDoor, RemoteDoor},
     configurator,
     health::{Health, Readiness},
@@ -65,6 +65,12 @@ impl Server {
                     let config = configurator::Config::from_settings(configurator, settings, &world)?;
                     let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
                     console.configurator = Some(running);
+                    tasks.push(task);
+                }
+                (RoleName::Access, Settings { access: Some(access), .. }) => {
+                    let config = access::Config::from_settings(access, settings, &world)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.access = Some(running);
                     tasks.push(task);
                 }
                 _ => return Err(no_table(role)),
@@ -162,7 +168,7 @@ fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, Role
     match wanted.is_empty() {
         true => Err(RoleError::new(
             "the settings",
-            "have no table of a role: [registrar], [masa], [supply-chain], [proxy] or [configurator]",
+            "have no table of a role: [registrar], [masa], [supply-chain], [proxy], [configurator] or [access]",
         )),
         false => Ok(wanted),
     }

@@ -54,6 +54,11 @@ impl ServerTls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// The settings themselves, for those who carry TLS in something else than a stream.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.0.clone()
+    }
+
     /// Accepts one connection: the stream, and what its handshake proved. The peer's chain is empty if the client
     /// showed no certificate.
     ///

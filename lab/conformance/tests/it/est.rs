@@ -17,8 +17,8 @@ use landfall_types::{Changes, Time};
 use std::path::{Path, PathBuf};
 
 /// The lab and its tools, with one device that has its voucher.
-struct Case {
-    lab: Lab,
+pub(super) struct Case {
+    pub(super) lab: Lab,
     openssl: PathBuf,
 }
 
@@ -32,6 +32,18 @@ impl Case {
         let device = lab.manufacturer.device("A-1");
         lab.folder.put_identity("idevid", &device);
         Some((Self { lab, openssl }, device))
+    }
+
+    /// A lab with a device that has enrolled: `NAME.key`, `NAME.pem`, and with what stands above it `NAME-chain.pem`.
+    pub(super) async fn enrolled(name: &str) -> Option<(Self, Identity)> {
+        let (case, device) = Self::new(Setup::new()).await?;
+        let curl = Curl::new(&case.lab)?;
+        vouched(&case.lab, &device).await;
+        case.request(name, "-subj /serialNumber=A-1");
+        case.certified(&case.post(&curl, SIMPLE_ENROLL, "idevid", &format!("{name}.b64")), name, name);
+        let leaf = case.folder().take_text(&format!("{name}.pem"));
+        case.folder().put(&format!("{name}-chain.pem"), leaf + &case.folder().take_text("issuing.pem"));
+        Some((case, device))
     }
 
     fn folder(&self) -> &Folder {

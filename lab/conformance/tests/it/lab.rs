@@ -79,7 +79,7 @@ pub(super) struct Lab {
     _running: Trigger,
 }
 
-fn identity(of: &Identity) -> ServerIdentity {
+pub(super) fn identity(of: &Identity) -> ServerIdentity {
     ServerIdentity { chain: of.chain(), signer: of.signer() }
 }
 

@@ -17,7 +17,7 @@ pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
 use crate::{
-    RoleName, World, configurator::Configurator, health::Readiness, masa::Masa, registrar::Registrar,
+    RoleName, World, access::Access, configurator::Configurator, health::Readiness, masa::Masa, registrar::Registrar,
     supply_chain::SupplyChain,
 };
 use axum::Router;
@@ -37,6 +37,7 @@ pub struct Console {
     pub(crate) masa: Option<Arc<Masa>>,
     pub(crate) supply_chain: Option<Arc<SupplyChain>>,
     pub(crate) configurator: Option<Arc<Configurator>>,
+    pub(crate) access: Option<Arc<Access>>,
 }
 
 impl Console {
@@ -52,6 +53,7 @@ impl Console {
             masa: None,
             supply_chain: None,
             configurator: None,
+            access: None,
         }
     }
 

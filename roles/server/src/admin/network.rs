@@ -264,6 +264,11 @@ async fn happen(console: &Console, name: &str, event: DeviceEvent) -> Result<Jso
     if let Some(registrar) = console.registrar.as_ref().filter(|_| revoked) {
         registrar.renew_crl(true).await.map_err(ApiError::internal)?;
     }
+    if let Some(access) = console.access.clone().filter(|_| revoked) {
+        let id = id.clone();
+        // How it went at each access point is for the log: the device is off the records, whatever they say.
+        tokio::spawn(async move { access.put_out(&id).await });
+    }
     shown(console, id.as_str()).map(Json)
 }
 

@@ -44,6 +44,7 @@ pub fn check(settings: &Settings) -> Vec<Problem> {
     check.supply_chain();
     check.registrar();
     check.configurator();
+    check.access();
     check.listeners();
     check.problems
 }
@@ -187,6 +188,24 @@ impl Check<'_> {
                 self.wrong(&key, format_args!("the name of the tenant {} is too long", tenant.id));
             }
             self.networks(&key, &tenant);
+        }
+    }
+
+    fn access(&mut self) {
+        let Some(access) = &self.settings.access else { return };
+        self.identity("access.identity", &access.identity, |certificate| {
+            certificate.is_ca().then_some("is a CA; devices take a server's certificate only")
+        });
+        for (at, path) in access.anchors.iter().enumerate() {
+            self.anchors(&format!("access.anchors[{at}]"), path);
+        }
+        if access.client.is_empty() {
+            self.wrong("access.client", "is empty, so no access point is answered");
+        }
+        for (at, client) in access.client.iter().enumerate() {
+            if let Err(why) = crate::access::Client::load(client, self.settings) {
+                self.wrong(format!("access.client[{at}].secret-file"), why);
+            }
         }
     }
 

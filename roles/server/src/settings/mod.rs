@@ -3,6 +3,7 @@
 //! A table per role, and a few for what they share. Unknown keys are errors, since a misspelt limit must not silently
 //! mean the default. Relative paths are relative to `data`, and `data` to the folder of the file itself.
 
+mod access;
 mod check;
 mod configurator;
 mod registrar;
@@ -11,6 +12,7 @@ mod span;
 mod subnet;
 mod wish;
 
+pub use access::{AccessClientSettings, AccessSettings, PlaceSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
@@ -63,6 +65,9 @@ pub struct Settings {
     /// The configurator of Wi-Fi Easy Connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configurator: Option<ConfiguratorSettings>,
+    /// What access points ask whether a device may be let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessSettings>,
 }
 
 impl Default for Settings {
@@ -80,6 +85,7 @@ impl Default for Settings {
             intake: Vec::new(),
             proxy: None,
             configurator: None,
+            access: None,
         }
     }
 }
@@ -154,6 +160,7 @@ impl Settings {
             (RoleName::Registrar, self.registrar.is_some()),
             (RoleName::Proxy, self.proxy.is_some()),
             (RoleName::Configurator, self.configurator.is_some()),
+            (RoleName::Access, self.access.is_some()),
         ];
         present.into_iter().filter_map(|(role, there)| there.then_some(role)).collect()
     }

@@ -1,0 +1,137 @@
+//! Access (SP 1800-36B 4.3 steps 7 and 8, 7.3): access points and switches ask by RADIUS whether a device may be let in,
+//! and the device shows the certificate that it was given, by EAP-TLS.
+//!
+//! Each time it does, its certificate is checked against the domain's CA, and against the records of certificate and
+//! device as they are at that moment: no revocation list and no session of before stands in between. Who is taken off
+//! the records while inside is put out at once (RFC 5176).
+
+mod client;
+mod judge;
+mod place;
+mod sessions;
+mod talk;
+
+pub use client::Client;
+pub use place::Places;
+pub use talk::ACCOUNTING_LOG;
+
+use crate::{
+    Identity, RoleError, World,
+    identity::anchors,
+    role::{RoleName, Shutdown, Task},
+    settings::{AccessSettings, Settings},
+};
+use landfall_eap::radius::Desk;
+use landfall_net::tls::{ClientAuth, ServerTls};
+use landfall_pki::Anchors;
+use sessions::Sessions;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use talk::Talk;
+use tokio::{net::UdpSocket, sync::Semaphore};
+
+/// How access is set up.
+#[derive(Debug)]
+pub struct Config {
+    /// Where access points and switches ask.
+    pub listen: SocketAddr,
+    /// The EAP server's certificate.
+    pub identity: Identity,
+    /// What the certificates of this domain lead to.
+    pub anchors: Anchors,
+    /// The access points and switches.
+    pub clients: Vec<Client>,
+    /// Where devices are to be.
+    pub places: Places,
+    /// How many requests are answered at a time.
+    pub at_once: usize,
+}
+
+impl Config {
+    /// What `access` means in `settings`, with every file that it names opened.
+    pub fn from_settings(access: &AccessSettings, settings: &Settings, world: &World) -> Result<Self, RoleError> {
+        Ok(Self {
+            listen: access.listen,
+            identity: Identity::load(&access.identity, |path| settings.resolve(path), world.element.as_ref())?,
+            anchors: anchors(&access.anchors, |path| settings.resolve(path))?,
+            clients: access.client.iter().map(|client| Client::load(client, settings)).collect::<Result<_, _>>()?,
+            places: Places::of(&access.place),
+            at_once: access.at_once,
+        })
+    }
+
+    /// Binds the listener.
+    pub async fn build(self, world: World, shutdown: Shutdown) -> Result<(Task, Arc<Access>), RoleError> {
+        let what = format!("listening on {} (access.listen)", self.listen);
+        let socket = UdpSocket::bind(self.listen).await.map_err(RoleError::while_(&*what))?;
+        let address = socket.local_addr().map_err(RoleError::while_(&*what))?;
+        let tls = ServerTls::new(&self.identity.into(), ClientAuth::Required)
+            .map_err(RoleError::while_("the EAP server's certificate (access.identity)"))?;
+        let access = Arc::new(Access {
+            world,
+            socket,
+            tls,
+            anchors: self.anchors,
+            clients: self.clients,
+            places: self.places,
+            desk: Mutex::default(),
+            sessions: Sessions::default(),
+        });
+        let served = access.clone();
+        let work = async move {
+            tokio::select! {
+                () = shutdown.begun() => Ok(()),
+                broken = served.serve(self.at_once) => Err(broken),
+            }
+        };
+        Ok((Task::new(RoleName::Access, address, work), access))
+    }
+}
+
+/// Access as it runs.
+#[derive(Debug)]
+pub struct Access {
+    world: World,
+    socket: UdpSocket,
+    tls: ServerTls,
+    anchors: Anchors,
+    clients: Vec<Client>,
+    places: Places,
+    desk: Mutex<Desk<Talk>>,
+    sessions: Sessions,
+}
+
+impl Access {
+    async fn serve(self: Arc<Self>, at_once: usize) -> RoleError {
+        let turns = Arc::new(Semaphore::new(at_once.max(1)));
+        let mut datagram = vec![0; landfall_eap::bounds::RADIUS];
+        loop {
+            match self.socket.recv_from(&mut datagram).await {
+                Ok((length, from)) => {
+                    let bytes = datagram.get(..length).unwrap_or_default();
+                    // While all turns are taken the socket's buffer fills, and access points ask again.
+                    let Ok(turn) = turns.clone().acquire_owned().await else { continue };
+                    let (access, bytes) = (self.clone(), bytes.to_vec());
+                    tokio::spawn(async move {
+                        access.receive(from, &bytes).await;
+                        drop(turn);
+                    });
+                }
+                // What an earlier answer met with on its way; nothing is wrong with the socket.
+                Err(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => {}
+                Err(why) => return RoleError::new("receiving requests (access.listen)", why),
+            }
+        }
+    }
+
+    /// The client that asks from there.
+    fn client(&self, from: SocketAddr) -> Option<&Client> {
+        self.clients.iter().find(|client| client.is_at(from.ip()))
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk<Talk>> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

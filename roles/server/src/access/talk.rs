@@ -1,0 +1,168 @@
+//! One request of an access point, and its answer.
+
+use super::{
+    Access,
+    client::Client,
+    sessions::{Session, Usage},
+};
+use landfall_eap::{
+    packet::{Message, Packet},
+    radius::{Asked, Code, Received, Ticket},
+    tls::{
+        self,
+        server::{Input, Output, Shown},
+    },
+};
+use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal};
+use std::{net::SocketAddr, time::Instant};
+
+/// The log of who was in the network, for how long, and how much went to and fro, as access points tell it (RFC 2866).
+pub const ACCOUNTING_LOG: &str = "network-accounting";
+
+/// A conversation with a device.
+#[derive(Debug)]
+pub(super) struct Talk {
+    tls: tls::Server,
+    shown: Option<Shown>,
+}
+
+impl Access {
+    pub(super) async fn receive(&self, from: SocketAddr, bytes: &[u8]) {
+        let Some(client) = self.client(from) else {
+            let why = refusal("access-client", "RFC 2865 s3", "no access point is known there");
+            return self.ignored(from, &why.field("access.client"));
+        };
+        let received = self.desk().receive(self.world.clock.now(), from, &client.secret, bytes);
+        let answer = match received {
+            Ok(Received::Asked(asked)) => self.answer(client, *asked).await,
+            Ok(Received::Answer(answer)) => Some(answer),
+            Ok(Received::Underway) => None,
+            Err(why) => return self.ignored(from, &why),
+        };
+        if let Some(answer) = answer
+            && let Err(why) = self.socket.send_to(&answer, from).await
+        {
+            tracing::warn!(%from, %why, "an answer to an access point could not be sent");
+        }
+    }
+
+    async fn answer(&self, client: &Client, asked: Asked<Talk>) -> Option<Vec<u8>> {
+        let begun = Instant::now();
+        let largest = asked.largest_eap();
+        let Asked { ticket, code, attributes, eap, conversation, goes_on } = asked;
+        let session = Session::of(client, &ticket, &attributes);
+        if code == Code::AccountingRequest {
+            return self.account(client, &ticket, &Usage::of(&attributes)).await;
+        }
+        let Some(Packet::Response(message)) = eap else {
+            let why = refusal("access-method", "RFC 3579 s2.1", "devices are let in by EAP only");
+            return Some(self.refuse(&ticket, None, why, begun).await);
+        };
+        let failure = Packet::Failure { identifier: message.identifier };
+        let talk = match (goes_on, conversation) {
+            (true, Some(talk)) => Ok(talk),
+            (true, None) => {
+                Err(refusal("access-conversation", "RFC 3579 s2.6.1", "it goes on with a conversation that is over"))
+            }
+            (false, _) => tls::Server::new(self.tls.config(), largest).map(|tls| Talk { tls, shown: None }),
+        };
+        match talk {
+            Ok(talk) => self.go_on(&ticket, session, talk, message, begun).await,
+            Err(why) => Some(self.refuse(&ticket, Some(&failure), why, begun).await),
+        }
+    }
+
+    async fn go_on(
+        &self,
+        ticket: &Ticket,
+        session: Session,
+        mut talk: Talk,
+        message: Message,
+        begun: Instant,
+    ) -> Option<Vec<u8>> {
+        let now = self.world.clock.now();
+        let failure = Packet::Failure { identifier: message.identifier };
+        if let Err(why) = talk.tls.handle(now, Input::Response(message)) {
+            // The conversation ends with this: the device begins anew.
+            return Some(self.refuse(ticket, Some(&failure), why, begun).await);
+        }
+        loop {
+            match talk.tls.poll_output()? {
+                Output::Send(packet) => {
+                    let state = random()?;
+                    return Some(self.desk().challenge(now, ticket, &packet, talk, state));
+                }
+                Output::Judge(shown) => {
+                    let ruling = self.judge(&shown).map(|_| ());
+                    talk.shown = Some(shown);
+                    talk.tls.handle(now, Input::Ruled(ruling)).ok()?;
+                }
+                Output::Admitted { success, keys } => {
+                    // Between what it showed and this lies a message of its own: much may have happened meanwhile.
+                    let device = talk.shown.as_ref().map_or_else(|| Err(nobody()), |shown| self.judge(shown));
+                    return Some(match device {
+                        Ok(device) => {
+                            let (name, place) =
+                                (device.identity.serial_number.to_string(), self.places.of_device(&device.identity));
+                            self.sessions.keep(&device.identity.device, session);
+                            self.close(name.clone(), Outcome::Done, begun).await;
+                            self.desk().accept(now, ticket, &success, (&keys, random()?), (&name, &place))
+                        }
+                        Err(why) => self.refuse(ticket, Some(&failure), why, begun).await,
+                    });
+                }
+                Output::Refused { failure, why } => return Some(self.refuse(ticket, Some(&failure), why, begun).await),
+            }
+        }
+    }
+
+    /// Acknowledged once it is durable (RFC 2866 s4.2); until then the access point tells it again.
+    async fn account(&self, client: &Client, ticket: &Ticket, usage: &Usage) -> Option<Vec<u8>> {
+        let now = self.world.clock.now();
+        let written = match Changes::new().append(ACCOUNTING_LOG, &usage.entry(now, &client.name)) {
+            Ok(changes) => self.world.store.commit(changes).await.map_err(|why| why.to_string()),
+            Err(why) => Err(why.to_string()),
+        };
+        match written {
+            Ok(_) => Some(self.desk().accounted(now, ticket)),
+            Err(why) => {
+                tracing::error!(client = client.name, why, "what an access point tells could not be written");
+                self.desk().forget(ticket);
+                None
+            }
+        }
+    }
+
+    async fn refuse(&self, ticket: &Ticket, failure: Option<&Packet>, why: Refusal, begun: Instant) -> Vec<u8> {
+        self.close(String::new(), Outcome::Refused(why), begun).await;
+        self.desk().reject(self.world.clock.now(), ticket, failure)
+    }
+
+    async fn close(&self, device: String, outcome: Outcome, begun: Instant) {
+        let (at, process, role, action) = (self.world.clock.now(), Process::Network, "access", "device-admitted");
+        self.world
+            .recorder
+            .close(Event { at, process, role, action, device, outcome, duration: begun.elapsed() })
+            .await;
+    }
+
+    /// What gets no answer is told to the operator.
+    fn ignored(&self, from: SocketAddr, why: &Refusal) {
+        metrics::counter!("landfall_access_ignored_total", "check" => why.check.to_string()).increment(1);
+        tracing::warn!(role = "access", %from, %why, "a request got no answer");
+    }
+}
+
+fn refusal(check: &'static str, section: &'static str, detail: &str) -> Refusal {
+    Refusal::new(Fault::Peer, check, section, detail)
+}
+
+fn nobody() -> Refusal {
+    refusal("access-certificate", "RFC 5216 s5.3", "it has shown no certificate")
+}
+
+fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut octets = [0; N];
+    aws_lc_rs::rand::fill(&mut octets).ok()?;
+    Some(octets)
+}
