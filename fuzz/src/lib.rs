@@ -14,6 +14,7 @@
 
 pub mod brski;
 pub mod dpp;
+pub mod eap;
 pub mod est;
 pub mod pki;
 pub mod wire;
@@ -46,6 +47,10 @@ pub const BODIES: &[(&str, Body)] = &[
     ("est-csrattrs", est::csrattrs),
     ("est-keygen", est::keygen),
     ("masa-url", est::masa_url),
+    ("eap-packet", eap::packet),
+    ("eap-fragment", eap::fragment),
+    ("radius-attributes", eap::attributes),
+    ("radius-request", eap::request),
     ("dpp-uri", dpp::uri),
     ("dpp-nfc", dpp::nfc),
     ("dpp-attributes", dpp::attributes),

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a tool for developers")]
 
 mod dpp;
+mod eap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use der::{Any, Decode, Encode};
@@ -38,6 +39,7 @@ fn main() {
     world.est();
     world.openssl();
     dpp::write();
+    eap::write();
 }
 
 struct World {
