@@ -58,6 +58,18 @@ impl Hosts {
         }
     }
 
+    /// Joins an interface of a host to one of this machine itself by a cable, and brings both up. It goes away with the
+    /// host.
+    ///
+    /// # Panics
+    /// If there is no such host, or such an interface already.
+    pub fn plug(&self, (host, interface): (&str, &str), here: &str) {
+        let namespace = self.namespace(host);
+        self.ip(&["link", "add", here, "type", "veth", "peer", "name", interface, "netns", &namespace]);
+        self.ip(&["link", "set", here, "up"]);
+        self.ip(&["-n", &namespace, "link", "set", interface, "up"]);
+    }
+
     /// Gives an interface one address more: `10.0.0.1/24`, `fd00::1/64`.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 
 use super::{
     est::Case,
+    hostap::installed,
     lab::{audit, identity, records},
 };
 use landfall_eap::radius::{Attributes, Code, Kind, Packet, Secret};
@@ -10,15 +11,18 @@ use landfall_lifecycle::{
     network::DomainDevice,
 };
 use landfall_pki::Anchors;
+use landfall_reference::peers::Peer;
 use landfall_server::{
-    access::{Access, Client, Config, Places},
+    access::{ACCOUNTING_LOG, Access, Client, Config, Places},
     settings::PlaceSettings,
 };
-use landfall_testkit::{Identity, tool};
+use landfall_testkit::{Hosts, Identity, tool};
 use landfall_types::{Changes, Redacted, Time};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-const SECRET: &str = "a secret of ours";
+const SECRET: &str = "a-secret-of-ours";
+/// A step of a real peer takes seconds at the most; a busy machine may take longer.
+const LIMIT: Duration = Duration::from_secs(60);
 /// The versions of TLS, and how to have each of them.
 const VERSIONS: [(&str, &str); 2] = [("TLSv1.2", "tls_disable_tlsv1_3=1"), ("TLSv1.3", "tls_disable_tlsv1_3=0")];
 
@@ -144,6 +148,57 @@ async fn who_has_another_secret_gets_no_answer() {
     let Some(gate) = Gate::open(None).await else { return };
     let (inside, text) = gate.knock("ldevid", "another secret", "").await;
     assert!(!inside && !text.contains("Received RADIUS message"), "{text}");
+}
+
+/// Debian's hostapd at a switch's port, and Debian's wpa_supplicant behind a cable (RFC 3580, RFC 5176).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wired_port_opens_to_the_device_and_shuts_when_it_is_thrown_out() {
+    if !installed() {
+        return;
+    }
+    let Some(hosts) = Hosts::new(&["device"]) else { return };
+    let orders = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let Some(gate) = Gate::open(Some(orders)).await else { return };
+    let port = format!("lfp{}", std::process::id());
+    hosts.plug(("device", "eth0"), &port);
+    let settings = format!(
+        "own_ip_addr=127.0.0.1\nnas_identifier=port-1\nauth_server_addr=127.0.0.1\nauth_server_port={}\n\
+         auth_server_shared_secret={SECRET}\nacct_server_addr=127.0.0.1\nacct_server_port={}\n\
+         acct_server_shared_secret={SECRET}\nradius_das_port={orders}\nradius_das_client=127.0.0.1 {SECRET}\n\
+         radius_das_require_message_authenticator=1",
+        gate.address.port(),
+        gate.address.port()
+    );
+    let mut switch = Peer::switch_port(&port, &settings).await.unwrap();
+    let file = |name: &str| gate.case.lab.folder.path(name).display().to_string();
+    let network = format!(
+        "key_mgmt=IEEE8021X\neap=TLS\neapol_flags=0\nidentity=\"@example\"\nca_cert=\"{}\"\nclient_cert=\"{}\"\n\
+         private_key=\"{}\"\ndomain_match=\"localhost\"\nphase1=\"tls_disable_tlsv1_3=0\"",
+        file("domain.pem"),
+        file("ldevid-chain.pem"),
+        file("ldevid.key")
+    );
+    let begin = hosts.command("device", "env");
+    let mut device = Peer::wired_station(begin, "eth0", &network).await.unwrap();
+    device.event(&["CTRL-EVENT-CONNECTED"], LIMIT).await.unwrap();
+    switch.event(&["AP-STA-CONNECTED"], LIMIT).await.unwrap();
+    let stations = switch.request("STA-FIRST").await.unwrap();
+    assert!(stations.contains("[AUTHORIZED]"), "{stations}");
+
+    gate.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
+    let known = records::<DomainDevice>(&gate.case.lab.registrar_world).pop().unwrap();
+    assert_eq!(gate.access.put_out(&known.identity.device).await, [("test".to_owned(), Ok(()))]);
+    switch.event(&["AP-STA-DISCONNECTED"], LIMIT).await.unwrap();
+    // It knows nothing of it, since no wire was unplugged. It asks to be let in again, and stays out.
+    device.request("LOGOFF").await.unwrap();
+    device.request("LOGON").await.unwrap();
+    device.event(&["CTRL-EVENT-EAP-FAILURE"], LIMIT).await.unwrap();
+    assert_eq!(gate.refusal().await, "access-state");
+    let stations = switch.request("STA-FIRST").await.unwrap_or_default();
+    assert!(!stations.contains("[AUTHORIZED]"), "{stations}");
+    // RFC 2866: what the port told is kept.
+    let told = gate.case.lab.registrar_world.store.log(ACCOUNTING_LOG, 0, 100).unwrap();
+    assert!(told.iter().any(|entry| entry.entry["status"] == "start"), "{told:?}");
 }
 
 /// The access point of this test takes orders as RFC 5176 says.

@@ -53,6 +53,14 @@ pub fn program(name: &str) -> Option<PathBuf> {
     FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
 }
 
+fn installed(name: &str) -> Result<PathBuf> {
+    program(name).with_context(|| format!("{name} is not installed"))
+}
+
+fn command(name: &str) -> Result<Command> {
+    Ok(Command::new(installed(name)?))
+}
+
 /// A program may take so long until it listens to its control socket.
 const START: Duration = Duration::from_secs(30);
 
@@ -62,7 +70,7 @@ impl Peer {
     /// # Errors
     /// If it is not installed, or does not start.
     pub async fn supplicant() -> Result<Self> {
-        Self::start("wpa_supplicant", "lo", |folder| {
+        Self::start(command("wpa_supplicant")?, "lo", |folder| {
             let settings = format!("ctrl_interface={}\n", folder.join("ctrl").display());
             (settings, vec!["-Dnone".into(), "-ilo".into(), "-dd".into(), "-t".into(), "-c".into()])
         })
@@ -74,7 +82,7 @@ impl Peer {
     /// # Errors
     /// If it is not installed, or does not start.
     pub async fn hostapd() -> Result<Self> {
-        Self::start("hostapd", "lo", |folder| {
+        Self::start(command("hostapd")?, "lo", |folder| {
             let control = folder.join("ctrl");
             (
                 format!("interface=lo\ndriver=none\nctrl_interface={}\n", control.display()),
@@ -84,13 +92,48 @@ impl Peer {
         .await
     }
 
-    async fn start(name: &str, interface: &str, settings: impl FnOnce(&Path) -> (String, Vec<String>)) -> Result<Self> {
-        let program = program(name).with_context(|| format!("{name} is not installed"))?;
+    /// Starts a hostapd that lets devices in at a wired port by 802.1X, with these further settings.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub async fn switch_port(interface: &str, settings: &str) -> Result<Self> {
+        Self::start(command("hostapd")?, interface, |folder| {
+            let control = folder.join("ctrl");
+            let settings = format!(
+                "interface={interface}\ndriver=wired\nieee8021x=1\nuse_pae_group_addr=1\nctrl_interface={}\n{settings}\n",
+                control.display()
+            );
+            (settings, vec!["-dd".into(), "-t".into()])
+        })
+        .await
+    }
+
+    /// Starts a wpa_supplicant that comes in at a wired port by 802.1X, with these settings of its network; `begin` is what
+    /// its command line begins with, such as `ip netns exec NAME`.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub async fn wired_station(mut begin: Command, interface: &str, network: &str) -> Result<Self> {
+        begin.arg(installed("wpa_supplicant")?);
+        Self::start(begin, interface, |folder| {
+            let control = folder.join("ctrl");
+            let settings = format!("ctrl_interface={}\nap_scan=0\nnetwork={{\n{network}\n}}\n", control.display());
+            (settings, vec!["-Dwired".into(), format!("-i{interface}"), "-dd".into(), "-t".into(), "-c".into()])
+        })
+        .await
+    }
+
+    async fn start(
+        mut program: Command,
+        interface: &str,
+        settings: impl FnOnce(&Path) -> (String, Vec<String>),
+    ) -> Result<Self> {
+        let name = program.get_program().to_string_lossy().into_owned();
         let folder = tempfile::Builder::new().prefix("landfall-peer-").tempdir()?;
         let (settings, arguments) = settings(folder.path());
         let (file, log) = (folder.path().join("settings.conf"), folder.path().join("log"));
         fs::write(&file, settings)?;
-        let mut process = Process::start(Command::new(program).args(arguments).arg(&file), &log)?;
+        let mut process = Process::start(program.args(arguments).arg(&file), &log)?;
         let theirs = folder.path().join("ctrl").join(interface);
         let until = Instant::now() + START;
         while !theirs.exists() {
