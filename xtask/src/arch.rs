@@ -7,7 +7,11 @@ const LAYERS: [&str; 9] =
     ["foundation", "protocols", "lifecycle", "adapters", "roles", "lab", "landfall", "fuzz", "xtask"];
 
 /// Who may use whom within one layer.
-const WITHIN: [(&str, &str); 2] = [("landfall-pki", "landfall-types"), ("landfall-policy", "landfall-types")];
+const WITHIN: [(&str, &str); 3] = [
+    ("landfall-pki", "landfall-types"),
+    ("landfall-policy", "landfall-types"),
+    ("landfall-pkcs11", "landfall-element"),
+];
 
 /// Crates that only tests may use.
 const FOR_TESTS: [&str; 2] = ["landfall-testkit", "landfall-conformance"];

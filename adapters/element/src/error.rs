@@ -2,7 +2,7 @@
 
 use landfall_pki::PkiError;
 use landfall_types::{Fault, KeyUri};
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 /// Why an element did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,14 @@ pub enum ElementError {
     /// The certificate is for another key.
     #[error("the certificate is for another key than {0}")]
     OtherKey(KeyUri),
+    /// The hardware failed, or refuses.
+    #[error("{trouble}: {detail}")]
+    Hardware {
+        /// What kind of trouble it is.
+        trouble: Trouble,
+        /// What the hardware said, and where.
+        detail: String,
+    },
     /// The element cannot do this.
     #[error("this element cannot {0}")]
     Unsupported(&'static str),
@@ -65,7 +73,53 @@ pub enum ElementError {
     },
 }
 
+/// What can be the matter with hardware, told apart by what a person has to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The PIN or authorization value is not the right one.
+    WrongPin,
+    /// Too many wrong ones were tried, or the element wants a new one.
+    LockedOut,
+    /// There is no room for another object.
+    Full,
+    /// It is not there, or was removed.
+    Gone,
+    /// It is not the element that the keys were made in, or it was cleared since.
+    Reset,
+    /// The platform is not in the state that the secret is bound to.
+    OtherState,
+    /// Something else.
+    Failed,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongPin => "the element refuses the PIN or authorization value",
+            Self::LockedOut => "the element is locked after wrong PINs or authorization values",
+            Self::Full => "the element is full",
+            Self::Gone => "the element is not there",
+            Self::Reset => "the element was cleared, or is not the one that the key was made in",
+            Self::OtherState => "the platform is not in the state that the secret is bound to",
+            Self::Failed => "the element failed",
+        })
+    }
+}
+
 impl ElementError {
+    /// Trouble with the hardware.
+    pub fn hardware(trouble: Trouble, detail: impl Into<String>) -> Self {
+        Self::Hardware { trouble, detail: detail.into() }
+    }
+
+    /// What is the matter with the hardware, if that is the reason.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Hardware { trouble, .. } => Some(*trouble),
+            _ => None,
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
@@ -74,9 +128,12 @@ impl ElementError {
             }
             Self::Unsupported(_) => Fault::Incompatible,
             Self::Pki(error) => error.fault(),
-            Self::Locked(_) | Self::Tampered(_) | Self::File { .. } | Self::Crypto(_) | Self::Io { .. } => {
-                Fault::Backend
-            }
+            Self::Hardware { .. }
+            | Self::Locked(_)
+            | Self::Tampered(_)
+            | Self::File { .. }
+            | Self::Crypto(_)
+            | Self::Io { .. } => Fault::Backend,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Labels: the part of a key's URI that the caller chooses.
+//! Labels: the part of a key's URI that the caller chooses. For backends.
 
 use crate::ElementError;
 use landfall_types::KeyUri;
@@ -7,7 +7,7 @@ const LONGEST: usize = 128;
 
 /// Checks a label. It becomes a file name, so it is one plain word: no separator, no leading dot, no way out of the
 /// element's folder.
-pub(crate) fn check(label: &str) -> Result<(), ElementError> {
+pub fn check(label: &str) -> Result<(), ElementError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let why = match label {
         "" => "it is empty",
@@ -20,14 +20,14 @@ pub(crate) fn check(label: &str) -> Result<(), ElementError> {
 }
 
 /// The URI of the key with that label.
-pub(crate) fn uri(scheme: &'static str, label: &str) -> Result<KeyUri, ElementError> {
+pub fn uri(scheme: &'static str, label: &str) -> Result<KeyUri, ElementError> {
     check(label)?;
     KeyUri::try_from(format!("{scheme}:{label}"))
         .map_err(|_| ElementError::Label { label: label.to_owned(), why: "it does not fit into a URI" })
 }
 
 /// The label in `key`, which must be of that scheme.
-pub(crate) fn of<'a>(scheme: &'static str, key: &'a KeyUri) -> Result<&'a str, ElementError> {
+pub fn of<'a>(scheme: &'static str, key: &'a KeyUri) -> Result<&'a str, ElementError> {
     let label = key.as_str().strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':'));
     let label = label.ok_or_else(|| ElementError::Foreign { key: key.clone(), scheme })?;
     check(label)?;

@@ -1,18 +1,20 @@
 //! Secure elements behind one trait: a key is made inside, named by a URI, used through a
 //! [`Signer`], and never handed out.
 //!
-//! [`software`] keeps keys in encrypted files, [`memory`] for as long as the process lives. What an element can do
+//! [`software`] keeps keys in encrypted files, [`memory`] for as long as the process lives; hardware has crates of its own
+//! (landfall-pkcs11, landfall-tpm), which use [`label`], [`keys`] and [`files`]. What an element can do
 //! beyond signing is a capability that it may offer ([`Attestation`], [`KeyAgreement`], [`CertificateStore`], [`Vault`]), so a
 //! backend implements only what its hardware has. [`contract`] is the test suite that every backend passes.
 
 pub mod contract;
 mod error;
-mod keys;
-mod label;
+pub mod files;
+pub mod keys;
+pub mod label;
 pub mod memory;
 pub mod software;
 
-pub use error::ElementError;
+pub use error::{ElementError, Trouble};
 pub use memory::MemoryElement;
 pub use software::{KeySource, SoftwareElement};
 
@@ -24,6 +26,16 @@ use std::{fmt::Debug, sync::Arc};
 pub trait SecureElement: Send + Sync + Debug {
     /// The scheme of its key URIs: `software`, `memory`, `tpm`, `pkcs11`.
     fn scheme(&self) -> &'static str;
+
+    /// The URI of the key with that label, whether there is one or not. A label that cannot name a key is refused.
+    fn uri(&self, label: &str) -> Result<KeyUri, ElementError> {
+        label::uri(self.scheme(), label)
+    }
+
+    /// The label in `key`, which must be of this element.
+    fn label(&self, key: &KeyUri) -> Result<String, ElementError> {
+        label::of(self.scheme(), key).map(str::to_owned)
+    }
 
     /// Makes a key that never leaves the element. A label that is in use is refused, so that no key is ever lost to
     /// another.

@@ -161,6 +161,18 @@ impl PublicKey {
         Ok(Self(Arc::new(Inner { spki: der.to_vec(), bits: der.len() - key.len()..der.len(), kind })))
     }
 
+    /// From the octets of a key on its curve, as X.509 has them in its bit string: a point (RFC 5480 s2.2), or 32 octets
+    /// of Ed25519 (RFC 8410 s4).
+    pub fn from_point(algorithm: Algorithm, point: &[u8]) -> Result<Self, PkiError> {
+        let identifier = match algorithm {
+            Algorithm::EcdsaP256 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P256)].concat(),
+            Algorithm::EcdsaP384 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P384)].concat(),
+            Algorithm::Ed25519 => asn1::oid(&oid::ED25519),
+        };
+        let bits = asn1::tlv(asn1::BIT_STRING, &[&[0], point]);
+        Self::from_spki_der(&asn1::sequence(&[&asn1::sequence(&[&identifier]), &bits]))
+    }
+
     /// The SubjectPublicKeyInfo.
     pub fn spki_der(&self) -> &[u8] {
         &self.0.spki

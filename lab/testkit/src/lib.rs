@@ -3,6 +3,7 @@
 //! Everything here panics when it fails, since a test that cannot be set up has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+pub mod hardware;
 pub mod harness;
 pub mod hosts;
 pub mod peers;
@@ -11,6 +12,7 @@ pub mod process;
 pub mod rng;
 mod skips;
 
+pub use hardware::SoftHsm;
 pub use harness::{Act, Link, Pair, Side};
 pub use hosts::Hosts;
 pub use peers::{openssl, rfc, shared, tool};

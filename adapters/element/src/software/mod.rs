@@ -9,17 +9,16 @@
 //! Against a thief of the disk this protects as well as the passphrase does, or as the key file is kept elsewhere; it
 //! does not protect against whoever runs as the same user.
 
-mod files;
 mod seal;
 
 pub(crate) use seal::KeyEncryptionKey;
 pub use seal::KeySource;
 
-use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, keys, label};
+use crate::{CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, files, keys, label};
 use landfall_pki::{Algorithm, Certificate, PublicKey, Signer, SoftwareKey};
 use landfall_types::{KeyUri, Redacted};
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -124,15 +123,7 @@ impl SecureElement for SoftwareElement {
     }
 
     fn list(&self) -> Result<Vec<KeyUri>, ElementError> {
-        let failed = |error: io::Error| ElementError::Io { path: self.dir.clone(), error };
-        let mut labels = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let label = name.to_str().and_then(|name| name.strip_suffix(".key"));
-            labels.extend(label.filter(|label| label::check(label).is_ok()).map(str::to_owned));
-        }
-        labels.sort();
-        labels.iter().map(|label| label::uri(SCHEME, label)).collect()
+        files::labels(&self.dir)?.iter().map(|label| label::uri(SCHEME, label)).collect()
     }
 
     fn key_agreement(&self) -> Option<&dyn KeyAgreement> {

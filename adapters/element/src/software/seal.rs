@@ -1,7 +1,6 @@
 //! Sealing keys at rest: where the key-encryption key comes from, and what it does.
 
-use super::files;
-use crate::ElementError;
+use crate::{ElementError, files};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, RandomizedNonceKey},
     pbkdf2, rand,

@@ -270,16 +270,8 @@ fn label(tenant: &OwnerId, purpose: Purpose, curve: Curve, number: u32) -> Strin
 
 /// RFC 5480 s2: elements want points in full.
 fn for_element(point: &PublicKey) -> Result<landfall_pki::PublicKey, Unusable> {
-    const P256: [u8; 26] =
-        *b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
-    const P384: [u8; 23] =
-        *b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00";
-    let header: &[u8] = match point.curve() {
-        Curve::P256 => &P256,
-        Curve::P384 => &P384,
-        _ => return Err(Unusable::Other("the element has no key on such a curve")),
-    };
-    Ok(landfall_pki::PublicKey::from_spki_der(&[header, point.sec1()].concat())?)
+    let algorithm = algorithm(point.curve()).ok_or(Unusable::Other("the element has no key on such a curve"))?;
+    Ok(landfall_pki::PublicKey::from_point(algorithm, point.sec1())?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Files that appear whole or not at all, are durable when the call returns, and are for their owner only.
+//! Files that appear whole or not at all, are durable when the call returns, and are for their owner only. For backends.
 
-use crate::ElementError;
+use crate::{ElementError, label};
 use aws_lc_rs::rand;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,7 +11,7 @@ use std::{
 
 /// What became of a file that was to be created.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Created {
+pub enum Created {
     /// It is there now.
     New,
     /// One of that name was there before, and still is.
@@ -19,12 +19,12 @@ pub(super) enum Created {
 }
 
 /// Makes the folder, for its owner only, if it is not there.
-pub(super) fn make_folder(dir: &Path) -> Result<(), ElementError> {
+pub fn make_folder(dir: &Path) -> Result<(), ElementError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))
 }
 
 /// The content of the file, or `None` if there is none.
-pub(super) fn read(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, ElementError> {
+pub fn read(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, ElementError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(at(path))?,
@@ -38,12 +38,12 @@ pub(super) fn read(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, Element
 }
 
 /// Whether anyone but its owner may read or write the file.
-pub(super) fn is_open_to_others(path: &Path) -> Result<bool, ElementError> {
+pub fn is_open_to_others(path: &Path) -> Result<bool, ElementError> {
     Ok(fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o077 != 0)
 }
 
 /// Creates the file, unless there is one of that name: a hard link, unlike a rename, never replaces.
-pub(super) fn create(path: &Path, content: &[u8]) -> Result<Created, ElementError> {
+pub fn create(path: &Path, content: &[u8]) -> Result<Created, ElementError> {
     let draft = Draft::write(path, content)?;
     match fs::hard_link(&draft.0, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::Exists),
@@ -56,14 +56,14 @@ pub(super) fn create(path: &Path, content: &[u8]) -> Result<Created, ElementErro
 }
 
 /// Puts the file in the place of what was there.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), ElementError> {
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), ElementError> {
     let draft = Draft::write(path, content)?;
     fs::rename(&draft.0, path).map_err(at(path))?;
     sync_folder_of(path)
 }
 
 /// Removes the file; says whether there was one.
-pub(super) fn remove(path: &Path) -> Result<bool, ElementError> {
+pub fn remove(path: &Path) -> Result<bool, ElementError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         removed => {
@@ -72,6 +72,18 @@ pub(super) fn remove(path: &Path) -> Result<bool, ElementError> {
             Ok(true)
         }
     }
+}
+
+/// The labels of the keys in a folder, from the files that are named `LABEL.key`, in order.
+pub fn labels(dir: &Path) -> Result<Vec<String>, ElementError> {
+    let mut labels = Vec::new();
+    for entry in fs::read_dir(dir).map_err(at(dir))? {
+        let name = entry.map_err(at(dir))?.file_name();
+        let label = name.to_str().and_then(|name| name.strip_suffix(".key"));
+        labels.extend(label.filter(|label| label::check(label).is_ok()).map(str::to_owned));
+    }
+    labels.sort();
+    Ok(labels)
 }
 
 /// A complete, synced file beside the one to be, which goes away again unless it was renamed.
