@@ -85,6 +85,8 @@ pub struct PathPolicy {
     pub require_crls: bool,
     /// How many certificates there may be, end entity and anchor included.
     pub max_len: usize,
+    /// Whether the end entity's key is to be encrypted to, as endorsement keys of TPMs are, and not to sign.
+    pub enciphers: bool,
     /// Whether RSA keys of 1024 bits pass.
     pub legacy_rsa: bool,
     /// Where signatures already checked are remembered.
@@ -101,6 +103,7 @@ impl PathPolicy {
             crls: Vec::new(),
             require_crls: false,
             max_len: 8,
+            enciphers: false,
             legacy_rsa: false,
             memo: None,
         }
@@ -131,6 +134,13 @@ impl PathPolicy {
     #[must_use]
     pub const fn require_crls(mut self) -> Self {
         self.require_crls = true;
+        self
+    }
+
+    /// The same for an end entity whose key is encrypted to.
+    #[must_use]
+    pub const fn enciphers(mut self) -> Self {
+        self.enciphers = true;
         self
     }
 
@@ -349,9 +359,12 @@ fn check_issuer(path: &[Certificate], issuer: &Certificate) -> Result<(), Refusa
 fn check_leaf(leaf: &Certificate, policy: &PathPolicy) -> Result<(), Refusal> {
     check_dates(leaf, policy, policy.ignore_leaf_expiry)?;
     check_extensions(leaf)?;
-    let signing = KeyUsage::DIGITAL_SIGNATURE;
-    if !leaf.is_ca() && leaf.key_usage().is_some_and(|u| !u.allows(signing) && !u.allows(KeyUsage::NON_REPUDIATION)) {
-        let detail = format!("{} may not sign", leaf.subject());
+    let (uses, what) = match policy.enciphers {
+        true => ([KeyUsage::KEY_ENCIPHERMENT, KeyUsage::KEY_AGREEMENT], "be encrypted to"),
+        false => ([KeyUsage::DIGITAL_SIGNATURE, KeyUsage::NON_REPUDIATION], "sign"),
+    };
+    if !leaf.is_ca() && leaf.key_usage().is_some_and(|usage| !uses.into_iter().any(|one| usage.allows(one))) {
+        let detail = format!("{} may not {what}", leaf.subject());
         return Err(refuse("path-key-usage", "RFC 5280 s4.2.1.3", detail).field("keyUsage"));
     }
     match policy.required_eku {

@@ -1,10 +1,13 @@
-//! Secure elements to test with, made of software: SoftHSM.
+//! Secure elements to test with, made of software: SoftHSM and swtpm.
 
-use crate::{current_test, temp_dir, tool};
+use crate::{Running, current_test, free_port, temp_dir, tool};
 use std::{
     env, fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 /// Where Debian and others put the module.
@@ -83,5 +86,112 @@ impl SoftHsm {
         let out = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(ran.status.success(), "{command:?}: {out}{}", String::from_utf8_lossy(&ran.stderr));
         Some(out)
+    }
+}
+
+/// A simulated TPM 2.0 with an endorsement certificate, in a process that ends with it.
+#[derive(Debug)]
+pub struct Swtpm {
+    port: u16,
+    running: Option<Running>,
+    folder: tempfile::TempDir,
+}
+
+impl Swtpm {
+    /// A new TPM. Without swtpm the test that asks is reported as skipped, and should return.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn new() -> Option<Self> {
+        let (setup, _) = (tool("swtpm_setup")?, tool("swtpm")?);
+        let folder = temp_dir();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        fs::create_dir(path("state")).unwrap();
+        // Its own maker of TPMs, so that nothing of the system's is read or written.
+        let (issuer, key, serial) = (path("issuercert.pem"), path("signkey.pem"), path("certserial"));
+        let authority =
+            format!("statedir = {}\nsigningkey = {key}\nissuercert = {issuer}\ncertserial = {serial}\n", path(""));
+        fs::write(path("localca.conf"), authority).unwrap();
+        let options = "--platform-manufacturer Landfall\n--platform-version 1\n--platform-model test\n";
+        fs::write(path("localca.options"), options).unwrap();
+        let configuration = format!(
+            "create_certs_tool = /usr/bin/swtpm_localca\ncreate_certs_tool_config = {}\ncreate_certs_tool_options = {}\n\
+             active_pcr_banks = sha256\n",
+            path("localca.conf"),
+            path("localca.options")
+        );
+        fs::write(path("setup.conf"), configuration).unwrap();
+        let mut command = Command::new(setup);
+        command.args(["--tpm2", "--create-ek-cert", "--tpmstate", &path("state"), "--config", &path("setup.conf")]);
+        let made = command.output().unwrap();
+        assert!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stdout));
+        // tpm2-tools expect the control channel one port above the commands'.
+        let pair = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok();
+        let port = std::iter::repeat_with(free_port).filter(|port| *port < u16::MAX).find(pair).unwrap();
+        let mut tpm = Self { port, running: None, folder };
+        tpm.power_on();
+        Some(tpm)
+    }
+
+    /// Switches it on, as at a start of the machine.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn power_on(&mut self) {
+        let of = |kind: &str, port: u16| format!("--{kind} type=tcp,port={port},bindaddr=127.0.0.1");
+        let state = format!("--tpmstate dir={}", self.folder.path().join("state").display());
+        let flags = "--flags not-need-init,startup-clear".to_owned();
+        let mut command = Command::new("swtpm");
+        command.args(["socket", "--tpm2"]);
+        for option in [of("server", self.port), of("ctrl", self.port + 1), state, flags] {
+            command.args(option.split(' '));
+        }
+        self.running = Some(Running::start(&mut command));
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        for _ in 0..1000 {
+            if listens() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("swtpm does not listen on port {}", self.port);
+    }
+
+    /// Switches it off, or unplugs it.
+    pub fn power_off(&mut self) {
+        self.running = None;
+    }
+
+    /// Where it is, in the words of tpm2-tools.
+    pub fn tcti(&self) -> String {
+        format!("swtpm:host=127.0.0.1,port={}", self.port)
+    }
+
+    /// A folder for whatever the test needs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The certificate of the CA that issued its endorsement certificate, in PEM.
+    ///
+    /// # Panics
+    /// If it is not there.
+    pub fn maker(&self) -> String {
+        fs::read_to_string(self.folder.path().join("issuercert.pem")).unwrap()
+    }
+
+    /// What a program of tpm2-tools, or one that uses the TPM by way of its libraries, writes; nothing if it is not
+    /// installed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+        let mut command = Command::new(tool(program)?);
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("TPM2TOOLS_TCTI", self.tcti()).env("TPM2OPENSSL_TCTI", self.tcti()).env("TSS2_LOG", "all+NONE");
+        let ran = command.output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success(), "{command:?}: {out}{err}");
+        Some(ran.stdout)
     }
 }

@@ -12,7 +12,7 @@ pub mod process;
 pub mod rng;
 mod skips;
 
-pub use hardware::SoftHsm;
+pub use hardware::{SoftHsm, Swtpm};
 pub use harness::{Act, Link, Pair, Side};
 pub use hosts::Hosts;
 pub use peers::{openssl, rfc, shared, tool};

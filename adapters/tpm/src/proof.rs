@@ -1,0 +1,366 @@
+//! Proof that a key lives in a TPM, for whoever is to certify it: a factory, without a TPM of its own.
+//!
+//! 1. The device shows its TPM's endorsement certificate and the public half of an attestation key ([`introduce`]).
+//! 2. The factory checks the certificate against the TPM's makers, and encrypts a secret so that only the TPM with that
+//!    endorsement key opens it, and only if it holds that attestation key (TPM2_MakeCredential; [`Verifier::challenge`]).
+//! 3. The device has the TPM open the secret (TPM2_ActivateCredential) and certify the birth key by the attestation key
+//!    (TPM2_Certify; [`answer`]).
+//! 4. The factory checks both ([`Pending::check`]). The key is known then to have been made in a TPM of that maker, and
+//!    not to be able to leave it.
+
+use crate::{
+    Malformed, Shared, TpmElement,
+    public::{self, Public},
+    tpm::{ENDORSEMENT, Failed, Tpm},
+    wire::{Reader, Writer},
+};
+use aws_lc_rs::{
+    cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey},
+    digest, hmac,
+    iv::FixedLength,
+    rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use landfall_element::{ElementError, Evidence, Trouble};
+use landfall_pki::{Algorithm, Anchors, Certificate, KeyKind, PathPolicy, PublicKey, der_from_fixed, validate};
+use landfall_types::{Fault, KeyUri, Redacted, Refusal, Time};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// Where the endorsement certificate for the key by template L-1 is (TCG EK Credential Profile, s2.2.1.4).
+const ENDORSEMENT_CERTIFICATE: u32 = 0x01c0_0002;
+/// The media type of [`Certified`] in JSON.
+const MEDIA_TYPE: &str = "application/vnd.landfall.tpm-certify+json";
+const SECRET: usize = 32;
+/// TPM_GENERATED_VALUE and TPM_ST_ATTEST_CERTIFY (part 2, s6.2 and s6.9).
+const GENERATED: u32 = 0xff54_4347;
+const CERTIFY: u16 = 0x8017;
+
+/// What a device shows of its TPM. Octets are in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Introduction {
+    /// The endorsement certificate, in PEM.
+    pub endorsement_certificate: String,
+    /// The public area of the attestation key.
+    pub attestation_key: String,
+}
+
+/// What the TPM must be able to do with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Challenge {
+    /// The credential blob: a secret for this TPM and this attestation key.
+    pub credential: String,
+    /// The seed that it is protected by, encrypted to the endorsement key.
+    pub seed: String,
+    /// What the TPM's statement must cover, so that it is fresh.
+    pub nonce: String,
+}
+
+/// What the device brings back.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Answer {
+    /// The secret that the credential held.
+    pub secret: String,
+    /// The TPM's statement about the birth key.
+    pub certified: Certified,
+}
+
+/// The TPM's statement about one of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Certified {
+    /// The public area of the key.
+    pub key: String,
+    /// The statement, a TPMS_ATTEST.
+    pub statement: String,
+    /// The attestation key's ECDSA signature over it, in DER.
+    pub signature: String,
+}
+
+/// What a factory keeps until the answer comes.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pending {
+    introduction: Introduction,
+    secret: String,
+    nonce: String,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("certified", &self.certified).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("introduction", &self.introduction).finish_non_exhaustive()
+    }
+}
+
+/// What is known once the proof was checked; it is recorded with the device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proven {
+    /// Who issued the endorsement certificate.
+    pub maker: String,
+    /// Which one it is: SHA-256, so that one TPM can be told from another.
+    pub endorsement: String,
+}
+
+/// Shows the element's TPM; makes its attestation key if there is none yet.
+///
+/// # Errors
+/// If the TPM has no endorsement certificate, or fails.
+pub fn introduce(element: &TpmElement) -> Result<Introduction, ElementError> {
+    let certificate = element.read_certificate(ENDORSEMENT_CERTIFICATE)?;
+    let none = ElementError::Unsupported("show an endorsement certificate: there is none at 0x01c00002");
+    Ok(Introduction {
+        endorsement_certificate: certificate.ok_or(none)?.to_pem(),
+        attestation_key: STANDARD.encode(element.0.attestation_key()?.blob.public),
+    })
+}
+
+/// Answers a challenge for `key`.
+///
+/// # Errors
+/// If the challenge was not made for this TPM, or it fails.
+pub fn answer(element: &TpmElement, key: &KeyUri, challenge: &Challenge) -> Result<Answer, ElementError> {
+    let shared = &element.0;
+    let unread = || ElementError::Unsupported("read the challenge");
+    let octets = |text: &str| STANDARD.decode(text).map_err(|_| unread());
+    let (credential, seed) = (octets(&challenge.credential)?, octets(&challenge.seed)?);
+    let stored = shared.attestation_key()?;
+    let secret = shared.with_stored(&stored, &changed(), |tpm, attestation| {
+        let (endorsement, _) = tpm.create_primary(ENDORSEMENT, endorsement_auth(shared), &public::endorsement())?;
+        let opened = with_policy(tpm, shared, |tpm, policy| {
+            tpm.activate_credential(attestation, endorsement, policy, &credential, &seed)
+        });
+        tpm.flush(endorsement);
+        opened
+    })?;
+    let nonce = octets(&challenge.nonce)?;
+    Ok(Answer { secret: STANDARD.encode(secret.expose()), certified: statement(element, key, &nonce)? })
+}
+
+fn with_policy<T>(
+    tpm: &mut Tpm,
+    shared: &Shared,
+    work: impl FnOnce(&mut Tpm, u32) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    let session = tpm.policy_session()?;
+    let done = tpm.policy_endorsement(session, endorsement_auth(shared)).and_then(|()| work(tpm, session));
+    tpm.flush(session);
+    done
+}
+
+fn endorsement_auth(shared: &Shared) -> &[u8] {
+    crate::octets(shared.config.endorsement_auth.as_ref())
+}
+
+fn changed() -> ElementError {
+    ElementError::hardware(Trouble::Failed, "the attestation key's file has been changed or damaged")
+}
+
+/// The TPM's statement about `key` as an element's evidence.
+pub(crate) fn certify(element: &TpmElement, key: &KeyUri, challenge: &[u8]) -> Result<Evidence, ElementError> {
+    let statement = statement(element, key, challenge)?;
+    let json = |text: &str| format!("\"{text}\"");
+    // Base64 needs no escapes.
+    let (key, made, signature) = (json(&statement.key), json(&statement.statement), json(&statement.signature));
+    let text = format!("{{\"key\":{key},\"statement\":{made},\"signature\":{signature}}}");
+    Ok(Evidence { media_type: MEDIA_TYPE, bytes: text.into_bytes() })
+}
+
+/// Certified by the attestation key while both are loaded.
+fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Certified, ElementError> {
+    let shared = &element.0;
+    let attestation = shared.attestation_key()?;
+    let nonce = digest::digest(&digest::SHA256, nonce);
+    let auth = shared.key_auth();
+    let (area, statement, (r, s)) = shared.with_both((&attestation, &changed()), key, |tpm, signer, object| {
+        let (statement, signature) = tpm.certify(object, auth, signer, nonce.as_ref())?;
+        Ok((tpm.read_public(object)?, statement, signature))
+    })?;
+    let (Some(r), Some(s)) = (public::padded(&r, 32), public::padded(&s, 32)) else {
+        return Err(ElementError::Crypto("read the TPM's signature"));
+    };
+    let signature = der_from_fixed(Algorithm::EcdsaP256, &[r, s].concat())?;
+    Ok(Certified {
+        key: STANDARD.encode(area),
+        statement: STANDARD.encode(statement),
+        signature: STANDARD.encode(signature),
+    })
+}
+
+/// Whom a factory believes about TPMs.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    /// What endorsement certificates must lead to: the makers of TPMs.
+    pub makers: Anchors,
+    /// CA certificates between them and the TPMs', which TPMs do not hold.
+    pub intermediates: Vec<Certificate>,
+}
+
+impl Verifier {
+    /// Checks what a device shows, and makes a challenge for it.
+    ///
+    /// # Errors
+    /// If the endorsement certificate is not one of a known maker's, or the attestation key is not one.
+    pub fn challenge(&self, shown: &Introduction, now: Time) -> Result<(Challenge, Pending), Refusal> {
+        let (certificate, _) = self.endorsement(shown, now)?;
+        let area = decode("attestation-key", &shown.attestation_key)?;
+        let attestation = read("attestation-key", &area)?;
+        if !attestation.is_attestation_key() {
+            let detail = "the key is not one that signs only what its TPM says";
+            return Err(refuse("tpm-attestation-key", "TPM 2.0 part 1, s25", detail));
+        }
+        let failed = || refuse("tpm-credential", "TPM 2.0 part 1, s24", "no credential could be made for its key");
+        let random = || {
+            let mut octets = vec![0; SECRET];
+            aws_lc_rs::rand::fill(&mut octets).map(|()| Redacted::new(octets)).map_err(|_| failed())
+        };
+        let (secret, seed, nonce) = (random()?, random()?, random()?);
+        let credential = credential(seed.expose(), attestation.name(), secret.expose()).ok_or_else(failed)?;
+        let seed = encrypted(certificate.public_key(), seed.expose()).ok_or_else(failed)?;
+        let (secret, nonce) = (STANDARD.encode(secret.expose()), STANDARD.encode(nonce.expose()));
+        let challenge =
+            Challenge { credential: STANDARD.encode(credential), seed: STANDARD.encode(seed), nonce: nonce.clone() };
+        Ok((challenge, Pending { introduction: shown.clone(), secret, nonce }))
+    }
+
+    fn endorsement(&self, shown: &Introduction, now: Time) -> Result<(Certificate, String), Refusal> {
+        let malformed = |_| refuse("tpm-endorsement", "TCG EK Credential Profile s3", "its certificate cannot be read");
+        let certificate = Certificate::from_pem(&shown.endorsement_certificate).map_err(malformed)?;
+        let policy = PathPolicy::at(now).enciphers();
+        let path = validate(&certificate, &self.intermediates, &self.makers, &policy)?;
+        if !matches!(certificate.public_key().kind(), KeyKind::Rsa { bits: 2048.. }) {
+            let detail = format!("its key is {}, and only RSA is spoken here", certificate.public_key().kind());
+            return Err(refuse("tpm-endorsement-key", "TCG EK Credential Profile s2.2", detail));
+        }
+        let maker = path.chain.get(1).map_or_else(|| certificate.issuer(), Certificate::subject);
+        Ok((certificate, maker))
+    }
+}
+
+impl Pending {
+    /// Checks the answer: that `key` was made in the TPM that was introduced, and cannot leave it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says which of it is not so.
+    pub fn check(&self, verifier: &Verifier, answer: &Answer, key: &PublicKey, now: Time) -> Result<Proven, Refusal> {
+        let (certificate, maker) = verifier.endorsement(&self.introduction, now)?;
+        // Only the TPM of that endorsement certificate, holding that attestation key, knows the secret.
+        let (told, kept) = (decode("secret", &answer.secret)?, decode("secret", &self.secret)?);
+        if !bool::from(told.ct_eq(&kept)) {
+            let detail = "the secret in the credential was not opened by the TPM that was introduced";
+            return Err(refuse("tpm-credential", "TPM 2.0 part 1, s24", detail));
+        }
+        let attestation = read("attestation-key", &decode("attestation-key", &self.introduction.attestation_key)?)?;
+        let nonce = decode("nonce", &self.nonce)?;
+        answer.certified.check(attestation.key(), &nonce, key)?;
+        Ok(Proven { maker, endorsement: certificate.fingerprint().to_string() })
+    }
+}
+
+impl Certified {
+    /// Checks that `attestation` signed a statement, fresh by `nonce`, about a TPM's own `key`.
+    fn check(&self, attestation: &PublicKey, nonce: &[u8], key: &PublicKey) -> Result<(), Refusal> {
+        let (statement, signature) = (decode("statement", &self.statement)?, decode("signature", &self.signature)?);
+        let identifier = Algorithm::EcdsaP256.identifier();
+        if attestation.verify(&identifier, &statement, &signature).is_err() {
+            let detail = "the statement is not signed by the attestation key";
+            return Err(refuse("tpm-signature", "TPM 2.0 part 3, s18.2", detail));
+        }
+        let area = decode("key", &self.key)?;
+        let certified = read("key", &area)?;
+        let said = Statement::read(&statement).map_err(|why| malformed("statement", &why))?;
+        if said.nonce != digest::digest(&digest::SHA256, nonce).as_ref() {
+            return Err(refuse("tpm-nonce", "TPM 2.0 part 3, s18.2", "the statement is not about this challenge"));
+        }
+        if said.name != certified.name() {
+            return Err(refuse("tpm-name", "TPM 2.0 part 1, s16", "the statement is about another key"));
+        }
+        if certified.key() != key {
+            return Err(refuse("tpm-key", "SP 1800-36B H.1.1", "the certified key is not the one in the request"));
+        }
+        match certified.is_born_here() {
+            true => Ok(()),
+            false => {
+                let detail = "the key was made outside the TPM, or may leave it";
+                Err(refuse("tpm-key-attributes", "TPM 2.0 part 2, s8.3", detail))
+            }
+        }
+    }
+}
+
+/// What of a TPMS_ATTEST is of interest here (part 2, s10.12.12).
+struct Statement<'a> {
+    nonce: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> Statement<'a> {
+    fn read(statement: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new("a statement", statement);
+        if (reader.u32()?, reader.u16()?) != (GENERATED, CERTIFY) {
+            return Err(reader.bad());
+        }
+        let _signer = reader.sized()?;
+        let nonce = reader.sized()?;
+        // Clock and firmware, which say nothing about the key.
+        reader.take(17 + 8)?;
+        let name = reader.sized()?;
+        let _qualified = reader.sized()?;
+        reader.finish()?;
+        Ok(Self { nonce, name })
+    }
+}
+
+/// TPM2_MakeCredential in software (part 1, s24): the secret under keys that come from the seed, bound to the name.
+fn credential(seed: &[u8], name: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
+    let mut content = Writer::default().sized(secret).done();
+    let key = kdfa(seed, "STORAGE", name, 128);
+    let cipher = EncryptingKey::cfb128(UnboundCipherKey::new(&AES_128, &key).ok()?).ok()?;
+    // The key is of one use, so that the all-zero vector of the specification is no repetition.
+    let context = EncryptionContext::Iv128(FixedLength::from([0; 16]));
+    cipher.less_safe_encrypt(&mut content, context).ok()?;
+    let mac = hmac::Key::new(hmac::HMAC_SHA256, &kdfa(seed, "INTEGRITY", &[], 256));
+    let tag = hmac::sign(&mac, &[&content[..], name].concat());
+    Some(Writer::default().sized(tag.as_ref()).raw(&content).done())
+}
+
+/// The seed for an RSA endorsement key (part 1, annex B.10.3): OAEP with a label that ends in a zero octet.
+fn encrypted(endorsement: &PublicKey, seed: &[u8]) -> Option<Vec<u8>> {
+    let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(endorsement.spki_der()).ok()?).ok()?;
+    let mut out = vec![0; key.ciphertext_size()];
+    let written = key.encrypt(&OAEP_SHA256_MGF1SHA256, seed, &mut out, Some(b"IDENTITY\0")).ok()?;
+    Some(written.to_vec())
+}
+
+/// KDFa with SHA-256 for at most one block (part 1, s11.4.10.2).
+fn kdfa(key: &[u8], label: &str, context: &[u8], bits: u32) -> Vec<u8> {
+    let input = Writer::default().u32(1).raw(label.as_bytes()).u8(0).raw(context).u32(bits).done();
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &input);
+    tag.as_ref().iter().take(usize::try_from(bits / 8).unwrap_or_default()).copied().collect()
+}
+
+fn decode(field: &'static str, text: &str) -> Result<Vec<u8>, Refusal> {
+    STANDARD.decode(text).map_err(|_| malformed(field, &"it is not base64"))
+}
+
+fn read(field: &'static str, area: &[u8]) -> Result<Public, Refusal> {
+    Public::read(area).map_err(|why| malformed(field, &why))
+}
+
+fn malformed(field: &'static str, why: &dyn fmt::Display) -> Refusal {
+    Refusal::new(Fault::Malformed, "tpm-proof", "TPM 2.0 part 2", why.to_string()).field(field)
+}
+
+fn refuse(check: &'static str, section: &'static str, detail: impl Into<String>) -> Refusal {
+    Refusal::new(Fault::Peer, check, section, detail.into())
+}

@@ -1,0 +1,9 @@
+//! The TPM element, against swtpm.
+
+#[cfg(test)]
+mod it {
+    mod keys;
+    mod proof;
+    mod tools;
+    mod trouble;
+}

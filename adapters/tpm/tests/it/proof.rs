@@ -1,0 +1,166 @@
+//! Proof that a key lives in a TPM, and everything that is none.
+
+use super::keys::open;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use landfall_element::{ElementError, SecureElement, Trouble};
+use landfall_pki::{Algorithm, Anchors, Certificate, PublicKey, SoftwareKey};
+use landfall_testkit::{Manufacturer, Swtpm};
+use landfall_tpm::{
+    TpmElement,
+    proof::{Answer, Certified, Challenge, Introduction, Pending, Verifier, answer, introduce},
+};
+use landfall_types::{KeyUri, Time};
+
+struct Scene {
+    tpm: Swtpm,
+    element: TpmElement,
+    key: KeyUri,
+    public: PublicKey,
+    verifier: Verifier,
+    shown: Introduction,
+}
+
+impl Scene {
+    fn new() -> Option<Self> {
+        let tpm = Swtpm::new()?;
+        let element = open(&tpm);
+        let key = element.generate("idevid", Algorithm::EcdsaP256).unwrap();
+        let public = element.signer(&key).unwrap().public_key().clone();
+        let makers = Anchors::of([Certificate::from_pem(&tpm.maker()).unwrap()]);
+        let shown = introduce(&element).unwrap();
+        Some(Self { tpm, element, key, public, verifier: Verifier { makers, intermediates: Vec::new() }, shown })
+    }
+
+    fn challenge(&self) -> (Challenge, Pending) {
+        self.verifier.challenge(&self.shown, Time::now()).unwrap()
+    }
+
+    /// Which check refuses the answer.
+    fn refusal(&self, pending: &Pending, answer: &Answer) -> String {
+        pending.check(&self.verifier, answer, &self.public, Time::now()).unwrap_err().check.to_string()
+    }
+}
+
+#[test]
+fn a_key_in_a_tpm_is_proven() {
+    let Some(scene) = Scene::new() else { return };
+    assert_eq!(introduce(&scene.element).unwrap(), scene.shown, "it shows itself as the same each time");
+    let (challenge, pending) = scene.challenge();
+    // All of it crosses a wire or lies in a file in between.
+    let challenge: Challenge = serde_json::from_str(&serde_json::to_string(&challenge).unwrap()).unwrap();
+    let pending: Pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
+    let answer = answer(&scene.element, &scene.key, &challenge).unwrap();
+    let proven = pending.check(&scene.verifier, &answer, &scene.public, Time::now()).unwrap();
+    assert_eq!(proven.maker, "CN=swtpm-localca");
+    assert_eq!(proven.endorsement.len(), 64);
+    let evidence = scene.element.attestation().unwrap().attest(&scene.key, b"challenge").unwrap();
+    serde_json::from_slice::<Certified>(&evidence.bytes).unwrap();
+    let _ = &scene.tpm;
+}
+
+#[test]
+fn only_makers_that_are_known_are_believed() {
+    let Some(scene) = Scene::new() else { return };
+    let stranger = Manufacturer::new();
+    let others = Verifier { makers: stranger.device_anchors(), intermediates: Vec::new() };
+    assert_eq!(others.challenge(&scene.shown, Time::now()).unwrap_err().check, "path-unknown-issuer");
+    // An endorsement certificate that somebody else made up.
+    let forged =
+        Introduction { endorsement_certificate: stranger.device("1").certificate.to_pem(), ..scene.shown.clone() };
+    assert!(scene.verifier.challenge(&forged, Time::now()).is_err());
+    let garbage = Introduction { endorsement_certificate: "garbage".into(), ..scene.shown.clone() };
+    assert_eq!(scene.verifier.challenge(&garbage, Time::now()).unwrap_err().check, "tpm-endorsement");
+}
+
+#[test]
+fn the_attestation_key_is_one() {
+    let Some(scene) = Scene::new() else { return };
+    // A key that signs whatever it is given would sign a made-up statement.
+    let (challenge, _) = scene.challenge();
+    let free = answer(&scene.element, &scene.key, &challenge).unwrap().certified.key;
+    let shown = Introduction { attestation_key: free, ..scene.shown.clone() };
+    assert_eq!(scene.verifier.challenge(&shown, Time::now()).unwrap_err().check, "tpm-attestation-key");
+    for wrong in ["", "=", "AAAA"] {
+        let shown = Introduction { attestation_key: wrong.into(), ..scene.shown.clone() };
+        assert_eq!(scene.verifier.challenge(&shown, Time::now()).unwrap_err().check, "tpm-proof", "{wrong:?}");
+    }
+}
+
+#[test]
+fn another_tpm_does_not_open_the_challenge() {
+    let (Some(scene), Some(other)) = (Scene::new(), Swtpm::new()) else { return };
+    let (challenge, _) = scene.challenge();
+    let element = open(&other);
+    let key = element.generate("idevid", Algorithm::EcdsaP256).unwrap();
+    introduce(&element).unwrap();
+    let refused = match answer(&element, &key, &challenge) {
+        Err(error) => error,
+        Ok(_) => panic!("another TPM opened it"),
+    };
+    assert!(matches!(refused.trouble(), Some(Trouble::Reset | Trouble::Failed)), "{refused}");
+    // The TPM's own key, but another attestation key than the one that the credential was made for.
+    std::fs::remove_file(scene.tpm.folder().join("element/attestation")).unwrap();
+    assert!(matches!(answer(&scene.element, &scene.key, &challenge), Err(ElementError::Hardware { .. })));
+}
+
+#[test]
+fn each_part_of_the_answer_counts() {
+    let Some(scene) = Scene::new() else { return };
+    let (challenge, pending) = scene.challenge();
+    let good = answer(&scene.element, &scene.key, &challenge).unwrap();
+    let with = |change: &dyn Fn(&mut Answer)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        scene.refusal(&pending, &changed)
+    };
+    let flipped = |text: &str, at: usize| {
+        let mut octets = STANDARD.decode(text).unwrap();
+        octets[at] ^= 1;
+        STANDARD.encode(octets)
+    };
+    assert_eq!(with(&|answer| answer.secret = flipped(&answer.secret, 0)), "tpm-credential");
+    assert_eq!(with(&|answer| answer.secret = String::new()), "tpm-credential");
+    assert_eq!(with(&|answer| answer.certified.signature = flipped(&answer.certified.signature, 20)), "tpm-signature");
+    assert_eq!(with(&|answer| answer.certified.statement = flipped(&answer.certified.statement, 60)), "tpm-signature");
+    // Attributes changed: the name that was certified is another one.
+    assert_eq!(with(&|answer| answer.certified.key = flipped(&answer.certified.key, 7)), "tpm-name");
+    assert_eq!(with(&|answer| answer.certified.key = "!".into()), "tpm-proof");
+
+    // A statement for an earlier challenge.
+    let (later, waiting) = scene.challenge();
+    let mut replayed = answer(&scene.element, &scene.key, &later).unwrap();
+    replayed.certified = good.certified.clone();
+    assert_eq!(scene.refusal(&waiting, &replayed), "tpm-nonce");
+
+    // A request for a key that was made elsewhere, with the proof of another.
+    let elsewhere = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
+    let refused = pending.check(&scene.verifier, &good, landfall_pki::Signer::public_key(&elsewhere), Time::now());
+    assert_eq!(refused.unwrap_err().check, "tpm-key");
+}
+
+#[test]
+fn a_key_that_was_brought_into_the_tpm_is_not_proven() {
+    let Some(scene) = Scene::new() else { return };
+    let Some(_) =
+        scene.tpm.tool("openssl", &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "brought.pem"])
+    else {
+        return;
+    };
+    let Some(_) = scene.tpm.tool("tpm2_createprimary", &["-C", "o", "-G", "ecc256", "-c", "primary.ctx"]) else {
+        return;
+    };
+    scene.tpm.tool("tpm2_flushcontext", &["-t"]);
+    let import = ["-C", "primary.ctx", "-G", "ecc", "-i", "brought.pem", "-u", "brought.pub", "-r", "brought.priv"];
+    scene.tpm.tool("tpm2_import", &[&import[..], &["-a", "userwithauth|sign"]].concat());
+    scene.tpm.tool("tpm2_flushcontext", &["-t"]);
+    scene.tpm.tool("tpm2_load", &["-C", "primary.ctx", "-u", "brought.pub", "-r", "brought.priv", "-c", "brought.ctx"]);
+    scene.tpm.tool("tpm2_flushcontext", &["-t"]);
+    scene.tpm.tool("tpm2_evictcontrol", &["-C", "o", "-c", "brought.ctx", "0x81000042"]);
+    scene.tpm.tool("tpm2_flushcontext", &["-t"]);
+    let key: KeyUri = "tpm:0x81000042".parse().unwrap();
+    let public = scene.element.signer(&key).unwrap().public_key().clone();
+    let (challenge, pending) = scene.challenge();
+    let answer = answer(&scene.element, &key, &challenge).unwrap();
+    let refused = pending.check(&scene.verifier, &answer, &public, Time::now()).unwrap_err();
+    assert_eq!(refused.check, "tpm-key-attributes");
+}
