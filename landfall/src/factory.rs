@@ -3,6 +3,7 @@
 //! The factory keeps its records in a database of its own and publishes them to a MASA that runs, here or elsewhere.
 
 mod dpp;
+mod proof;
 
 use crate::{
     admin::Connection,
@@ -17,7 +18,7 @@ use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
     admin::{ClientError, view::Count},
-    factory::{Choice, Factory, NewManufacturer, Order, Progress, Provisioned, Which},
+    factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Which},
     open,
 };
 use landfall_store::Store;
@@ -102,10 +103,33 @@ enum Verb {
         /// The key was made in a secure element.
         #[arg(long)]
         secure_element: bool,
+        /// Proof that the key lives in a TPM: what `challenge` kept. The device is recorded as backed by hardware.
+        #[arg(long, value_name = "FILE", requires = "answer", requires = "tpm_makers")]
+        proof: Option<PathBuf>,
+        /// What `landfall device prove` answered.
+        #[arg(long, value_name = "FILE", requires = "proof")]
+        answer: Option<PathBuf>,
+        /// The CA certificates of the makers of TPMs that are believed, in PEM; may be repeated.
+        #[arg(long = "tpm-maker", value_name = "FILE")]
+        tpm_makers: Vec<PathBuf>,
         /// The device has a serial number already, in the request's subject.
         #[arg(long)]
         own_serial: bool,
         /// Where to write the device's bundle; `-` is standard output.
+        #[arg(long, default_value = "-")]
+        out: PathBuf,
+    },
+    /// Challenges a device's TPM to prove that the birth key lives in it; `certify --proof` checks the answer.
+    Challenge {
+        /// What `landfall device introduce` shows.
+        introduction: PathBuf,
+        /// The CA certificates of the makers of TPMs that are believed, in PEM; may be repeated.
+        #[arg(long = "tpm-maker", value_name = "FILE", required = true)]
+        tpm_makers: Vec<PathBuf>,
+        /// Where to keep what the answer is held against. It stays in the factory.
+        #[arg(long, value_name = "FILE")]
+        proof: PathBuf,
+        /// Where to write the challenge for the device; `-` is standard output.
         #[arg(long, default_value = "-")]
         out: PathBuf,
     },
@@ -188,10 +212,25 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
             let factory = factory()?;
             provisioned(&with_progress(output, |progress| factory.resume(progress))?, output)
         }
-        Verb::Certify { product, request, secure_element, own_serial, out } => {
+        Verb::Challenge { introduction, tpm_makers, proof, out } => {
+            let (challenge, pending) =
+                proof::verifier(tpm_makers)?.challenge(&proof::read(introduction)?, Time::now())?;
+            proof::keep(proof, &pending)?;
+            write(out, serde_json::to_string_pretty(&challenge)?.as_bytes())?;
+            Ok(Answer::Yes)
+        }
+        Verb::Certify { product, request, secure_element, proof, answer, tpm_makers, own_serial, out } => {
             let method = if *secure_element { Method::InSecureElement } else { Method::OnDevice };
             let choice = if *own_serial { Choice::Device } else { Choice::Factory };
-            let bundle = factory()?.certify(&product.product(), method, &request_der(request)?, choice)?;
+            let (factory, product, request) = (factory()?, product.product(), request_der(request)?);
+            let bundle = match (proof, answer) {
+                (Some(pending), Some(answer)) => {
+                    let (pending, answer) = (proof::read(pending)?, proof::read(answer)?);
+                    let proof = Proof { verifier: proof::verifier(tpm_makers)?, pending, answer };
+                    factory.certify_proven(&product, &request, choice, &proof)?
+                }
+                _ => factory.certify(&product, method, &request, choice)?,
+            };
             write(out, serde_json::to_string_pretty(&bundle)?.as_bytes())?;
             Ok(Answer::Yes)
         }

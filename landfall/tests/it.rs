@@ -11,6 +11,8 @@ mod docs;
 mod easy_connect;
 #[path = "it/ground.rs"]
 mod ground;
+#[path = "it/hardware.rs"]
+mod hardware;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[path = "it/inspect_dpp.rs"]

@@ -25,6 +25,16 @@ pub enum Method {
     Loaded,
 }
 
+/// What is known of the TPM that a device's birth key lives in, because the factory had it proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HardwareProof {
+    /// Who issued the TPM's endorsement certificate.
+    pub maker: String,
+    /// The SHA-256 of that certificate: one TPM is in one device.
+    pub endorsement: String,
+}
+
 /// A device that was made: its row in the manufacturer's database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactoryDevice {
@@ -45,6 +55,9 @@ pub struct FactoryDevice {
     /// Where its private key is, if the factory keeps it in an element of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_uri: Option<KeyUri>,
+    /// In which TPM its private key lives, if that was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<HardwareProof>,
     /// Its bootstrapping key for Wi-Fi Easy Connect, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpp: Option<DppRecord>,
@@ -86,6 +99,8 @@ impl FactoryDevice {
     pub const BY_BATCH: &'static str = "batch";
     /// The index by bootstrapping key.
     pub const BY_BOOTSTRAP: &'static str = "bootstrap";
+    /// The index by the endorsement certificate of its TPM.
+    pub const BY_ENDORSEMENT: &'static str = "endorsement";
     /// The index by model.
     pub const BY_MODEL: &'static str = "model";
 }
@@ -105,7 +120,8 @@ impl Record for FactoryDevice {
             (Self::BY_MODEL, self.model.to_string()),
         ];
         let dpp = self.dpp.iter().map(|dpp| (Self::BY_BOOTSTRAP, dpp.bootstrap_hash.to_string()));
-        others.into_iter().chain(batch).chain(dpp).collect()
+        let tpm = self.hardware.iter().map(|tpm| (Self::BY_ENDORSEMENT, tpm.endorsement.clone()));
+        others.into_iter().chain(batch).chain(dpp).chain(tpm).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{ElementError, label};
 use aws_lc_rs::rand;
+use landfall_types::Redacted;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
@@ -34,6 +35,17 @@ pub fn read(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, ElementError> 
     match u64::try_from(content.len()) {
         Ok(length) if length <= largest => Ok(Some(content)),
         _ => Err(ElementError::File { path: path.to_owned(), why: "it is too large" }),
+    }
+}
+
+/// The first line of a file, or of a descriptor (`/dev/fd/3`), that holds a PIN or the like.
+pub fn first_line(path: &Path) -> Result<Redacted<String>, ElementError> {
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(1024).read_to_string(&mut text)).map_err(at(path))?;
+    let text = Redacted::new(text);
+    match text.expose().lines().next().unwrap_or_default() {
+        "" => Err(ElementError::File { path: path.to_owned(), why: "its first line is empty" }),
+        line => Ok(Redacted::new(line.to_owned())),
     }
 }
 

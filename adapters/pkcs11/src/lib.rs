@@ -29,7 +29,7 @@ use cryptoki::{
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
     session::Session,
 };
-use landfall_element::{CertificateStore, ElementError, KeyAgreement, SecureElement, Vault, keys, label};
+use landfall_element::{CertificateStore, ElementError, KeyAgreement, SecureElement, Trouble, Vault, keys, label};
 use landfall_pki::{Algorithm, PublicKey, SignError, Signer, der_from_fixed};
 use landfall_types::{KeyUri, Redacted};
 use object::{Query, bytes, flag};
@@ -50,6 +50,15 @@ impl Pkcs11Element {
     /// If the module cannot be loaded, the token is not there, or the PIN is not the right one.
     pub fn open(uri: &Pkcs11Uri, pin: Pin) -> Result<Self, ElementError> {
         Token::open(uri, pin).map(|token| Self(Arc::new(token)))
+    }
+
+    /// The same from the text of a URI, which says where the PIN is too.
+    ///
+    /// # Errors
+    /// As [`Pkcs11Element::open`], or if it is no such URI.
+    pub fn from_uri(text: &str) -> Result<Self, ElementError> {
+        let uri = Pkcs11Uri::parse(text).map_err(|why| ElementError::hardware(Trouble::Gone, why.to_string()))?;
+        Self::open(&uri, Pin::of(&uri)?)
     }
 
     /// The key's handle, its attributes checked against what `key` says of the token.

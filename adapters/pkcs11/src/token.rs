@@ -12,12 +12,10 @@ use cryptoki::{
     slot::{Slot, TokenInfo},
     types::AuthPin,
 };
-use landfall_element::{ElementError, Trouble};
+use landfall_element::{ElementError, Trouble, files};
 use landfall_types::{KeyUri, Redacted};
 use std::{
     fmt,
-    fs::File,
-    io::Read,
     path::Path,
     sync::{
         Mutex, PoisonError,
@@ -40,14 +38,7 @@ impl Pin {
     /// # Errors
     /// If it cannot be read, or is empty.
     pub fn read(path: &Path) -> Result<Self, ElementError> {
-        let failed = |error| ElementError::Io { path: path.to_owned(), error };
-        let mut text = String::new();
-        File::open(path).and_then(|file| file.take(1024).read_to_string(&mut text)).map_err(failed)?;
-        let text = Redacted::new(text);
-        match text.expose().lines().next().unwrap_or_default() {
-            "" => Err(ElementError::File { path: path.to_owned(), why: "its first line is to be the PIN" }),
-            line => Ok(Self::Known(Redacted::new(line.to_owned()))),
-        }
+        files::first_line(path).map(Self::Known)
     }
 
     /// The one that `uri` says how to get.

@@ -13,6 +13,7 @@
 //! [`proof`] is how a factory makes sure that a key lives in a TPM; it needs none itself.
 
 mod code;
+mod config;
 pub mod proof;
 mod public;
 mod store;
@@ -21,6 +22,7 @@ mod transport;
 mod vault;
 mod wire;
 
+pub use config::TpmConfig;
 pub use transport::{InvalidTcti, Tcti};
 pub use wire::Malformed;
 
@@ -42,23 +44,6 @@ use tpm::{Failed, OWNER, Tpm};
 const SCHEME: &str = "tpm";
 /// Where TPMs have room for keys of their owner (TCG registry of reserved handles).
 const PERSISTENT: std::ops::RangeInclusive<u32> = 0x8100_0000..=0x81ff_ffff;
-
-/// What a TPM element is opened with.
-#[derive(Clone, Debug, Default)]
-pub struct TpmConfig {
-    /// Where the TPM is.
-    pub tcti: Tcti,
-    /// The folder for wrapped keys.
-    pub folder: PathBuf,
-    /// The authorization value that keys get when they are made, and are used with.
-    pub key_auth: Option<Redacted<String>>,
-    /// The authorization value of the owner hierarchy, if it has one.
-    pub owner_auth: Option<Redacted<String>>,
-    /// That of the endorsement hierarchy.
-    pub endorsement_auth: Option<Redacted<String>>,
-    /// The PCRs (SHA-256 bank) whose content of now secrets in the vault are bound to; none binds them to the TPM alone.
-    pub pcrs: Vec<u8>,
-}
 
 /// A TPM as an element.
 #[derive(Clone)]
@@ -88,6 +73,14 @@ impl TpmElement {
         let element = Self(Arc::new(Shared { config, storage: Mutex::new(None) }));
         element.0.with_storage(|_, _, _| Ok(()))?;
         Ok(element)
+    }
+
+    /// The same from a text such as `tpm:device:/dev/tpmrm0?pcrs=0,7`, as [`TpmConfig::parse`] reads it.
+    ///
+    /// # Errors
+    /// As [`TpmElement::open`], or if it is no such text.
+    pub fn from_uri(text: &str, folder: &Path) -> Result<Self, ElementError> {
+        Self::open(TpmConfig::parse(text, folder)?)
     }
 
     /// Makes a key persistent under `handle`, where other programs find it too. It stays usable by its label.
@@ -461,12 +454,5 @@ impl Signer for TpmKey {
 impl fmt::Debug for TpmKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TpmKey").field("uri", &self.uri).field("public_key", self.public.key()).finish_non_exhaustive()
-    }
-}
-
-impl TpmConfig {
-    /// The TPM at `tcti`, with wrapped keys in `folder`, and nothing that needs an authorization value.
-    pub fn new(tcti: Tcti, folder: &Path) -> Self {
-        Self { tcti, folder: folder.to_owned(), ..Self::default() }
     }
 }

@@ -13,8 +13,10 @@ use crate::{
 use landfall_brski::pledge::{
     Credential, Input, InvalidInput, Onboarding, Output, Progress, Renewal, RenewalConfig, Timing,
 };
-use landfall_element::{SecureElement, SoftwareElement};
+use landfall_element::{ElementError, SecureElement, SoftwareElement};
+use landfall_pkcs11::Pkcs11Element;
 use landfall_pki::Certificate;
+use landfall_tpm::TpmElement;
 use landfall_types::{Event, Fault, Machine, Process, Refusal, SerialNumber, Time};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -216,9 +218,17 @@ impl Agent {
         Ok(held || !keys.is_empty())
     }
 
-    /// Takes the lock, and removes keys that an interrupted run left behind.
+    /// Whether the birth key is of use: an element may have been cleared or exchanged. Said now, that is clear; in the middle
+    /// of a handshake it would look like trouble with the network.
+    fn has_birth_key(&self) -> Result<(), DeviceError> {
+        let signed = self.element.signer(&self.birth.key)?.sign(b"landfall: is the birth key of use?");
+        signed.map(drop).map_err(|why| DeviceError::Element(ElementError::Pki(why.into())))
+    }
+
+    /// Takes the lock, makes sure of the birth key, and removes keys that an interrupted run left behind.
     fn tidy(&self) -> Result<Lock, DeviceError> {
         let lock = self.state.lock()?;
+        self.has_birth_key()?;
         let used = self.state.read()?.map(|held| held.credential.key);
         for key in self.ldevid_keys()?.iter().filter(|key| Some(*key) != used.as_ref()) {
             discard(&*self.element, key);
@@ -227,9 +237,8 @@ impl Agent {
     }
 
     fn ldevid_keys(&self) -> Result<Vec<landfall_types::KeyUri>, DeviceError> {
-        let prefix = format!("{}:{LDEVID}", self.element.scheme());
-        let keys = self.element.list()?;
-        Ok(keys.into_iter().filter(|key| key.as_str().starts_with(&prefix)).collect())
+        let is_ldevid = |key: &_| self.element.label(key).is_ok_and(|label| label.starts_with(LDEVID));
+        Ok(self.element.list()?.into_iter().filter(is_ldevid).collect())
     }
 
     async fn drive<M>(
@@ -324,10 +333,29 @@ pub(crate) fn log(event: &Event) {
     );
 }
 
-/// The software element of the device.
+/// The element that the configuration names.
 pub(crate) fn open_element(config: &Config) -> Result<Arc<dyn SecureElement>, DeviceError> {
     file::make_folder(&config.state)?;
-    Ok(Arc::new(SoftwareElement::open(&config.state.join("keys"), config.key_source()?)?))
+    let named = config.keys.element.as_deref().unwrap_or("software");
+    Ok(match named.split(':').next() {
+        Some("software") if named == "software" => {
+            Arc::new(SoftwareElement::open(&config.state.join("keys"), config.key_source()?)?)
+        }
+        Some("pkcs11") => Arc::new(Pkcs11Element::from_uri(named)?),
+        Some("tpm") => Arc::new(tpm_element(config)?),
+        _ => {
+            let why = "[keys] element is one of software, tpm:… and pkcs11:…";
+            return Err(DeviceError::Config(why.into()));
+        }
+    })
+}
+
+/// The TPM that the configuration names, for what only TPMs do.
+pub(crate) fn tpm_element(config: &Config) -> Result<TpmElement, DeviceError> {
+    file::make_folder(&config.state)?;
+    let named = config.keys.element.as_deref().filter(|named| named.starts_with("tpm:"));
+    let named = named.ok_or_else(|| DeviceError::Config("[keys] element is no TPM".into()))?;
+    Ok(TpmElement::from_uri(named, &config.state.join("tpm"))?)
 }
 
 fn summary(credential: &Credential) -> LdevidSummary {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The label of the IDevID's key in the element.
-const LABEL: &str = "idevid";
+pub(crate) const LABEL: &str = "idevid";
 /// The file in the state folder.
 const FILE: &str = "birth.json";
 
@@ -67,17 +67,27 @@ impl Birth {
         if bundle.format != FORMAT {
             return Err(DeviceError::file(bundle_path, format!("its format is {}, not {FORMAT}", bundle.format)));
         }
+        let was_loaded = bundle.key.is_some();
         let key = match (bundle.key.take(), &config.keys.idevid) {
             (Some(key), _) => import(element, key.0.expose())?,
             (None, Some(uri)) => uri.clone(),
-            (None, None) => {
-                return Err(DeviceError::file(bundle_path, "it holds no key, and [keys] idevid does not name one"));
-            }
+            (None, None) => element.uri(LABEL)?,
         };
         let birth = Self::of(&bundle, key.clone())?;
-        if element.signer(&key)?.public_key() != birth.idevid.public_key() {
+        let own = element.signer(&key).map_err(|error| match error {
+            ElementError::Missing(key) => {
+                let why = format!("it holds no key, and {key} is not there: [keys] idevid names another one");
+                DeviceError::file(bundle_path, why)
+            }
+            error => error.into(),
+        })?;
+        if own.public_key() != birth.idevid.public_key() {
             let detail = format!("{key} is not the key of the IDevID");
             return Err(DeviceError::Birth(Refusal::new(Fault::Misuse, "idevid-key", "802.1AR s6.1", detail)));
+        }
+        if let (false, Some(certificates)) = (was_loaded, element.certificates()) {
+            // For others that look into the element; the agent reads them from its own state.
+            certificates.keep(&key, &birth.presented())?;
         }
         // Its key is kept elsewhere: see dpp::birth.
         bundle.dpp = None;

@@ -5,11 +5,15 @@ use crate::{
     agent::{LdevidSummary, UNDECIDED},
     birth,
     dpp::{self, cli as easy},
+    request::{introduce, prove, request},
 };
 use clap::{Args, Subcommand};
 use landfall_brski::pledge::Progress;
+use landfall_types::SerialNumber;
+use serde::Serialize;
 use serde_json::json;
 use std::{
+    fs,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     time::Duration,
@@ -78,6 +82,19 @@ enum Command {
     },
     /// Makes the device ready for another owner: forgets the network credential and its owner, keeps the birth credential.
     Reset,
+    /// Makes the birth key in the device's element, if it is not there, and asks the factory for its certificate.
+    Request {
+        /// The serial number, if the device has one already.
+        #[arg(long, value_name = "SERIAL")]
+        serial_number: Option<SerialNumber>,
+    },
+    /// Shows the factory the device's TPM, for proof that the birth key lives in it.
+    Introduce,
+    /// Has the TPM answer the factory's challenge, for the birth key.
+    Prove {
+        /// What `landfall factory challenge` made.
+        challenge: PathBuf,
+    },
     /// Onboards if need be, then keeps the network credential alive.
     Run,
 }
@@ -132,6 +149,16 @@ impl Device {
                     false => "There was nothing to forget.\n",
                 };
                 return say(out, json, &json!({ "reset": true, "forgot": forgot }), words, true);
+            }
+            Command::Request { serial_number } => {
+                let request = request(&config, serial_number.as_ref())?;
+                return say(out, json, &json!({ "request": request }), &request, true);
+            }
+            Command::Introduce => return say_json(out, &introduce(&config)?),
+            Command::Prove { challenge } => {
+                let content = fs::read(&challenge).map_err(DeviceError::io(&challenge))?;
+                let challenge = serde_json::from_slice(&content).map_err(|e| DeviceError::file(&challenge, e))?;
+                return say_json(out, &prove(&config, &challenge)?);
             }
             Command::Run if !birth::is_of_brski(&config)? => {
                 let device = easy::device(config)?;
@@ -247,6 +274,12 @@ fn say(
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(DeviceError::io("standard output")(error)),
         _ => Ok(if yes { Verdict::Yes } else { Verdict::No }),
     }
+}
+
+/// What programs alone read.
+fn say_json(out: &mut (dyn Write + Send), value: &impl Serialize) -> Result<Verdict, DeviceError> {
+    let value = serde_json::to_value(value).map_err(|e| DeviceError::Defect(e.to_string()))?;
+    say(out, true, &value, "", true)
 }
 
 fn done_in_words(verb: &str, done: &Onboarded) -> String {

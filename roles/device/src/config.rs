@@ -69,17 +69,21 @@ impl From<Form> for Format {
     }
 }
 
-/// How keys at rest are protected: a key file beside the state unless a passphrase is named.
+/// Where keys are. How those in files are protected at rest: by a key file beside the state unless a passphrase is named.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Keys {
+    /// `software` for files; `tpm:` and where the TPM is ([`landfall_tpm::TpmConfig::parse`]); `pkcs11:` and the rest of a
+    /// URI of RFC 7512. Files is the default.
+    pub element: Option<String>,
     /// A file with 32 random bytes, made at the first start. Best on another medium than the state.
     pub key_file: Option<PathBuf>,
     /// A file whose first line is the passphrase.
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable that holds the passphrase.
     pub passphrase_env: Option<String>,
-    /// Where the IDevID's private key is, if the device made it itself and it is not in the bundle.
+    /// Where the IDevID's private key is, if the device made it itself and it is not where `landfall device request` makes
+    /// it.
     pub idevid: Option<KeyUri>,
 }
 

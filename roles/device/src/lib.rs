@@ -16,8 +16,10 @@ mod drive;
 mod error;
 mod evidence;
 mod file;
+mod request;
 mod state;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
 pub use config::{Config, Discovery, Form, Keys};
 pub use error::DeviceError;
+pub use request::{introduce, prove, request};

@@ -2,10 +2,12 @@
 
 use crate::{role::RoleError, settings::Settings};
 use landfall_element::{
-    SecureElement,
+    ElementError, SecureElement,
     software::{KeySource, SoftwareElement},
 };
+use landfall_pkcs11::Pkcs11Element;
 use landfall_store::Store;
+use landfall_tpm::TpmElement;
 use landfall_types::Redacted;
 use std::{
     fs,
@@ -45,19 +47,23 @@ pub fn store(settings: &Settings) -> Result<Store, RoleError> {
     }
 }
 
-/// The software element that `settings` name, made if it is not there.
+/// The element that `settings` name; one of files is made if it is not there.
 pub fn element(settings: &Settings) -> Result<Arc<dyn SecureElement>, RoleError> {
     let folder = settings.resolve(&settings.keys.directory);
     make_folder_of(&folder)?;
-    let element =
-        SoftwareElement::open(&folder, key_source(settings)?).map_err(RoleError::while_("opening the keys"))?;
-    Ok(Arc::new(element))
+    let opened: Result<Arc<dyn SecureElement>, ElementError> = match settings.keys.element.as_str() {
+        "software" => SoftwareElement::open(&folder, key_source(settings)?).map(|element| Arc::new(element) as _),
+        token if token.starts_with("pkcs11:") => Pkcs11Element::from_uri(token).map(|element| Arc::new(element) as _),
+        tpm if tpm.starts_with("tpm:") => TpmElement::from_uri(tpm, &folder).map(|element| Arc::new(element) as _),
+        _ => return Err(RoleError::new("keys.element", "is one of software, tpm:… and pkcs11:…")),
+    };
+    opened.map_err(RoleError::while_("opening the keys"))
 }
 
-/// The same, but an error if it is not there.
+/// The same, but an error if it is of files and not there.
 pub fn existing_element(settings: &Settings) -> Result<Arc<dyn SecureElement>, RoleError> {
     let folder = settings.resolve(&settings.keys.directory);
-    match folder.is_dir() {
+    match settings.keys.element != "software" || folder.is_dir() {
         true => element(settings),
         false => Err(RoleError::new(
             format!("the keys in {}", folder.display()),

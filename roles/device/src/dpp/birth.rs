@@ -157,7 +157,8 @@ impl Birth {
         }
         let key = match key {
             Some(key) => import(&**element, key.0.expose(), config.dpp.via == Via::WpaSupplicant)?,
-            None => return Err(DeviceError::file(bundle_path, "its part dpp holds no key")),
+            // The device made it itself.
+            None => Place::Element(element.uri(LABEL)?),
         };
         let kept = Kept { format, serial_number, model, uri, configurator, key };
         let content = serde_json::to_vec_pretty(&kept).map_err(|e| DeviceError::file(path, e))?;

@@ -150,12 +150,13 @@ async fn bundles_that_do_not_fit_together() {
     let good: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let other = landfall_testkit::Manufacturer::new().device("SN-0001");
     for (field, value) in [
+        // Neither in the bundle nor in the element; the next ones bring it there.
+        ("key", serde_json::Value::Null),
         ("format", serde_json::json!(2)),
         ("serial-number", serde_json::json!("SN-0002")),
         ("idevid", serde_json::json!(other.certificate.to_pem())),
         ("masa-anchors", serde_json::json!("")),
         ("key", serde_json::json!("no key")),
-        ("key", serde_json::Value::Null),
     ] {
         let mut bundle = good.clone();
         bundle[field] = value;

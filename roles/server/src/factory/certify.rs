@@ -1,11 +1,23 @@
 //! Issuing an IDevID for a key that the device made, in itself or in its secure element (H.1.1, methods 1 and 2).
 
 use super::{Factory, FactoryError, provision::event};
-use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
+use landfall_lifecycle::factory::{FactoryDevice, HardwareProof, LOG, Method, Product};
 use landfall_pki::{Csr, KeyKind};
+use landfall_tpm::proof::{Answer, Pending, Verifier};
 use landfall_types::{Changes, DeviceBundle, SerialNumber};
 
 const SECTION: &str = "NIST SP 1800-36B H.1.1";
+
+/// A TPM's proof that a key lives in it: whom the factory believes, what it kept of its challenge, and the answer.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The makers of TPMs.
+    pub verifier: Verifier,
+    /// What was kept when the challenge was made.
+    pub pending: Pending,
+    /// What the device answers.
+    pub answer: Answer,
+}
 
 /// Who chooses the serial number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +39,38 @@ impl Factory {
         request: &[u8],
         choice: Choice,
     ) -> Result<DeviceBundle, FactoryError> {
+        self.certify_backed(product, method, request, choice, None)
+    }
+
+    /// The same for a key of which a TPM proves that it lives there, which is recorded with the device.
+    pub fn certify_proven(
+        &self,
+        product: &Product,
+        request: &[u8],
+        choice: Choice,
+        proof: &Proof,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let csr = Csr::from_der(request)?;
+        let Proof { verifier, pending, answer } = proof;
+        let proven = pending.check(verifier, answer, csr.public_key(), self.now())?;
+        let hardware = HardwareProof { maker: proven.maker, endorsement: proven.endorsement };
+        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &hardware.endorsement, 16)?;
+        let key = csr.public_key().fingerprint();
+        if let Some(other) = others.into_iter().find(|other| other.key != key && other.void.is_none()) {
+            let detail = format!("the device {} has this TPM", other.serial_number);
+            return Err(FactoryError::refused("tpm-unused", SECTION, detail));
+        }
+        self.certify_backed(product, Method::InSecureElement, request, choice, Some(hardware))
+    }
+
+    fn certify_backed(
+        &self,
+        product: &Product,
+        method: Method,
+        request: &[u8],
+        choice: Choice,
+        hardware: Option<HardwareProof>,
+    ) -> Result<DeviceBundle, FactoryError> {
         let csr = Csr::from_der(request)?;
         csr.verify_possession()
             .map_err(|why| FactoryError::refused("csr-possession", "RFC 2986 s4.2", why.to_string()))?;
@@ -39,10 +83,11 @@ impl Factory {
             return self.bundle(&known, None);
         }
         match asked {
-            Some(serial) => self.certify_as(product, method, &csr, serial),
+            Some(serial) => self.certify_as(product, method, &csr, serial, hardware),
             None => self.allocating(product, 1, |range, changes| {
                 let serial = range.scheme.serial(range.first)?;
-                let (device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+                let (mut device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+                device.hardware = hardware.clone();
                 Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
             }),
         }
@@ -54,8 +99,10 @@ impl Factory {
         method: Method,
         csr: &Csr,
         serial: SerialNumber,
+        hardware: Option<HardwareProof>,
     ) -> Result<DeviceBundle, FactoryError> {
-        let (device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+        let (mut device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+        device.hardware = hardware;
         let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
         match self.store.commit_blocking(changes) {
             Ok(_) => Ok(bundle),

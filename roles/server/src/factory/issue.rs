@@ -35,6 +35,7 @@ impl Factory {
             fingerprint: idevid.fingerprint(),
             key: key.fingerprint(),
             key_uri: None,
+            hardware: None,
             dpp: None,
             batch: batch.cloned(),
             made: now,

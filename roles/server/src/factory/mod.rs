@@ -14,10 +14,11 @@ mod issue;
 mod provision;
 mod records;
 
-pub use certify::Choice;
+pub use certify::{Choice, Proof};
 pub use dpp::{ListFormat, Which};
 pub use error::FactoryError;
 pub use init::{Made, NewManufacturer};
+pub use landfall_tpm::proof::Verifier;
 pub use provision::{Order, Progress, Provisioned};
 pub use records::import;
 

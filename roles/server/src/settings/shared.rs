@@ -50,7 +50,10 @@ impl Default for StoreSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct KeysSettings {
-    /// The folder of the software element: key files, encrypted.
+    /// `software` for encrypted files; `tpm:` and where the TPM is ([`landfall_tpm::TpmConfig::parse`]); `pkcs11:` and the
+    /// rest of a URI (RFC 7512).
+    pub element: String,
+    /// The folder of key files: encrypted, or wrapped by the TPM.
     pub directory: PathBuf,
     /// The file of 32 random bytes that opens them: made at first use, best kept on another medium.
     pub key_file: PathBuf,
@@ -61,7 +64,12 @@ pub struct KeysSettings {
 
 impl Default for KeysSettings {
     fn default() -> Self {
-        Self { directory: "keys".into(), key_file: "keys.secret".into(), passphrase_file: None }
+        Self {
+            element: "software".into(),
+            directory: "keys".into(),
+            key_file: "keys.secret".into(),
+            passphrase_file: None,
+        }
     }
 }
 

@@ -1,0 +1,242 @@
+//! Birth keys in secure hardware: made there, certified by the factory, and onboarded with (NIST SP 1800-36B H.1 to H.4).
+
+use crate::{
+    ground::{Ground, Role, entries},
+    landfall,
+};
+use landfall_testkit::{SoftHsm, Swtpm};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A device whose keys are in the element that its configuration names.
+struct Device<'a> {
+    ground: &'a Ground,
+    folder: PathBuf,
+}
+
+impl<'a> Device<'a> {
+    fn new(ground: &'a Ground, name: &str, element: &str) -> Self {
+        let folder = ground.state(name);
+        fs::create_dir_all(&folder).unwrap();
+        let registrar = ground.address(Role::Registrar);
+        let text = format!(
+            "bundle = \"bundle.json\"\nstate = \"state\"\n[keys]\nelement = {element:?}\n\
+             [discovery]\nmdns = false\ngrasp = false\nregistrars = [{registrar:?}]\n"
+        );
+        fs::write(folder.join("device.toml"), text).unwrap();
+        Self { ground, folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// What the agent says, and whether it could.
+    fn says(&self, arguments: &[&str]) -> (bool, String) {
+        let config = self.file("device.toml");
+        let output = landfall(&self.folder, &[&["device", "--config", &config][..], arguments].concat());
+        let said = if output.status.success() { output.stdout } else { [output.stdout, output.stderr].concat() };
+        (output.status.success(), String::from_utf8(said).unwrap())
+    }
+
+    fn does(&self, arguments: &[&str]) -> Value {
+        let (done, said) = self.says(&[arguments, &["--json"]].concat());
+        assert!(done, "{arguments:?}: {said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// Writes what the agent says to a file.
+    fn writes(&self, arguments: &[&str], file: &str) {
+        let (done, said) = self.says(arguments);
+        assert!(done, "{arguments:?}: {said}");
+        fs::write(self.folder.join(file), said).unwrap();
+    }
+
+    /// Has the factory certify the key in `device.csr`; what it says if it does not.
+    fn certified(&self, more: &[&str]) -> Result<(), String> {
+        let (request, bundle) = (self.file("device.csr"), self.file("bundle.json"));
+        self.factory(&[&["certify", &request, "--out", &bundle][..], more].concat())
+    }
+
+    fn factory(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = landfall(&self.ground.of(Role::Masa), &[&["factory"][..], arguments].concat());
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8(output.stderr).unwrap()),
+        }
+    }
+
+    /// The TPM's part of a proof, and the factory's options that check it.
+    fn proves(&self, maker: &str) -> Result<Vec<String>, String> {
+        fs::write(self.folder.join("maker.pem"), maker).unwrap();
+        self.writes(&["introduce"], "introduction.json");
+        let [maker, proof, challenge] = ["maker.pem", "proof.json", "challenge.json"].map(|name| self.file(name));
+        let introduction = self.file("introduction.json");
+        let files = ["--proof", &proof, "--out", &challenge, "--tpm-maker", &maker];
+        self.factory(&[&["challenge", &introduction][..], &files].concat())?;
+        self.writes(&["prove", &challenge], "answer.json");
+        let answer = self.file("answer.json");
+        Ok(["--proof", &proof, "--answer", &answer, "--tpm-maker", &maker].map(str::to_owned).into())
+    }
+
+    fn certified_with_proof(&self, maker: &str) -> Result<(), String> {
+        let proof = self.proves(maker)?;
+        self.certified(&proof.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn serial_number(&self) -> String {
+        let bundle: Value = serde_json::from_slice(&fs::read(self.folder.join("bundle.json")).unwrap()).unwrap();
+        assert!(bundle.get("key").is_none(), "the factory never had the key");
+        bundle["serial-number"].as_str().unwrap().to_owned()
+    }
+
+    /// The whole life in the owner's network: the birth key in the element, and the network's keys too.
+    fn lives(&self, idevid: &str, is_ldevid: impl Fn(&str) -> bool, keys: impl Fn() -> Vec<String>) {
+        let (ground, serial) = (self.ground, self.serial_number());
+        let _masa = ground.serve(Role::Masa);
+        ground.does(Role::Masa, &["factory", "publish"]);
+        ground.does(Role::Masa, &["transfer", "sale", "--to", "owner", &serial]);
+        let _registrar = ground.serve(Role::Registrar);
+        let onboarded = self.does(&["onboard", "--attempts", "1"]);
+        let first = onboarded["result"]["credential"]["key"].as_str().unwrap().to_owned();
+        assert!(is_ldevid(&first), "{first}");
+        let status = self.does(&["status"]);
+        assert_eq!((&status["idevid-key"], &status["valid"]), (&idevid.into(), &true.into()));
+        assert_eq!(keys().len(), 2, "{:?}", keys());
+        let renewed = self.does(&["renew"])["result"]["credential"]["key"].as_str().unwrap().to_owned();
+        assert!(is_ldevid(&renewed) && renewed != first);
+        assert_eq!(keys().len(), 2, "the key before is gone: {:?}", keys());
+        self.does(&["reset"]);
+        assert_eq!(keys().len(), 1, "the birth key stays alone: {:?}", keys());
+        self.does(&["onboard", "--attempts", "1"]);
+    }
+}
+
+fn wrapped_keys(folder: &Path) -> Vec<String> {
+    let names = entries(folder).into_iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    names.filter(|name| name.ends_with(".key")).collect()
+}
+
+#[test]
+fn a_key_that_a_tpm_made_and_proved_is_onboarded_with() {
+    let (Some(tpm), Some(other)) = (Swtpm::new(), Swtpm::new()) else { return };
+    let ground = Ground::lay(1);
+    let element = |tpm: &Swtpm| format!("tpm:{}?pcrs=0,7", tpm.tcti());
+    let device = Device::new(&ground, "with-tpm", &element(&tpm));
+    device.writes(&["request"], "device.csr");
+    let again = device.says(&["request"]);
+    assert!(again.0, "asked again, it asks for the same key: {}", again.1);
+
+    // Makers of TPMs that the factory knows: this one's is not the other's.
+    assert!(device.proves(&other.maker()).unwrap_err().contains("path-unknown-issuer"));
+    device.certified_with_proof(&tpm.maker()).unwrap();
+    let records = landfall(&ground.of(Role::Masa), &["factory", "export"]).stdout;
+    let serial = device.serial_number();
+    let record = String::from_utf8(records).unwrap().lines().find(|line| line.contains(&serial)).unwrap().to_owned();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        (&record["method"], &record["hardware"]["maker"]),
+        (&"in-secure-element".into(), &"CN=swtpm-localca".into())
+    );
+
+    let folder = device.folder.join("state/tpm");
+    device.lives("tpm:idevid", |key| key.starts_with("tpm:ldevid-"), || wrapped_keys(&folder));
+
+    // All of the device's files, at another TPM.
+    let clone = Device::new(&ground, "clone", &element(&other));
+    let copied = std::process::Command::new("cp").arg("-a").arg(device.file("state")).arg(&clone.folder).status();
+    assert!(copied.unwrap().success());
+    fs::copy(device.file("bundle.json"), clone.file("bundle.json")).unwrap();
+    for command in [&["onboard"][..], &["renew"], &["request"]] {
+        let (done, said) = clone.says(command);
+        assert!(!done && said.contains("is not the one that the key was made in"), "{command:?}: {said}");
+    }
+}
+
+#[test]
+fn one_tpm_is_in_one_device_and_proves_no_key_of_another() {
+    let (Some(tpm), Some(other)) = (Swtpm::new(), Swtpm::new()) else { return };
+    let ground = Ground::lay(1);
+    let element = |tpm: &Swtpm| format!("tpm:{}", tpm.tcti());
+    let first = Device::new(&ground, "first", &element(&tpm));
+    first.writes(&["request"], "device.csr");
+    first.certified_with_proof(&tpm.maker()).unwrap();
+    // A device whose answer was lost asks again, and gets the same.
+    let bundle = fs::read(first.file("bundle.json")).unwrap();
+    first.certified_with_proof(&tpm.maker()).unwrap();
+    assert_eq!(fs::read(first.file("bundle.json")).unwrap(), bundle);
+
+    let second = Device::new(&ground, "second", &element(&tpm));
+    second.writes(&["request"], "device.csr");
+    let refused = second.certified_with_proof(&tpm.maker()).unwrap_err();
+    assert!(refused.contains("tpm-unused"), "{refused}");
+
+    // Another TPM's key, with the proof of this one.
+    let third = Device::new(&ground, "third", &element(&other));
+    third.writes(&["request"], "device.csr");
+    let proof = second.proves(&tpm.maker()).unwrap();
+    let refused = third.certified(&proof.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_err();
+    assert!(refused.contains("tpm-key"), "{refused}");
+    assert!(!Path::new(&third.file("bundle.json")).exists());
+}
+
+#[test]
+fn a_key_that_a_token_made_is_onboarded_with() {
+    SoftHsm::with(|token| {
+        let ground = Ground::lay(1);
+        let device = Device::new(&ground, "with-token", &token.uri());
+        device.writes(&["request"], "device.csr");
+        device.certified(&["--secure-element"]).unwrap();
+        let uri = |label: &str| format!("pkcs11:token={};object={label}", SoftHsm::LABEL);
+        let keys = || {
+            let shown = token.pkcs11_tool(&["--list-objects", "--type", "privkey"]).unwrap_or_default();
+            shown.lines().filter(|line| line.contains("label:")).map(str::to_owned).collect()
+        };
+        if landfall_testkit::tool("pkcs11-tool").is_none() {
+            return;
+        }
+        let idevid = format!("{};type=private", uri("idevid"));
+        device.lives(&idevid, |key| key.starts_with(&uri("ldevid-")), keys);
+        let (done, said) = device.says(&["introduce"]);
+        assert!(!done && said.contains("is no TPM"), "{said}");
+
+        fs::write(&token.pin_file, "12345678\n").unwrap();
+        let (done, said) = device.says(&["status"]);
+        assert!(!done && said.contains("refuses the PIN") && !said.contains("12345678"), "{said}");
+    });
+}
+
+#[test]
+fn an_element_that_is_not_there_is_said_to_be_so() {
+    let ground = Ground::lay(1);
+    let wrong = [
+        ("elsewhere:1", "is one of software, tpm:… and pkcs11:…"),
+        ("tpm:device:/dev/none", "the element is not there"),
+        ("tpm:abrmd:", "says of no TPM where it is"),
+        ("pkcs11:token=x?module-path=/none.so", "the module /none.so cannot be loaded"),
+        ("pkcs11:token=x?pin-value=4711", "a PIN has no place in it"),
+    ];
+    for (element, why) in wrong {
+        let (done, said) = Device::new(&ground, "wrong", element).says(&["request"]);
+        assert!(!done && said.contains(why), "{element}: {said}");
+    }
+}
+
+#[test]
+fn a_factory_keeps_its_own_keys_in_a_token() {
+    SoftHsm::with(|token| {
+        let folder = landfall_testkit::temp_dir();
+        let settings = format!("[keys]\nelement = {:?}\n", token.uri());
+        fs::write(folder.path().join("landfall.toml"), settings).unwrap();
+        for arguments in [&["factory", "init"][..], &["factory", "provision", "--count", "2"]] {
+            let output = landfall(folder.path(), arguments);
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let named = fs::read_to_string(folder.path().join("data/manufacturer/issuing.key-uri")).unwrap();
+        assert!(named.starts_with("pkcs11:token=devices;object="), "{named}");
+        assert!(!folder.path().join("data/keys").exists(), "no key is in a file");
+    });
+}
