@@ -19,7 +19,7 @@ use landfall_pki::pem;
 use landfall_server::observe::AUDIT_LOG;
 use landfall_store::Store;
 use landfall_testkit::{Rng, Running, temp_dir};
-use landfall_types::bundle::DeviceBundle;
+use landfall_types::{Time, bundle::DeviceBundle};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -131,6 +131,64 @@ fn a_device_that_is_in_no_book_is_configured_by_a_code() {
     parties.does("owner", &[pkex.as_slice(), &["add", "code"]].concat());
     parties.does("owner", &[pkex.as_slice(), &["remove"]].concat());
     parties.stopped(server);
+}
+
+/// Connectors that end, a key that signs them and is followed by another, and a device that is killed while it sees to it.
+#[test]
+fn a_device_gets_itself_other_connectors_whatever_happens_to_it() {
+    let seed = seed();
+    println!("LANDFALL_KILL_SEED={seed}");
+    let mut rng = Rng::new(seed);
+    let parties = Parties::lay(1);
+    let settings = fs::read_to_string(parties.of("owner").join("landfall.toml")).unwrap();
+    let settings = settings.split("[[intake]]").next().unwrap().to_owned() + "expires = \"2s\"\n";
+    fs::write(parties.of("owner").join("landfall.toml"), settings).unwrap();
+    let config = format!(
+        "[dpp]\ncontrollers = [\"127.0.0.1:{}\"]\npause-ms = 300\n[discovery]\nmdns = false\ngrasp = false\n",
+        parties.configurator
+    );
+    fs::write(parties.of("owner").join("device.toml"), config).unwrap();
+    let server = parties.serve("owner", "configurator");
+    fs::write(parties.of("owner").join("code"), "three words here\n").unwrap();
+    parties.does("owner", &["network", "configurator", "pkex", "add", "code", "--serial-number", "SN-1"]);
+    let onboarded = parties.device(0, &["onboard", "--dpp", "--pkex", "code", "--attempts", "1"]);
+    assert!(onboarded.status.success(), "{onboarded:?}");
+
+    let reconfigured = || {
+        let audit = parties.does("owner", &["network", "audit"]);
+        let events = audit.as_array().or(audit["items"].as_array()).unwrap().clone();
+        events.iter().filter(|event| event["action"] == "device-reconfigured").count()
+    };
+    // It is killed about when its connector is due, and begins anew each time.
+    for _ in 0..8 {
+        let mut agent = Running::start(&mut parties.device_command(0, &["run"]));
+        std::thread::sleep(Duration::from_micros(800_000 + rng.below(1_200_000)));
+        agent.signal("KILL");
+        agent.wait();
+    }
+    assert!(reconfigured() > 0, "no connector was replaced");
+    parties.does("owner", &["network", "configurator", "rotate"]);
+    let output = parties.device(0, &["reconfigure", "--timeout", "60"]);
+    assert!(output.status.success(), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["reconfigured"], &said["result"]["network-authenticated"]), (&true.into(), &true.into()));
+    parties.stopped(server);
+    let store = Store::sqlite(parties.of("owner").join("data/landfall.db")).unwrap();
+    let credentials = store.scan::<NetworkCredential>(None, 2).unwrap();
+    assert_eq!(credentials.len(), 1);
+    // A connector says it in whole seconds.
+    let on_record = credentials[0].record.expires.unwrap().as_unix();
+    let held: Time = serde_json::from_value(said["result"]["networks"][0]["expiry"].clone()).unwrap();
+    assert_eq!(held.as_unix(), on_record);
+}
+
+#[test]
+fn a_device_that_has_no_networks_cannot_be_reconfigured() {
+    let parties = Parties::lay(1);
+    let output = parties.device(0, &["reconfigure", "--attempts", "1"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["refusal"]["check"], "dpp-reconfig-nothing");
 }
 
 /// A manufacturer with a supply chain service, and the owner of a network.
@@ -270,14 +328,24 @@ impl Parties {
         bundles(&self.of("maker").join("data/bundles"))
     }
 
-    /// `landfall device` for one of the devices, in the folder of the owner, whose configurator it knows the address of.
+    /// What `landfall device` says for one of the devices, which knows where the owner's configurator is.
     fn device(&self, number: usize, arguments: &[&str]) -> Output {
+        let at = format!("127.0.0.1:{}", self.configurator);
+        self.device_command(number, &[arguments, &["--controller", &at, "--no-discovery", "--json"]].concat())
+            .output()
+            .unwrap()
+    }
+
+    fn device_command(&self, number: usize, arguments: &[&str]) -> Command {
         let bundle = self.bundles().swap_remove(number);
-        let (state, at) = (self.of("device"), format!("127.0.0.1:{}", self.configurator));
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-        command.arg("device").args(arguments).args(["--controller", &at, "--no-discovery", "--json"]);
-        command.arg("--bundle").arg(bundle).arg("--state").arg(state).current_dir(self.of("owner"));
-        command.output().unwrap()
+        command.arg("device").args(arguments).arg("--bundle").arg(bundle).arg("--state").arg(self.of("device"));
+        let settings = self.of("owner").join("device.toml");
+        if settings.exists() {
+            command.arg("--config").arg(settings);
+        }
+        command.current_dir(self.of("owner"));
+        command
     }
 
     fn of(&self, party: &str) -> PathBuf {

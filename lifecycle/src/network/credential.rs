@@ -21,6 +21,9 @@ pub struct NetworkCredential {
     pub issued: Time,
     /// The SHA-256 of the device's key in the network.
     pub key: Fingerprint,
+    /// The SHA-256 of the key by which the device asked for this one, if it had a connector: it may have to ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Fingerprint>,
     /// The signed connector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
@@ -75,6 +78,15 @@ impl NetworkCredential {
     /// The index by network; its values are made by [`NetworkCredential::network_value`].
     pub const BY_NETWORK: &'static str = "network";
 
+    /// The index by the device's key in the network, and by the one before; its values are made by
+    /// [`NetworkCredential::key_value`].
+    pub const BY_KEY: &'static str = "key";
+
+    /// What [`Self::BY_KEY`] has for the credentials of a tenant's device with that key.
+    pub fn key_value(tenant: &str, key: &Fingerprint) -> String {
+        Self::network_value(tenant, &key.to_string())
+    }
+
     /// The key of the credential of `device` for `network`.
     pub fn key_of(device: &DeviceId, network: &str) -> String {
         format!("{device}/{network}")
@@ -118,9 +130,12 @@ impl Record for NetworkCredential {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let keys = [Some(self.key), self.former].into_iter().flatten();
+        let keys = keys.map(|key| (Self::BY_KEY, Self::key_value(self.tenant(), &key)));
+        let always = [
             (Self::BY_DEVICE, self.device.to_string()),
             (Self::BY_NETWORK, Self::network_value(self.tenant(), &self.network)),
-        ]
+        ];
+        always.into_iter().chain(keys).collect()
     }
 }

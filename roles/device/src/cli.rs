@@ -80,6 +80,18 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         timeout: u64,
     },
+    /// Gets other networks from the configurator that the device has its own from, by Wi-Fi Easy Connect.
+    Reconfigure {
+        /// A controller or relay that is known beforehand (port 8908 unless another is named); may be given several times.
+        #[arg(long, value_name = "HOST[:PORT]")]
+        controller: Vec<String>,
+        /// Gives up after so many failed attempts.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempts: Option<u32>,
+        /// Gives up after so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
     /// Makes the device ready for another owner: forgets the network credential and its owner, keeps the birth credential.
     Reset,
     /// Makes the birth key in the device's element, if it is not there, and asks the factory for its certificate.
@@ -129,7 +141,15 @@ impl Device {
                 dpp.apply(&mut config.dpp);
                 let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs))?;
                 let end = easy::device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
-                let (value, words, yes) = easy::answer(&end);
+                let (value, words, yes) = easy::answer(&end, false);
+                return say(out, json, &value, &words, yes);
+            }
+            Command::Reconfigure { controller, attempts, timeout } => {
+                config.dpp.controllers.extend(controller);
+                let limit = timeout.map(Duration::from_secs);
+                let how = dpp::Onboarding { attempts, limit, ..dpp::Onboarding::default() };
+                let end = easy::device(config)?.reconfigure(&how, &|line| narrate(line, aloud)).await?;
+                let (value, words, yes) = easy::answer(&end, true);
                 return say(out, json, &value, &words, yes);
             }
             Command::Onboard { attempts, timeout, .. } => {
@@ -160,18 +180,20 @@ impl Device {
                 let challenge = serde_json::from_slice(&content).map_err(|e| DeviceError::file(&challenge, e))?;
                 return say_json(out, &prove(&config, &challenge)?);
             }
-            Command::Run if !birth::is_of_brski(&config)? => {
+            Command::Run if is_by_easy_connect_only(&config)? => {
                 let device = easy::device(config)?;
                 let (how, watch) = (dpp::Onboarding::default(), |line: &str| narrate(line, aloud));
                 let end = tokio::select! {
                     end = device.onboard(&how, &watch) => end?,
                     () = asked_to_stop() => return Ok(Verdict::Yes),
                 };
-                if let (value, words, false) = easy::answer(&end) {
+                if let (value, words, false) = easy::answer(&end, false) {
                     return say(out, json, &value, &words, false);
                 }
-                asked_to_stop().await;
-                return Ok(Verdict::Yes);
+                return tokio::select! {
+                    stayed = device.stay(&watch) => stayed.map(|()| Verdict::Yes),
+                    () = asked_to_stop() => Ok(Verdict::Yes),
+                };
             }
             Command::Run => {
                 let agent = Agent::open(config)?;
@@ -236,6 +258,19 @@ fn status(config: &Config) -> Result<(serde_json::Value, String, bool), DeviceEr
         words += &easy::in_words(&easy);
     }
     Ok((value, words, valid))
+}
+
+/// Whether the device has nothing to do with registrars: it was not made for them, or came in by Wi-Fi Easy Connect alone.
+fn is_by_easy_connect_only(config: &Config) -> Result<bool, DeviceError> {
+    if !birth::is_of_brski(config)? {
+        return Ok(true);
+    }
+    match dpp::Device::open(config.clone())? {
+        Some(device) if !device.standing()?.networks.is_empty() => {
+            Ok(Agent::open(config.clone())?.standing()?.credential.is_none())
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Forgets what the device got by each protocol.

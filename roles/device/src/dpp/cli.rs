@@ -91,11 +91,12 @@ fn code(path: &Path, identifier: Option<&str>) -> Result<Code, DeviceError> {
         .map_err(|why| wrong(why.to_string()))
 }
 
-/// The answer to `onboard`, for programs and for people, and whether it is yes.
-pub(crate) fn answer(end: &End) -> (Value, String, bool) {
+/// The answer to `onboard`, or `reconfigure`, for programs and for people, and whether it is yes.
+pub(crate) fn answer(end: &End, again: bool) -> (Value, String, bool) {
+    let (member, word) = if again { ("reconfigured", "Reconfigured") } else { ("onboarded", "Onboarded") };
     match end {
         End::Refused(refusal) => {
-            (json!({ "onboarded": false, "refusal": refusal }), format!("Not onboarded: {refusal}\n"), false)
+            (json!({ member: false, "refusal": refusal }), format!("Not {member}: {refusal}\n"), false)
         }
         End::Onboarded { standing, enrolled } => {
             let (told, took) = match enrolled {
@@ -113,15 +114,11 @@ pub(crate) fn answer(end: &End) -> (Value, String, bool) {
                 members.insert("took-ms".into(), took.map_or(0, |took| took.as_millis() as u64).into());
             }
             let first = match took {
-                None => "Onboarded already.".to_owned(),
-                Some(took) => format!("Onboarded in {} ms.", took.as_millis()),
+                None => format!("{word} already."),
+                Some(took) => format!("{word} in {} ms.", took.as_millis()),
             };
             let told = if told { "" } else { "The configurator could not be told.\n" };
-            (
-                json!({ "onboarded": true, "result": result }),
-                format!("{first}\n{told}{}", networks_in_words(standing)),
-                true,
-            )
+            (json!({ member: true, "result": result }), format!("{first}\n{told}{}", networks_in_words(standing)), true)
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Config, Join, NoRadio, Standing, Supplicant, Via, Watch,
     birth::Birth,
     enrollee::{Enrolled, Enrollee, Outcome, Session, Wishes},
-    networks::Store,
+    networks::{Keep, Networks, Store},
     search::{Search, of_uri},
     standing, via,
 };
@@ -122,13 +122,75 @@ impl Device {
             }
             return Ok(End::Onboarded { standing: Box::new(self.standing()?), enrolled: None });
         }
+        self.carry_out(how, None, watch).await
+    }
+
+    /// Gets other networks from the configurator that it has its own from, which have the place of those once they are
+    /// durable: before its connector ends, or when it leads nowhere any more (DPP s6.5).
+    ///
+    /// # Errors
+    /// If the device itself fails, or its radio's program takes part in exchanges itself.
+    pub async fn reconfigure(&self, how: &Onboarding, watch: Watch<'_>) -> Result<End, DeviceError> {
+        let _lock = self.state.lock()?;
+        if self.config.dpp.via == Via::WpaSupplicant {
+            return Err(DeviceError::Config("wpa_supplicant reconfigures the device itself, by DPP_RECONFIG".into()));
+        }
+        let Some(mut networks) = self.store.read()? else {
+            let why = "the device has no networks: onboard it";
+            return Ok(End::Refused(Refusal::new(Fault::Misuse, "dpp-reconfig-nothing", "DPP s6.5", why)));
+        };
+        if networks.identity.is_none() {
+            networks.identify();
+        }
+        let networks = Arc::new(networks);
+        self.store.keep(Arc::clone(&networks))?;
+        self.carry_out(how, Some(&networks), watch).await
+    }
+
+    /// Gets others in good time, for as long as there are connectors that end.
+    ///
+    /// # Errors
+    /// If the device itself fails.
+    pub async fn stay(&self, watch: Watch<'_>) -> Result<(), DeviceError> {
+        /// The clock of the machine may be set while we sleep.
+        const NAP: Duration = Duration::from_secs(30);
+        /// However often it failed, it is tried so often.
+        const LONGEST: Duration = Duration::from_secs(3600);
+        let may = self.config.clock && self.config.dpp.via == Via::Tcp;
+        let mut pause = self.config.dpp.pause();
+        loop {
+            let networks = self.store.read()?.filter(|_| may);
+            let Some(due) = networks.and_then(|networks| networks.due()) else { return std::future::pending().await };
+            while Time::now() < due {
+                sleep(due.since(Time::now()).min(NAP)).await;
+            }
+            let once = Onboarding { attempts: Some(1), ..Onboarding::default() };
+            match self.reconfigure(&once, watch).await? {
+                End::Onboarded { .. } => pause = self.config.dpp.pause(),
+                End::Refused(refusal) => {
+                    watch(&refusal.to_string());
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST);
+                }
+            }
+        }
+    }
+
+    /// Goes where configurators may be, until one gives the device networks: that from which it has those that are `held`.
+    async fn carry_out(&self, how: &Onboarding, held: Option<&Networks>, watch: Watch<'_>) -> Result<End, DeviceError> {
         let (begun, start) = (Instant::now(), Time::now());
+        let finding = async {
+            match held {
+                Some(_) => self.announce(how, held, watch).await,
+                None => self.find(how, watch).await,
+            }
+        };
         let found = match how.limit {
-            Some(limit) => timeout(limit, self.find(how, watch)).await.unwrap_or_else(|_| Ok(Outcome::Refused(late()))),
-            None => self.find(how, watch).await,
+            Some(limit) => timeout(limit, finding).await.unwrap_or_else(|_| Ok(Outcome::Refused(late()))),
+            None => finding.await,
         };
         let outcome = found?;
-        self.log(&outcome, begun.elapsed());
+        self.log(if held.is_some() { "reconfigured" } else { "onboarded" }, &outcome, begun.elapsed());
         match outcome {
             // What was cut short after the configuration was durable has done what it was for.
             Outcome::Refused(_) if self.store.read()?.is_some_and(|networks| networks.obtained >= start) => {
@@ -171,7 +233,7 @@ impl Device {
         let announcing = async {
             match how.initiate {
                 true => self.ask(how, watch).await,
-                false => self.announce(how, watch).await,
+                false => self.announce(how, None, watch).await,
             }
         };
         let Some(address) = self.config.dpp.listen else { return announcing.await };
@@ -183,15 +245,27 @@ impl Device {
     }
 
     /// Goes to a place where a configurator may be.
-    async fn approach(&self, place: &Endpoint, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
-        match &how.code {
-            Some(code) => self.enrollee.introduce(code, place, self.session(watch)).await,
-            None => self.enrollee.announce(place, self.session(watch)).await,
+    async fn approach(
+        &self,
+        place: &Endpoint,
+        how: &Onboarding,
+        held: Option<&Networks>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError> {
+        match (held, &how.code) {
+            (Some(held), _) => self.enrollee.reconfigure(held, place, self.session(watch)).await,
+            (None, Some(code)) => self.enrollee.introduce(code, place, self.session(watch)).await,
+            (None, None) => self.enrollee.announce(place, self.session(watch)).await,
         }
     }
 
     /// Announces the device in rounds, or shows that it has the code, at every place where a configurator may be.
-    async fn announce(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+    async fn announce(
+        &self,
+        how: &Onboarding,
+        held: Option<&Networks>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError> {
         let mut known = self.config.dpp.endpoints()?;
         known.extend(self.configurator_place()?);
         if known.is_empty() && !self.config.discovery.mdns && self.config.dpp.listen.is_some() {
@@ -203,7 +277,7 @@ impl Device {
         loop {
             let places = search.places().to_vec();
             for place in &places {
-                match self.approach(place, how, watch).await? {
+                match self.approach(place, how, held, watch).await? {
                     Outcome::Refused(refusal) => last = note(refusal, watch),
                     enrolled => return Ok(enrolled),
                 }
@@ -215,7 +289,7 @@ impl Device {
             // Whoever is heard of meanwhile is not kept waiting.
             let end = Instant::now() + self.config.dpp.pause();
             while let Ok(place) = timeout_at(end, search.new_place()).await {
-                match self.approach(&place, how, watch).await? {
+                match self.approach(&place, how, held, watch).await? {
                     Outcome::Refused(refusal) => last = note(refusal, watch),
                     enrolled => return Ok(enrolled),
                 }
@@ -281,12 +355,12 @@ impl Device {
     }
 
     /// The one closing line.
-    fn log(&self, outcome: &Outcome, duration: Duration) {
+    fn log(&self, action: &'static str, outcome: &Outcome, duration: Duration) {
         crate::agent::log(&Event {
             at: Time::now(),
             process: Process::Network,
             role: "device",
-            action: "onboarded",
+            action,
             device: self.birth.serial_number.to_string(),
             outcome: match outcome {
                 Outcome::Enrolled(_) => landfall_types::Outcome::Done,

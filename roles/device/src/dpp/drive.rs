@@ -25,6 +25,8 @@ pub(super) struct World<'a> {
     pub(super) watch: Watch<'a>,
     /// How long to wait for a peer that has not begun an exchange.
     pub(super) patience: Duration,
+    /// What the device has, if it was found again by the configurator that it has it from.
+    pub(super) before: Option<&'a Networks>,
 }
 
 /// Drives `exchange`, whose first inputs are `first`, to its end.
@@ -108,7 +110,7 @@ impl Driver<'_> {
             }),
             Output::FindPeer { hash } => Some(Input::Peer(self.peer(hash))),
             Output::Persist(record) => Some(match *record {
-                Record::Received(received) => self.persist(Networks::of(received, Time::now())),
+                Record::Received(received) => self.persist(Networks::of(received, Time::now(), self.world.before)),
                 Record::Issued(_) => not_ours("issue connectors"),
             }),
             Output::Join => {

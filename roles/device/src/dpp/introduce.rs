@@ -48,7 +48,8 @@ impl Enrollee {
         known.identity.configurator = Some(Uri::of(key.clone()));
         known.wishes.mutual = Mutual::Required;
         let exchange = Exchange::initiator(known.config(), Peer { key }, random);
-        let world = World { identity: &known.identity, keep, join, watch, patience: self.wishes.patience };
+        let world =
+            World { identity: &known.identity, keep, join, watch, patience: self.wishes.patience, before: None };
         drive(exchange, Input::Start, &mut link, world).await
     }
 

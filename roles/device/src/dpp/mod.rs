@@ -16,6 +16,7 @@ mod enrollee;
 mod introduce;
 mod networks;
 mod radio;
+mod reconfigure;
 mod search;
 mod standing;
 mod via;

@@ -3,7 +3,12 @@
 use super::birth::vault;
 use crate::{DeviceError, file};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use landfall_dpp::{config::ConfigObject, curve::PrivateKey, exchange::Received};
+use landfall_dpp::{
+    config::ConfigObject,
+    curve::{PrivateKey, PublicKey},
+    exchange::Received,
+    reconfiguration::enrollee::Identity,
+};
 use landfall_element::SecureElement;
 use landfall_types::{Fingerprint, Redacted, Time};
 use serde::{Deserialize, Serialize};
@@ -33,13 +38,19 @@ pub struct Networks {
     pub key: Arc<PrivateKey>,
     /// The networks, the best first.
     pub objects: Vec<ConfigObject>,
+    /// By what the configurator, and nobody else, recognises the device when it comes again (DPP s6.5.1).
+    pub identity: Option<Identity>,
 }
 
 impl Networks {
-    /// What the core has received.
-    pub(crate) fn of(received: Received, obtained: Time) -> Self {
+    /// What the core has received, from the same configurator as `before` if it was found again.
+    pub(crate) fn of(received: Received, obtained: Time, before: Option<&Self>) -> Self {
         let Received { peer, objects, key } = received;
-        Self { configurator: peer.peer, authenticated: peer.peer_proved, release: peer.version, obtained, key, objects }
+        let configurator = peer.peer.or(before.and_then(|before| before.configurator));
+        let (authenticated, release, identity) = (peer.peer_proved, peer.version, None);
+        let mut networks = Self { configurator, authenticated, release, obtained, key, objects, identity };
+        networks.identify();
+        networks
     }
 }
 
@@ -87,6 +98,8 @@ struct Kept {
     obtained: Time,
     key: Secret,
     objects: Vec<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
 }
 
 /// Text that is wiped when dropped.
@@ -119,7 +132,12 @@ impl Store {
         }
         let key = STANDARD.decode(kept.key.0.expose()).map(Redacted::new).map_err(|e| wrong(e.to_string()))?;
         let objects = kept.objects.iter().map(|object| ConfigObject::parse(object.0.expose().as_bytes()));
+        let point = |text: &String| {
+            let spki = STANDARD.decode(text).map_err(|e| wrong(e.to_string()))?;
+            PublicKey::from_spki(&spki).map(Identity).map_err(|e| wrong(e.to_string()))
+        };
         Ok(Some(Networks {
+            identity: kept.identity.as_ref().map(point).transpose()?,
             configurator: kept.configurator,
             authenticated: kept.authenticated,
             release: kept.release,
@@ -149,6 +167,7 @@ impl Keep for Store {
             obtained: networks.obtained,
             key: Secret(Redacted::new(STANDARD.encode(key.expose()))),
             objects: networks.objects.iter().map(|object| Secret(object.to_json())).collect(),
+            identity: networks.identity.as_ref().map(|identity| STANDARD.encode(identity.0.spki())),
         };
         let text = serde_json::to_vec(&kept).map(Redacted::new).map_err(|e| failed(e.to_string()))?;
         file::replace(&self.path, &vault(&*self.element)?.seal(NAME, text.expose())?)

@@ -176,6 +176,7 @@ impl Collected {
             release: 2,
             obtained: Time::now(),
             key,
+            identity: None,
             objects: objects.map_err(|e| DeviceError::Config(format!("what wpa_supplicant was given: {e}")))?,
         })
     }

@@ -180,7 +180,7 @@ fn ec_private_key(key: &PrivateKey) -> Redacted<Vec<u8>> {
     Redacted::new(parts.concat())
 }
 
-fn sign(csign: &Held, connector: &Connector) -> Result<SignedConnector, String> {
+pub(super) fn sign(csign: &Held, connector: &Connector) -> Result<SignedConnector, String> {
     let input = connector.signing_input(csign.public());
     let signature = csign.sign(input.as_bytes()).map_err(|why| why.to_string())?;
     SignedConnector::attach(&input, &signature).map_err(|why| why.to_string())

@@ -4,7 +4,8 @@
 //! that it says changes the record of a device that is inside.
 
 use super::{
-    Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, pkex::Introduction, underway::Entry,
+    Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, pkex::Introduction,
+    reconfigure::Reconfiguration, underway::Entry,
 };
 use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
@@ -49,6 +50,8 @@ enum Begun<'a> {
     Elsewhere(mpsc::Sender<Frame>),
     /// The device has a code, and begins by making itself known.
     Introduced(Box<Introduction<'a>>),
+    /// The device was configured before, and has a connector.
+    Again(Box<Reconfiguration<'a>>),
     Nothing,
 }
 
@@ -64,7 +67,7 @@ enum After {
 
 /// Why a device gets no answer.
 #[derive(Debug)]
-struct Silence {
+pub(super) struct Silence {
     tenant: Option<OwnerId>,
     device: String,
     refusal: Refusal,
@@ -105,6 +108,7 @@ impl Configurator {
             Frame::Action(action) => match action.kind {
                 FrameType::PresenceAnnouncement => self.announced(action, remote).await,
                 FrameType::AuthenticationRequest => self.asked(action, remote).await,
+                FrameType::ReconfigAnnouncement => self.again(action, remote).map_err(Silence::of_nobody),
                 FrameType::PkexExchangeRequest => {
                     let begun =
                         self.introduce(action, remote).map(|introduction| Begun::Introduced(Box::new(introduction)));
@@ -124,6 +128,10 @@ impl Configurator {
                     None => After::Gone,
                 }
             }
+            Ok(Begun::Again(reconfiguration)) => match reconfiguration.run(connection).await {
+                Some(()) => After::Free,
+                None => After::Gone,
+            },
             Ok(Begun::Introduced(introduction)) => match introduction.run(connection, frame).await {
                 Some(()) => After::Free,
                 None => After::Gone,
@@ -169,6 +177,16 @@ impl Configurator {
         Ok(place.map_or(Begun::Nothing, |place| {
             Begun::Here(Box::new(Onboarding::respond(self, expected, curve, place, remote)))
         }))
+    }
+
+    /// DPP s6.5.1: a device announces itself to the configurator that signed its connector.
+    fn again(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Refusal> {
+        let announced = self.announced_again(action, remote)?;
+        Ok(match self.underway.enter(&announced.name, remote, true) {
+            Entry::Free(place) => Begun::Again(Box::new(Reconfiguration::new(self, announced, place, remote))),
+            Entry::Here(exchange) => Begun::Elsewhere(exchange),
+            Entry::Taken => Begun::Nothing,
+        })
     }
 
     /// Reaches out to a device of `tenant`, at the address in its URI or through the access point at `by`.
@@ -243,7 +261,7 @@ impl Configurator {
     }
 
     /// Whether a device of the tenant's may come.
-    async fn admit(&self, tenant: &Arc<Tenant>, entry: Bootstrapping) -> Result<Expected, Silence> {
+    pub(super) async fn admit(&self, tenant: &Arc<Tenant>, entry: Bootstrapping) -> Result<Expected, Silence> {
         let silence = |refusal, awaits_approval| Silence {
             tenant: Some(tenant.id.clone()),
             device: entry.name(),
@@ -284,7 +302,7 @@ impl Configurator {
     }
 
     /// The peer hears nothing; the operator does.
-    async fn silent(&self, silence: Silence, remote: SocketAddr) {
+    pub(super) async fn silent(&self, silence: Silence, remote: SocketAddr) {
         let Silence { tenant, device, refusal, awaits_approval } = silence;
         let (now, from) = (self.world.clock.now(), remote.ip().to_canonical().to_string());
         metrics::counter!("landfall_configurator_silent_total", "check" => refusal.check.to_string()).increment(1);
@@ -312,7 +330,10 @@ pub(super) fn refusal_of(decision: &Decision) -> Refusal {
 fn begins(frame: &Frame) -> bool {
     matches!(frame, Frame::Action(action) if matches!(
         action.kind,
-        FrameType::PresenceAnnouncement | FrameType::AuthenticationRequest | FrameType::PkexExchangeRequest
+        FrameType::PresenceAnnouncement
+            | FrameType::AuthenticationRequest
+            | FrameType::PkexExchangeRequest
+            | FrameType::ReconfigAnnouncement
     ))
 }
 
@@ -332,6 +353,11 @@ impl From<FrameError> for Silence {
 }
 
 impl Silence {
+    /// About a device of the tenant's.
+    pub(super) fn about(tenant: &OwnerId, device: String, refusal: Refusal) -> Self {
+        Self { tenant: Some(tenant.clone()), device, refusal, awaits_approval: false }
+    }
+
     /// About something that names no device.
     const fn of_nobody(refusal: Refusal) -> Self {
         Self { tenant: None, device: String::new(), refusal, awaits_approval: false }

@@ -178,6 +178,7 @@ fn give(
         methods: akm.to_string(),
         issued: now,
         key,
+        former: None,
         connector: None,
         expires: expiry,
         secret,

@@ -13,7 +13,7 @@ use landfall_dpp::{
 use landfall_element::SecureElement;
 use landfall_lifecycle::transfer::Bootstrapping;
 use landfall_pki::{Algorithm, Signer, fixed_from_der};
-use landfall_types::{Changes, KeyUri, OwnerId, Redacted};
+use landfall_types::{Changes, Fingerprint, KeyUri, OwnerId, Redacted};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -28,7 +28,8 @@ const MOST: usize = 10_000;
 /// A tenant's keys.
 pub(super) struct Keys {
     bootstrap: BTreeMap<u16, Arc<Held>>,
-    privacy: Arc<Held>,
+    /// On the curve of each key that signs or signed connectors.
+    privacy: BTreeMap<u16, Arc<Held>>,
     /// The latest last; connectors that earlier ones signed are believed until they end.
     csign: RwLock<Vec<Arc<Held>>>,
     fallback: Arc<Held>,
@@ -94,12 +95,12 @@ impl Keys {
             signers.push(Arc::new(made));
         }
         let fallback = signers.last().cloned().ok_or("there is no key that signs connectors")?;
-        Ok(Self {
-            bootstrap,
-            privacy: Arc::new(one(&kept, tenant, Purpose::Privacy, csign, world).await?),
-            csign: RwLock::new(signers),
-            fallback,
-        })
+        let mut privacy = BTreeMap::new();
+        for curve in Curve::ALL.into_iter().filter(|curve| signers.iter().any(|signer| signer.public.curve() == *curve))
+        {
+            privacy.insert(curve.group(), Arc::new(one(&kept, tenant, Purpose::Privacy, curve, world).await?));
+        }
+        Ok(Self { bootstrap, privacy, csign: RwLock::new(signers), fallback })
     }
 
     /// The bootstrapping key on `curve`.
@@ -118,9 +119,14 @@ impl Keys {
         self.csign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The privacy protection key.
-    pub(super) const fn privacy(&self) -> &Arc<Held> {
-        &self.privacy
+    /// The one of them that a device means by its hash (DPP s6.5.1).
+    pub(super) fn signer(&self, hash: &Fingerprint) -> Option<Arc<Held>> {
+        self.signers().into_iter().find(|signer| signer.public.key_id() == *hash)
+    }
+
+    /// The privacy protection key that goes with a key on `curve` that signs connectors.
+    pub(super) fn privacy(&self, curve: Curve) -> Option<&Arc<Held>> {
+        self.privacy.get(&curve.group())
     }
 
     /// Puts a new key into the place of the one that signs connectors now.

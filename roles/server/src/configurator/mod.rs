@@ -16,6 +16,7 @@ mod grant;
 mod keys;
 mod onboarding;
 mod pkex;
+mod reconfigure;
 mod record;
 mod refused;
 mod tenant;

@@ -16,7 +16,7 @@ use crate::{
 };
 use landfall_dpp::{
     Curve, Role, Status, System,
-    auth::Peer,
+    auth::{Peer, Session},
     capabilities::Capabilities,
     enterprise,
     exchange::{
@@ -30,11 +30,12 @@ use landfall_lifecycle::{
     network::{CERTIFICATE_LOG, CREDENTIAL_LOG, ConfigurationSeen, Report, ReportKind},
     transfer::Via,
 };
-use landfall_types::{Changes, Fault, Machine, Outcome, Process, Refusal, Time};
+use landfall_types::{Changes, Fault, Fingerprint, Machine, Outcome, Process, Refusal, Time};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 const BY_US: Kind = Kind { process: Process::Network, role: "configurator", action: "device-configured" };
+const AGAIN: Kind = Kind { process: Process::Network, role: "configurator", action: "device-reconfigured" };
 const BY_DEVICE: Kind =
     Kind { process: Process::Network, role: "configurator", action: "device-configured-on-request" };
 
@@ -57,6 +58,8 @@ struct Host<'a> {
     csign: Arc<Held>,
     /// Frames to be sent.
     outbox: Vec<Frame>,
+    /// The hash of the key in the device's connector, if it is that by which it was authenticated.
+    proved: Option<Fingerprint>,
     /// The device's record in the course of the exchange.
     tracked: Option<Tracked>,
     /// What was decided and waits to be written.
@@ -100,6 +103,21 @@ impl<'a> Onboarding<'a> {
         Self { configurator, exchange, ending: host.ending(BY_DEVICE), host, place }
     }
 
+    /// The device was authenticated by the connector that it has, which is for the key with the hash `proved`.
+    pub(super) fn again(
+        configurator: &'a Configurator,
+        device: Expected,
+        session: Session,
+        proved: Fingerprint,
+        place: Place,
+    ) -> Self {
+        let mut host = Host::new(configurator, device, session.peer.curve);
+        host.proved = Some(proved);
+        let now = configurator.world.clock.now();
+        let exchange = Exchange::configuration(host.config(Mutual::IfKnown), session, now, Box::new(System));
+        Self { configurator, exchange, ending: host.ending(AGAIN), host, place }
+    }
+
     /// Runs to its end; nothing if the connection is of no use any more.
     pub(super) async fn run(mut self, connection: &mut Connection, first: Option<Frame>) -> Option<()> {
         let carried = self.carry(connection, first).await;
@@ -117,6 +135,8 @@ impl<'a> Onboarding<'a> {
     async fn carry(&mut self, connection: &mut Connection, first: Option<Frame>) -> Option<()> {
         let mut next = match first {
             Some(frame) => Input::Frame(frame),
+            // What was authenticated again waits for the device.
+            None if self.host.proved.is_some() => Input::Timeout,
             None => Input::Start,
         };
         loop {
@@ -197,6 +217,7 @@ impl<'a> Host<'a> {
             tenant,
             device,
             outbox: Vec::new(),
+            proved: None,
             tracked: None,
             granted: None,
             configured: false,
@@ -208,7 +229,7 @@ impl<'a> Host<'a> {
     fn config(&self, mutual: Mutual) -> Arc<Config> {
         let csign = self.csign.public().clone();
         // DPP s6.6.2: the privacy protection key is on the curve of the key that signs connectors.
-        let privacy = Some(self.tenant.keys.privacy().public().clone()).filter(|key| key.curve() == csign.curve());
+        let privacy = self.tenant.keys.privacy(csign.curve()).map(|held| held.public().clone());
         Arc::new(Config {
             bootstrap: self.bootstrap.public().clone(),
             capabilities: Capabilities::from(Role::Configurator),
@@ -231,8 +252,7 @@ impl<'a> Host<'a> {
         match role {
             KeyRole::Bootstrap => Ok(&self.bootstrap),
             KeyRole::CSign => Ok(&self.csign),
-            KeyRole::Privacy => Ok(self.tenant.keys.privacy()),
-            KeyRole::NetworkAccess => Err(Failure::new("a configurator has no key in the network")),
+            KeyRole::Privacy | KeyRole::NetworkAccess => Err(Failure::new("no exchange has a use for this key")),
         }
     }
 
@@ -299,6 +319,8 @@ impl<'a> Host<'a> {
         let mut connectors = issued.connectors.into_iter();
         let mut changes = Changes::new();
         for Kept { mut credential, certificate, with_connector } in kept {
+            // Should it never hear of the new connector, it comes again with the one that it has.
+            credential.former = self.proved;
             credential.connector = if with_connector { connectors.next() } else { None };
             changes = changes.put(&credential)?.append(CREDENTIAL_LOG, &credential.log_entry())?;
             if let Some(issued) = certificate {

@@ -5,15 +5,26 @@ use landfall_dpp::{
     auth::Peer,
     capabilities::Capabilities,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
+    connector::SignedConnector,
     curve::{PrivateKey, PublicKey},
     exchange::{Config, EnrolleeConfig, Exchange, Input, Mutual, Output, PeerKey, Received, Record, Timing},
     frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
+    introduction::Own,
     pkex::{self, Code},
+    reconfiguration::enrollee::{self, Identity},
     tcp::{self, Decoder},
 };
 use landfall_testkit::Rng;
 use landfall_types::{Fault, Machine, Refusal, Time};
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -135,6 +146,41 @@ impl Device {
                 }
             }
         }
+    }
+
+    /// The frame by which it announces itself with what it was given.
+    pub(crate) fn announcement_of(&self, has: &Onboarded) -> Frame {
+        let (own, privacy) = Self::shown(has);
+        // Another each time: one that has just been configured is not answered for a while.
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let mut random = random(self.seed + COUNT.fetch_add(1, Ordering::Relaxed));
+        let identity = Identity::generate(privacy.curve(), &mut random);
+        identity.announce(&own, &privacy, &mut random).unwrap()
+    }
+
+    fn shown(has: &Onboarded) -> (Own, PublicKey) {
+        let credential = &has.object().credential;
+        let connector = SignedConnector::parse(credential.connector.as_ref().unwrap()).unwrap();
+        let csign = credential.csign.as_ref().unwrap().key.clone();
+        (Own::new(connector, csign, 3).unwrap(), credential.privacy_key.as_ref().unwrap().key.clone())
+    }
+
+    /// Announces itself with what it was given, and is configured anew; nothing if it is not answered.
+    pub(crate) async fn again(&self, has: &Onboarded, configurator: SocketAddr) -> Option<Onboarded> {
+        let mut random = random(self.seed + 2 + u64::from(has.received.key.public().x()[0]));
+        let mut link = Link::to(configurator).await;
+        link.send(&self.announcement_of(has)).await;
+        let (own, key) = (Self::shown(has).0, has.received.key.clone());
+        let Frame::Action(request) = link.next().await? else { panic!("a GAS frame") };
+        let why = ConnectionStatus { result: Status::NoAp, ssid: None, channels: Vec::new() };
+        let pending = enrollee::requested(&own, Time::now(), &request, &why, &mut random).unwrap();
+        let secret = key.plus(pending.addend()).unwrap().agree(pending.point()).unwrap();
+        let (response, confirming) = pending.agreed(&secret, self.version);
+        link.send(&response).await;
+        let Frame::Action(confirm) = link.next().await? else { panic!("a GAS frame") };
+        let session = confirming.confirmed(&confirm).unwrap().into_session(key, self.version, false);
+        let exchange = Exchange::configuration(self.config(), session, Time::now(), Box::new(random));
+        self.run(&mut link, exchange, Some(Input::Timeout)).await
     }
 
     fn config(&self) -> Arc<Config> {

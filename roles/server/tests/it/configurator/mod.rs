@@ -1,6 +1,7 @@
 //! The configurator, as devices, access points and operators see it.
 
 mod access_points;
+mod again;
 mod codes;
 mod device;
 mod ground;
