@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 9] = [
+    ("A", "protocols/eap/tests/it"),
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
     ("W", "protocols/dpp/tests/it"),
@@ -18,7 +19,7 @@ fn every_test_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut missing = Vec::new();
     let mut named = 0;
-    for table in ["brski.md", "dpp.md", "est.md"] {
+    for table in ["access.md", "brski.md", "dpp.md", "est.md"] {
         let text = fs::read_to_string(root.join("docs/conformance").join(table)).unwrap();
         for name in text.split('`').skip(1).step_by(2) {
             let Some((folder, file, test)) = parts(name) else { continue };
