@@ -76,12 +76,16 @@ pub struct Ldevid {
     pub alt_names: Vec<AltName>,
     /// What it is for; clientAuth if empty, without which it could not be renewed.
     pub purposes: Vec<Oid>,
+    /// Where its issuer's revocation list is, if the certificate is to say so: an address of http.
+    pub crl_url: Option<String>,
 }
 
 impl Ldevid {
     fn template(&self) -> Template {
         let purposes = if self.purposes.is_empty() { &[oid::CLIENT_AUTH] } else { self.purposes.as_slice() };
-        end_entity(Role::Ldevid, &self.subject, &self.alt_names, purposes)
+        let mut template = end_entity(Role::Ldevid, &self.subject, &self.alt_names, purposes);
+        template.extensions.extend(self.crl_url.as_deref().map(distribution_point));
+        template
     }
 }
 
@@ -217,6 +221,13 @@ fn end_entity(role: Role, subject: &Name, names: &[AltName], purposes: &[Oid]) -
     }
     extensions.extend(alt_names(subject, names));
     Template { role, subject: subject.clone(), extensions }
+}
+
+/// RFC 5280 s4.2.1.13: one point, by the full name of the list; the issuer is the certificate's own.
+fn distribution_point(url: &str) -> Extension {
+    let full_name = asn1::tlv(asn1::context(0), &[&AltName::Uri(url.to_owned()).to_der()]);
+    let point = asn1::sequence(&[&asn1::tlv(asn1::context(0), &[&full_name])]);
+    Extension::new(oid::CRL_DISTRIBUTION_POINTS, asn1::sequence(&[&point]))
 }
 
 /// RFC 5280 s4.2.1.6: critical where the subject is empty.

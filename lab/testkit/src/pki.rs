@@ -214,7 +214,12 @@ impl Domain {
     /// A device's identity in this domain.
     pub fn ldevid(&self, subject: Name) -> Identity {
         self.issuing.certify(new_key(Algorithm::EcdsaP256), |issuer, key| {
-            Ldevid { subject, alt_names: Vec::new(), purposes: Vec::new() }.prepare(issuer, key, new_serial(), valid())
+            Ldevid { subject, alt_names: Vec::new(), purposes: Vec::new(), crl_url: None }.prepare(
+                issuer,
+                key,
+                new_serial(),
+                valid(),
+            )
         })
     }
 

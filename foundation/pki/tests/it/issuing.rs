@@ -83,7 +83,12 @@ fn a_wrong_certificate_gets_no_token() {
     assert_eq!(findings[0].lint, "validity-order");
     assert_eq!(findings[0].severity, Severity::Error);
 
-    let profile = Ldevid { subject: Name::common("x"), alt_names: vec![], purposes: vec![landfall_pki::oid::CMC_RA] };
+    let profile = Ldevid {
+        subject: Name::common("x"),
+        alt_names: vec![],
+        purposes: vec![landfall_pki::oid::CMC_RA],
+        crl_url: None,
+    };
     let findings =
         profile.prepare(&domain.issuing, key.public_key(), serial(), validity()).unwrap().lint().unwrap_err();
     assert!(findings.iter().any(|f| f.lint == "ra-purpose-only-for-registrars"));

@@ -80,7 +80,7 @@ impl Hierarchy {
 
     pub(crate) fn ldevid(&self, key: &SoftwareKey) -> Certificate {
         let subject = Name::common("device").serial_number(&"A-1".parse().unwrap());
-        let profile = Ldevid { subject, alt_names: vec![], purposes: vec![] };
+        let profile = Ldevid { subject, alt_names: vec![], purposes: vec![], crl_url: None };
         issue(profile.prepare(&self.issuing, key.public_key(), serial(), validity()), &self.key)
     }
 

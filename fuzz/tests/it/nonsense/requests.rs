@@ -54,6 +54,7 @@ fn config(made: &Manufacturer, domain: &Domain) -> Config {
         voucher_max_age: DAY,
         expired_grace: Duration::ZERO,
         retry_after: Duration::from_secs(30),
+        crl_url: None,
         server_keygen: None,
     }
 }

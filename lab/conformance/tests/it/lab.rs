@@ -113,6 +113,8 @@ impl Setup {
                 retry_after: Duration::from_secs(30),
                 masa_timeout: Duration::from_secs(20),
                 crl_every: Duration::from_secs(86_400),
+                crl_url: None,
+                crl_listen: None,
                 limits: Limits::default(),
             },
             masa: masa::Config {

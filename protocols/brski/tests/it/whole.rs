@@ -88,6 +88,7 @@ impl Parties {
                 voucher_max_age: DAY,
                 expired_grace: Duration::ZERO,
                 retry_after: MINUTE / 2,
+                crl_url: None,
                 server_keygen: None,
             }),
             vendors: Arc::new(vendors),

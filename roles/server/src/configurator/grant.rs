@@ -224,6 +224,7 @@ fn certify(
         subject: subject.common_name(serial.as_str()).serial_number(serial),
         alt_names: Vec::new(),
         purposes: vec![oid::CLIENT_AUTH],
+        crl_url: None,
     };
     let begin = (now - BACKDATE).max(issuer.certificate.not_before());
     let end = (now + device.tenant.lifetime).min(issuer.certificate.not_after());

@@ -1,6 +1,6 @@
 //! How a registrar is set up.
 
-use super::{Masas, Registrar};
+use super::{CrlUrl, Masas, Registrar};
 use crate::{
     Identity, RoleError, World, identity,
     revocation::CrlFiles,
@@ -47,6 +47,10 @@ pub struct Config {
     pub masa_timeout: Duration,
     /// How often the revocation list is made anew.
     pub crl_every: Duration,
+    /// Where those who check LDevIDs find it, if LDevIDs say so.
+    pub crl_url: Option<CrlUrl>,
+    /// Where it is served by plain HTTP, if it is.
+    pub crl_listen: Option<SocketAddr>,
     /// What the listener bears.
     pub limits: Limits,
 }
@@ -104,6 +108,8 @@ impl Config {
             retry_after: registrar.retry_after.duration(),
             masa_timeout: registrar.masa_timeout.duration(),
             crl_every: registrar.crl_every.duration(),
+            crl_url: registrar.crl_url.as_deref().map(str::parse).transpose()?,
+            crl_listen: registrar.crl_listen,
             limits: (&registrar.limits).into(),
         })
     }
@@ -159,6 +165,7 @@ impl Config {
             voucher_max_age: Duration::from_secs(24 * 60 * 60),
             expired_grace: Duration::ZERO,
             retry_after: self.retry_after,
+            crl_url: self.crl_url.as_ref().map(ToString::to_string),
             server_keygen: self.est.server_keygen.then_some(Algorithm::EcdsaP256),
         }
     }

@@ -1,14 +1,93 @@
 //! Revoking, and publishing what was revoked (RFC 5280 s5).
 
-use super::{CertificateRecord, CrlRecord, Registrar};
-use crate::RoleError;
+use super::{CRL_PATH, CertificateRecord, CrlRecord, Registrar, nothing_here};
+use crate::{RoleError, Shutdown};
+use landfall_net::http::{Limits, Server};
 use landfall_pki::{CertificateSerial, Crl, CrlRequest, Revoked, crl::Reason};
-use landfall_types::{Changes, Time, http::Response};
-use std::sync::PoisonError;
+use landfall_types::{
+    Changes, Time,
+    http::{Method, Request, Response},
+};
+use std::{
+    fmt,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{Arc, PoisonError},
+};
+use tokio::net::TcpListener;
+
+/// Where a revocation list is for those who check certificates (RFC 5280 s4.2.1.13, RFC 2585 s3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlUrl(String);
+
+impl CrlUrl {
+    const SCHEME: &str = "http://";
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        let after = self.0.get(Self::SCHEME.len()..).unwrap_or_default();
+        after.find('/').and_then(|at| after.get(at..)).unwrap_or("/")
+    }
+}
+
+impl FromStr for CrlUrl {
+    type Err = RoleError;
+
+    /// RFC 5280 s8: to fetch the list by https, the server's certificate would have to be checked, by such a list.
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        let wrong = |why| Err(RoleError::new("the address of the revocation list (registrar.crl-url)", why));
+        let host = text.strip_prefix(Self::SCHEME).map(|after| after.split('/').next().unwrap_or_default());
+        match host {
+            None => wrong("does not begin with http://"),
+            Some("") => wrong("names no host"),
+            _ if text.len() > 512 => wrong("is longer than 512 characters"),
+            _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => wrong("holds what stands in no address"),
+            _ if text.contains(['?', '#']) => wrong("holds more than a path"),
+            Some(_) => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for CrlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Serves the revocation list by plain HTTP, and nothing else: it is signed, and no secret.
+#[derive(Debug)]
+pub(super) struct Door {
+    listener: TcpListener,
+    path: String,
+    limits: Limits,
+}
+
+impl Door {
+    pub(super) async fn bind(address: SocketAddr, url: Option<&CrlUrl>, limits: Limits) -> Result<Self, RoleError> {
+        let what = format!("listening on {address} (registrar.crl-listen)");
+        let listener = TcpListener::bind(address).await.map_err(RoleError::while_(what))?;
+        Ok(Self { listener, path: url.map_or(CRL_PATH, CrlUrl::path).to_owned(), limits })
+    }
+
+    pub(super) async fn serve(self, registrar: Arc<Registrar>, shutdown: Shutdown) {
+        let Self { listener, path, limits } = self;
+        let answer = move |request: Request| match request.method {
+            _ if request.path != path => nothing_here(),
+            Method::Get => registrar.crl_response(),
+            _ => {
+                let mut refused = Response::new(405);
+                refused.headers.add("allow", "GET");
+                refused
+            }
+        };
+        let handler = move |request, _from| std::future::ready(answer(request));
+        Server::new(listener).limits(limits).run(handler, shutdown.watch()).await;
+    }
+}
 
 impl Registrar {
     /// The latest list, in DER.
-    pub fn crl(&self) -> Option<std::sync::Arc<[u8]>> {
+    pub fn crl(&self) -> Option<Arc<[u8]>> {
         self.crl.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

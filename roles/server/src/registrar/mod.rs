@@ -11,6 +11,7 @@ mod record;
 mod status;
 
 pub use config::{Config, EstConfig, VendorConfig};
+pub use crl::CrlUrl;
 pub use masas::{MasaState, Masas};
 pub use record::{CertificateRecord, CrlRecord, PolicyRecord};
 
@@ -69,6 +70,10 @@ impl Config {
         let tls = ServerTls::new(&self.identity.clone().into(), ClientAuth::Optional)
             .map_err(RoleError::while_("the registrar's certificate (registrar.identity)"))?;
         let (limits, interfaces) = (self.limits, self.announce.clone());
+        let lists = match self.crl_listen {
+            Some(address) => Some(crl::Door::bind(address, self.crl_url.as_ref(), limits).await?),
+            None => None,
+        };
         let crls: Vec<_> = self.vendors.iter().map(|vendor| vendor.crls.clone()).collect();
         let registrar = Arc::new(self.registrar(world)?);
         registrar.load_policy()?;
@@ -81,6 +86,9 @@ impl Config {
             };
             let mut upkeep = JoinSet::new();
             upkeep.spawn(served.clone().upkeep(shutdown.clone()));
+            if let Some(lists) = lists {
+                upkeep.spawn(lists.serve(served.clone(), shutdown.clone()));
+            }
             for crls in crls {
                 upkeep.spawn(crls.watch(served.world.clock.clone(), shutdown.clone()));
             }

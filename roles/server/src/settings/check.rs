@@ -3,6 +3,7 @@
 use super::{IdentitySettings, Settings};
 use crate::{
     identity::{Identity, certificates},
+    registrar::CrlUrl,
     revocation,
 };
 use landfall_element::SecureElement;
@@ -139,6 +140,9 @@ impl Check<'_> {
             let why = "must be longer than twice registrar.masa-timeout: a device is answered after its MASA was asked \
                        for a voucher and an audit log";
             self.wrong("registrar.limits.request", why);
+        }
+        if let Some(Err(why)) = registrar.crl_url.as_deref().map(str::parse::<CrlUrl>) {
+            self.wrong("registrar.crl-url", why.why);
         }
         if registrar.vendor.is_empty() {
             self.wrong("registrar.vendor", "names nobody, so no device may come; add a [[registrar.vendor]]");

@@ -31,6 +31,13 @@ pub struct RegistrarSettings {
     pub masa_timeout: Span,
     /// How often the revocation list is made anew.
     pub crl_every: Span,
+    /// Where the revocation list is for whoever checks LDevIDs, as they will say (RFC 5280 s4.2.1.13): an address of
+    /// http, since fetching it by https would need certificates to be checked in turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl_url: Option<String>,
+    /// Where the registrar itself serves the list by plain HTTP, at the path of `crl-url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl_listen: Option<SocketAddr>,
     /// What the listener bears.
     pub limits: LimitsSettings,
     /// Who may join.
@@ -55,6 +62,8 @@ impl Default for RegistrarSettings {
             retry_after: Span::seconds(30),
             masa_timeout: Span::seconds(20),
             crl_every: Span::days(1),
+            crl_url: None,
+            crl_listen: None,
             limits: LimitsSettings::default(),
             acceptance: Acceptance { others: Verdict::Ask, ..Acceptance::default() },
             policy: None,

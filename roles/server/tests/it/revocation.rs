@@ -1,10 +1,21 @@
 //! Revocation lists in files that change while a server runs.
 
+use crate::world::onboard;
+use landfall_brski::paths;
+use landfall_net::http::{ClientLimits, Connection};
 use landfall_pki::{Anchors, CertificateSerial, Crl, CrlRequest, PathPolicy, Revoked, crl::Reason, validate};
-use landfall_server::revocation::CrlFiles;
-use landfall_testkit::{Identity, Manufacturer, NOW, temp_dir};
-use landfall_types::Time;
-use std::{fs, path::PathBuf, time::Duration};
+use landfall_server::{
+    RoleName,
+    admin::view::{Device, IssuedCertificate, Note, Page},
+    registrar::CrlUrl,
+    revocation::CrlFiles,
+};
+use landfall_testkit::{Identity, Manufacturer, NOW, free_port, openssl, temp_dir};
+use landfall_types::{
+    Time,
+    http::{Headers, Method, Request},
+};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -107,4 +118,65 @@ fn a_server_does_not_start_with_a_list_that_cannot_be_read() {
     CrlFiles::open([world.path()]).unwrap_err();
     fs::write(world.path(), "nonsense").unwrap();
     CrlFiles::open([world.path()]).unwrap_err();
+}
+
+/// openssl finds the list by what the certificate says, and believes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_checks_a_certificate_finds_the_list_by_itself() {
+    let Some(openssl) = openssl() else { return };
+    let mut world = crate::world::World::new(2, "permit");
+    let port = free_port();
+    let settings = world.settings.registrar.as_mut().unwrap();
+    settings.crl_url = Some(format!("http://localhost:{port}/pki/net.crl"));
+    settings.crl_listen = Some(([127, 0, 0, 1], port).into());
+    let server = world.run(&[]).await;
+    server.sell(&world).await;
+    for number in 0..2 {
+        onboard(&world.device(number, server.address(RoleName::Registrar))).await.unwrap();
+    }
+    let path = format!("/v1/network/devices/{}/revoke", world.serials[1]);
+    let note = Note { reason: "lost".into() };
+    let _: Device = server.client.post(&path, &note).await.unwrap();
+    let issued: Page<IssuedCertificate> = server.client.get("/v1/network/certificates").await.unwrap();
+    for certificate in issued.items {
+        fs::write(world.folder.path().join("ldevid.pem"), &certificate.pem).unwrap();
+        let command =
+            "verify -crl_check -crl_download -CAfile domain/root.pem -untrusted domain/issuing.pem ldevid.pem";
+        let mut verify = Command::new(&openssl);
+        verify.args(command.split(' ')).current_dir(world.folder.path());
+        let verified = tokio::task::spawn_blocking(move || verify.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&[verified.stdout, verified.stderr].concat()).into_owned();
+        match certificate.revoked {
+            None => assert!(verified.status.success(), "{said}"),
+            Some(_) => assert!(!verified.status.success() && said.contains("certificate revoked"), "{said}"),
+        }
+    }
+    // The list and nothing else; not by TLS alone.
+    let ask = async |method: Method, path: &str| {
+        let to = format!("localhost:{port}").parse().unwrap();
+        let mut connection = Connection::open(&to, None, ClientLimits::default()).await.unwrap();
+        let request = Request { method, path: path.into(), headers: Headers::default(), body: Vec::new() };
+        connection.send(request).await.unwrap()
+    };
+    let list = ask(Method::Get, "/pki/net.crl").await;
+    assert_eq!((list.status, list.headers.first("content-type")), (200, Some("application/pkix-crl")));
+    assert_eq!(Crl::from_der(&list.body).unwrap().len(), 1);
+    assert_eq!(ask(Method::Post, "/pki/net.crl").await.status, 405);
+    for path in ["/", "/pki", paths::REQUEST_VOUCHER, "/.well-known/est/cacerts"] {
+        assert_eq!(ask(Method::Get, path).await.status, 404, "{path}");
+    }
+    server.stop().await;
+}
+
+#[test]
+fn an_address_of_the_list_that_nobody_could_use_is_refused() {
+    let good: CrlUrl = "http://pki.example.net/net.crl".parse().unwrap();
+    assert_eq!((good.path(), good.to_string().as_str()), ("/net.crl", "http://pki.example.net/net.crl"));
+    assert_eq!("http://pki.example.net:8080".parse::<CrlUrl>().unwrap().path(), "/");
+    let long = format!("http://pki.example.net/{}", "a".repeat(512));
+    let bad =
+        ["", "https://pki.example.net/", "pki.example.net/", "http://", "http:///a", "http://é/", "http://a/ b", &long];
+    for bad in bad {
+        bad.parse::<CrlUrl>().unwrap_err();
+    }
 }

@@ -83,7 +83,7 @@ pub(super) fn profile(config: &Config, operation: Operation, client: &Client, cs
     match (operation, client) {
         (Operation::SimpleReenroll, Client::Member { ldevid, .. }) => {
             extensions(config, csr, ldevid.alt_names(), ldevid.ekus())?;
-            renewal(ldevid, csr)
+            renewal(config, ldevid, csr)
         }
         (Operation::SimpleReenroll, Client::Pledge { .. }) => {
             let detail = "an IDevID is not this domain's to renew";
@@ -97,7 +97,7 @@ pub(super) fn profile(config: &Config, operation: Operation, client: &Client, cs
 }
 
 /// RFC 7030 s4.2.2: subject and subjectAltName have to be those of the certificate that is renewed.
-fn renewal(old: &Certificate, csr: &Csr) -> Result<Ldevid, Refusal> {
+fn renewal(config: &Config, old: &Certificate, csr: &Csr) -> Result<Ldevid, Refusal> {
     if csr.subject_der() != old.subject_der() {
         let detail = format!("{:?} is asked for in place of {:?}", csr.subject(), old.subject());
         return refuse("reenroll-subject", S422, "subject", detail);
@@ -107,7 +107,8 @@ fn renewal(old: &Certificate, csr: &Csr) -> Result<Ldevid, Refusal> {
         return refuse("reenroll-alt-name", S422, "subjectAltName", detail);
     }
     let purposes = old.ekus().to_vec();
-    Ok(Ldevid { subject: old.subject_name(), alt_names: old.alt_names().to_vec(), purposes })
+    let crl_url = config.crl_url.clone();
+    Ok(Ldevid { subject: old.subject_name(), alt_names: old.alt_names().to_vec(), purposes, crl_url })
 }
 
 /// A device's certificate says who the device is, which the server knows better than the request; so the subject is
@@ -130,7 +131,7 @@ fn first(config: &Config, client: &Client, csr: &Csr) -> Result<Ldevid, Refusal>
     let subject = Name::common(serial.as_str()).serial_number(serial);
     let subject = config.organization.iter().fold(subject, |subject, organization| subject.organization(organization));
     let purposes = if csr.ekus().is_empty() { config.purposes.clone() } else { csr.ekus().to_vec() };
-    Ok(Ldevid { subject, alt_names: csr.alt_names().to_vec(), purposes })
+    Ok(Ldevid { subject, alt_names: csr.alt_names().to_vec(), purposes, crl_url: config.crl_url.clone() })
 }
 
 /// RFC 8995 s5.9.2: what the CSR attributes ask for by the name of a subject attribute has to stand in the subject.

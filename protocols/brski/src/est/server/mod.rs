@@ -64,6 +64,8 @@ pub struct Config {
     pub expired_grace: Duration,
     /// When a client that has to wait is to come back.
     pub retry_after: Duration,
+    /// Where the authority's revocation list is, if certificates are to say so (RFC 5280 s4.2.1.13).
+    pub crl_url: Option<String>,
     /// The kind of key that serverkeygen makes (s4.4), if it is offered.
     pub server_keygen: Option<Algorithm>,
 }

@@ -133,6 +133,7 @@ impl World {
             voucher_max_age: DAY,
             expired_grace: Duration::ZERO,
             retry_after: Duration::from_secs(30),
+            crl_url: None,
             server_keygen: None,
         }
     }

@@ -124,8 +124,12 @@ impl Registrar {
     fn issue_certificate(&self, request: &Request, now: Time) -> Response {
         let csr = Csr::from_der(&body::decode(&request.body).unwrap()).unwrap();
         csr.verify_possession().unwrap();
-        let mut profile =
-            Ldevid { subject: csr.subject_name(), alt_names: csr.alt_names().to_vec(), purposes: Vec::new() };
+        let mut profile = Ldevid {
+            subject: csr.subject_name(),
+            alt_names: csr.alt_names().to_vec(),
+            purposes: Vec::new(),
+            crl_url: None,
+        };
         (self.profile)(&mut profile);
         let key = self.other_key.as_ref().unwrap_or_else(|| csr.public_key());
         let validity = (self.validity)(now);

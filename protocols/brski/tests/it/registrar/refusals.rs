@@ -125,7 +125,7 @@ fn an_idevid_without_a_serial_number_needs_a_fallback() {
     world.device = world.maker.issuing.certify(
         std::sync::Arc::new(landfall_pki::SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()),
         |issuer, key| {
-            let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![] };
+            let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![], crl_url: None };
             let validity = landfall_pki::Validity::lasting(NOW, Duration::from_secs(86_400));
             profile.prepare(issuer, key, CertificateSerial::random().unwrap(), validity)
         },
@@ -148,7 +148,7 @@ fn an_expired_idevid_is_good_if_the_vendor_says_so() {
         std::sync::Arc::new(landfall_pki::SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()),
         |issuer, key| {
             let subject = landfall_pki::Name::new().serial_number(&serial(super::world::SERIAL));
-            let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![] };
+            let profile = landfall_pki::profile::Ldevid { subject, alt_names: vec![], purposes: vec![], crl_url: None };
             let began = NOW - Duration::from_secs(2 * 86_400);
             let validity = landfall_pki::Validity::lasting(began, Duration::from_secs(86_400));
             profile.prepare(issuer, key, CertificateSerial::random().unwrap(), validity)

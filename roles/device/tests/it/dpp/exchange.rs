@@ -196,7 +196,8 @@ async fn a_certificate_for_the_key_that_is_kept() {
         None => Ruling::Csr(landfall_dpp::enterprise::challenge_password_only()),
         Some(csr) => {
             let authority = &domain.issuing.authority;
-            let leaf = Ldevid { subject: Name::common("SN-0001"), alt_names: Vec::new(), purposes: Vec::new() };
+            let leaf =
+                Ldevid { subject: Name::common("SN-0001"), alt_names: Vec::new(), purposes: Vec::new(), crl_url: None };
             let validity = Validity::forever(Time::EPOCH);
             let key = Csr::from_der(csr).unwrap().public_key().clone();
             let leaf = leaf.prepare(authority, &key, CertificateSerial::random().unwrap(), validity).unwrap();
