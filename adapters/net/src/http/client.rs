@@ -22,6 +22,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// What a server may use of a client.
@@ -141,6 +142,8 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    /// What moves its bytes, until it ends.
+    driver: Option<JoinHandle<hyper::Result<()>>>,
     host: HeaderValue,
     peer: Option<TlsPeer>,
     limits: ClientLimits,
@@ -190,7 +193,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let host = endpoint.host_field(tls.is_some())?;
-        let (sender, peer) = match tls {
+        let ((sender, driver), peer) = match tls {
             None => (http(transport).await?, None),
             Some(tls) => {
                 let handshake = tls.connect(transport, endpoint.server_name()?);
@@ -200,7 +203,7 @@ impl Connection {
                 (http(stream).await?, Some(peer))
             }
         };
-        Ok(Self { sender, host, peer, limits })
+        Ok(Self { sender, driver: Some(driver), host, peer, limits })
     }
 
     /// What the TLS handshake proved of the server, if there was one.
@@ -232,7 +235,12 @@ impl Connection {
 
     async fn exchange(&mut self, request: http::Request<Full<Bytes>>) -> Result<Response, Unsent> {
         if let Err(error) = self.sender.ready().await {
-            return Err(Unsent { request: Some(Box::new(request)), error: error.into() });
+            // It has ended while nobody waited for a response. Why, it says itself: a TLS alert, perhaps.
+            let ended = match self.driver.take() {
+                Some(driver) => driver.await.ok().and_then(Result::err),
+                None => None,
+            };
+            return Err(Unsent { request: Some(Box::new(request)), error: ended.unwrap_or(error).into() });
         }
         let response = self.sender.try_send_request(request).await.map_err(|mut failed| {
             let request = failed.take_message().map(Box::new);
@@ -259,14 +267,13 @@ impl From<NetError> for Unsent {
     }
 }
 
-async fn http<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, NetError>
+async fn http<S>(stream: S) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>), NetError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Ends when the sender is dropped; what goes wrong in it is told to whoever waits for a response.
-    tokio::spawn(connection);
-    Ok(sender)
+    Ok((sender, tokio::spawn(connection)))
 }
 
 pub(super) fn outgoing(request: Request, host: HeaderValue) -> Result<http::Request<Full<Bytes>>, NetError> {

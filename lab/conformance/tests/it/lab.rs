@@ -50,6 +50,10 @@ pub(super) struct Setup {
     pub(super) masa: masa::Config,
     /// What the MASA shows in TLS to the registrar.
     pub(super) masa_tls: Identity,
+    /// Whether the MASA lets nobody in without a certificate.
+    pub(super) masa_demands: bool,
+    /// What the registrar shows the MASA in TLS.
+    pub(super) masa_client: registrar::MasaClient,
     /// What answers the registrar, if it is not the MASA.
     pub(super) fake: Option<Fake>,
     /// What else the manufacturer's devices lead to.
@@ -60,6 +64,8 @@ pub(super) struct Setup {
 #[derive(Clone, Debug)]
 pub(super) struct Crossed {
     pub(super) request: Request,
+    /// Who asked, as TLS has it.
+    pub(super) client: Vec<Certificate>,
 }
 
 /// All parties, running.
@@ -130,6 +136,8 @@ impl Setup {
             manufacturer,
             domain,
             masa_tls,
+            masa_demands: false,
+            masa_client: Default::default(),
             fake: None,
             more_device_anchors: Vec::new(),
         }
@@ -137,18 +145,21 @@ impl Setup {
 
     /// Starts everyone.
     pub(super) async fn start(self) -> Lab {
-        let Self { mut manufacturer, domain, mut registrar, mut masa, masa_tls, fake, more_device_anchors } = self;
+        let Self { mut manufacturer, domain, mut registrar, mut masa, masa_tls, fake, more_device_anchors, .. } = self;
         more_device_anchors.iter().for_each(|anchor| masa.core.idevid_anchors.add(anchor.clone()));
         let (trigger, shutdown) = shutdown();
         let (registrar_world, masa_world) = (world(), world());
         let (task, role) = masa.build(masa_world.clone(), shutdown.clone()).await.unwrap();
         let masa = run(task);
         let crossed = Arc::default();
-        let tap = tap(&masa_tls, role, fake, Arc::clone(&crossed), &shutdown).await;
+        let demand = if self.masa_demands { ClientAuth::Required } else { ClientAuth::Optional };
+        let masa_tls = ServerTls::new(&identity(&masa_tls).into(), demand).unwrap();
+        let tap = tap(masa_tls, role, fake, Arc::clone(&crossed), &shutdown).await;
         let url = format!("localhost:{}", tap.port());
         manufacturer.masa_url.clone_from(&url);
         if registrar.vendors.is_empty() {
             let mut vendor = vendor(&manufacturer, &url);
+            vendor.masa_client = self.masa_client;
             more_device_anchors.into_iter().for_each(|anchor| vendor.vendor.idevid_anchors.add(anchor));
             registrar.vendors.push(vendor);
         }
@@ -193,6 +204,7 @@ fn vendor(manufacturer: &Manufacturer, masa: &str) -> registrar::VendorConfig {
             voucher_anchors: manufacturer.masa_anchors(),
         },
         masa_anchors: Anchors::of([manufacturer.root.authority.certificate.clone()]),
+        masa_client: Default::default(),
         crls: Default::default(),
     }
 }
@@ -205,7 +217,7 @@ fn run(task: Task) -> SocketAddr {
 
 /// What stands between registrar and MASA, and keeps a copy of what crosses.
 async fn tap(
-    tls: &Identity,
+    tls: ServerTls,
     masa: Arc<masa::Masa>,
     fake: Option<Fake>,
     crossed: Arc<Mutex<Vec<Crossed>>>,
@@ -213,16 +225,16 @@ async fn tap(
 ) -> SocketAddr {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let tls = ServerTls::new(&identity(tls).into(), ClientAuth::Optional).unwrap();
     let fake = fake.map(Arc::new);
     let answer = move |request: Request, client: Option<TlsPeer>| {
         let (masa, fake, crossed) = (masa.clone(), fake.clone(), crossed.clone());
         async move {
+            let chain = client.as_ref().map(|client| client.chain.clone()).unwrap_or_default();
             let response = match fake {
                 Some(fake) => (fake.0)(&request),
                 None => masa.answer(request.clone(), client).await,
             };
-            crossed.lock().unwrap().push(Crossed { request });
+            crossed.lock().unwrap().push(Crossed { request, client: chain });
             response
         }
     };

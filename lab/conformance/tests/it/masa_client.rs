@@ -8,7 +8,8 @@ use landfall_brski::{
     media, paths,
     voucher::{Assertion, Format, Nonce, Voucher, VoucherRequest, open},
 };
-use landfall_pki::Certificate;
+use landfall_pki::{Certificate, SignedData};
+use landfall_server::registrar::MasaClient;
 use landfall_testkit::{Domain, Identity, Manufacturer};
 use landfall_types::{
     Time,
@@ -94,6 +95,41 @@ async fn a_masa_with_a_wrong_certificate() {
         let audit = audit(&lab.registrar_world).await;
         assert!(audit[0]["outcome"]["refused"]["detail"].as_str().unwrap().contains(reason), "{audit:?}");
     }
+}
+
+/// RFC 8995 s5.4: each MASA may be shown a certificate of its own, or none. What the request is signed with is the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_masa_that_demands_a_certificate() {
+    let own = Domain::named("Customers of acme", "localhost").registrar;
+    let client = |of: &Identity| landfall_server::Identity { chain: of.chain(), signer: of.signer() };
+    let lab = async |demands: bool, shown: MasaClient| {
+        let setup = Setup { masa_demands: demands, masa_client: shown, ..Setup::new() };
+        setup.start().await
+    };
+    for demands in [false, true] {
+        let lab = lab(demands, MasaClient::Own(client(&own))).await;
+        assert_eq!(asked(&lab).await, (200, Vec::new()));
+        for crossed in lab.crossed(paths::REQUEST_VOUCHER) {
+            assert_eq!(crossed.client.first(), Some(&own.certificate));
+            let request = SignedData::parse(&crossed.request.body).unwrap();
+            assert!(request.certificates().contains(&lab.domain.registrar.certificate));
+            assert!(!request.certificates().contains(&own.certificate));
+        }
+    }
+    let usual = lab(true, MasaClient::Registrar).await;
+    assert_eq!(asked(&usual).await, (200, Vec::new()));
+    let first = usual.crossed(paths::REQUEST_VOUCHER).remove(0).client;
+    assert_eq!(first.first(), Some(&usual.domain.registrar.certificate));
+    let nobody = lab(false, MasaClient::Nobody).await;
+    assert_eq!(asked(&nobody).await, (200, Vec::new()));
+    assert!(nobody.crossed(paths::REQUEST_VOUCHER).iter().all(|crossed| crossed.client.is_empty()));
+    // To the pledge it is as if the MASA were away; the operator sees what TLS says.
+    let refused = lab(true, MasaClient::Nobody).await;
+    assert_eq!(asked(&refused).await, (202, vec!["masa-unreachable".into()]));
+    assert!(refused.crossed(paths::REQUEST_VOUCHER).is_empty());
+    let audit = audit(&refused.registrar_world).await;
+    let detail = audit[0]["outcome"]["refused"]["detail"].as_str().unwrap();
+    assert!(detail.to_lowercase().contains("certificate"), "{detail}");
 }
 
 /// RFC 8995 s5.6: at most one redirect is followed.

@@ -4,7 +4,7 @@ use super::{CrlUrl, Masas, Registrar};
 use crate::{
     Identity, RoleError, World, identity,
     revocation::CrlFiles,
-    settings::{CsrWish, RegistrarSettings, Settings, VendorSettings},
+    settings::{CsrWish, IdentitySettings, RegistrarSettings, Settings, VendorSettings},
 };
 use landfall_brski::{
     est::{self, csrattrs::CsrAttrs},
@@ -62,8 +62,22 @@ pub struct VendorConfig {
     pub vendor: Vendor,
     /// What its MASA's TLS certificate leads to.
     pub masa_anchors: Anchors,
+    /// As whom the MASA sees us in TLS.
+    pub masa_client: MasaClient,
     /// The files of its revocation lists.
     pub crls: CrlFiles,
+}
+
+/// What a MASA is shown in TLS (RFC 8995 s5.4). The voucher request itself is the registrar's in any case.
+#[derive(Clone, Debug, Default)]
+pub enum MasaClient {
+    /// The registrar's certificate.
+    #[default]
+    Registrar,
+    /// A certificate that is for this MASA, as its operator may have given one.
+    Own(Identity),
+    /// None.
+    Nobody,
 }
 
 /// How devices are enrolled.
@@ -85,7 +99,7 @@ impl Config {
     /// What `registrar` means in `settings`, with every file that it names opened.
     pub fn from_settings(registrar: &RegistrarSettings, settings: &Settings, world: &World) -> Result<Self, RoleError> {
         let resolve = |path: &Path| settings.resolve(path);
-        let identity = |of| Identity::load(of, resolve, world.element.as_ref());
+        let identity = |of: &IdentitySettings| Identity::load(of, resolve, world.element.as_ref());
         let interfaces = || {
             Interface::select(&registrar.interfaces).map_err(RoleError::while_("the interfaces (registrar.interfaces)"))
         };
@@ -95,7 +109,7 @@ impl Config {
             announce: registrar.announce.then(interfaces).transpose()?,
             identity: identity(&registrar.identity)?,
             authority: identity(&registrar.authority)?,
-            vendors: registrar.vendor.iter().map(|vendor| vendor_of(vendor, resolve)).collect::<Result<_, _>>()?,
+            vendors: registrar.vendor.iter().map(|of| vendor_of(of, resolve, identity)).collect::<Result<_, _>>()?,
             policy: registrar.policy.clone().unwrap_or_else(|| registrar.acceptance.policy()),
             est: EstConfig {
                 lifetime: enrolment.lifetime.duration(),
@@ -183,7 +197,11 @@ fn above(identity: &Identity, issuer: &Authority) -> Vec<landfall_pki::Certifica
     chain
 }
 
-fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Result<VendorConfig, RoleError> {
+fn vendor_of(
+    vendor: &VendorSettings,
+    resolve: impl Fn(&Path) -> PathBuf,
+    identity: impl Fn(&IdentitySettings) -> Result<Identity, RoleError>,
+) -> Result<VendorConfig, RoleError> {
     let anchors = |paths: &[PathBuf]| identity::anchors(paths, &resolve);
     let idevid_anchors = anchors(&vendor.anchors)?;
     let or_idevid = |found: Anchors| if found.is_empty() { idevid_anchors.clone() } else { found };
@@ -191,6 +209,11 @@ fn vendor_of(vendor: &VendorSettings, resolve: impl Fn(&Path) -> PathBuf) -> Res
     let crls = CrlFiles::open(vendor.crls.iter().map(|path| resolve(path)))?;
     Ok(VendorConfig {
         masa_anchors: or_idevid(anchors(&vendor.masa_anchors)?),
+        masa_client: match &vendor.masa_identity {
+            _ if vendor.masa_anonymous => MasaClient::Nobody,
+            Some(own) => MasaClient::Own(identity(own)?),
+            None => MasaClient::Registrar,
+        },
         vendor: Vendor {
             id: vendor.id.clone(),
             ignore_idevid_expiry: vendor.ignore_idevid_expiry,

@@ -1,6 +1,6 @@
 //! Talking to the manufacturers' MASAs, and knowing which of them answer (SP 1800-36B 6.2.1).
 
-use super::VendorConfig;
+use super::{MasaClient, VendorConfig};
 use crate::{Identity, RoleError};
 use landfall_brski::registrar::{MasaEndpoint, MasaUnreachable};
 use landfall_net::{
@@ -40,13 +40,18 @@ pub struct MasaState {
 impl Masas {
     pub(super) fn new(identity: &Identity, vendors: &[VendorConfig], timeout: Duration) -> Result<Self, RoleError> {
         let limits = ClientLimits { exchange: timeout, ..ClientLimits::default() };
-        let own = identity.clone().into();
+        let registrar = identity.clone().into();
         let mut tls = HashMap::new();
         let mut states = BTreeMap::new();
-        for VendorConfig { vendor, masa_anchors, .. } in vendors {
-            // RFC 8995 s5.4: the MASA is recognised by name, below the vendor's anchors; it recognises us by our
-            // certificate.
-            let client = ClientTls::named(masa_anchors.clone(), Some(&own))
+        for VendorConfig { vendor, masa_anchors, masa_client, .. } in vendors {
+            // RFC 8995 s5.4: the MASA is recognised by name, below the vendor's anchors; it recognises us by the
+            // certificate that is meant for it, if any is.
+            let own = match masa_client {
+                MasaClient::Registrar => Some(&registrar),
+                MasaClient::Own(own) => Some(&own.clone().into()),
+                MasaClient::Nobody => None,
+            };
+            let client = ClientTls::named(masa_anchors.clone(), own)
                 .map_err(RoleError::while_(format!("the MASA of vendor {}", vendor.id)))?;
             tls.insert(vendor.id.clone(), client);
             let address = vendor.masa.as_ref().map(ToString::to_string);

@@ -10,7 +10,7 @@ mod prefetch;
 mod record;
 mod status;
 
-pub use config::{Config, EstConfig, VendorConfig};
+pub use config::{Config, EstConfig, MasaClient, VendorConfig};
 pub use crl::CrlUrl;
 pub use masas::{MasaState, Masas};
 pub use record::{CertificateRecord, CrlRecord, PolicyRecord};

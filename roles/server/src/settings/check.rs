@@ -161,6 +161,12 @@ impl Check<'_> {
             if vendor.anchors.is_empty() {
                 self.wrong(format!("{key}.anchors"), "is empty, so none of its devices may come");
             }
+            if let Some(identity) = &vendor.masa_identity {
+                self.identity(&format!("{key}.masa-identity"), identity, |_| None);
+                if vendor.masa_anonymous {
+                    self.wrong(format!("{key}.masa-anonymous"), "and masa-identity exclude each other");
+                }
+            }
             for (at, path) in vendor.crls.iter().enumerate() {
                 self.crl(&format!("{key}.crls[{at}]"), path);
             }

@@ -115,6 +115,13 @@ pub struct VendorSettings {
     /// vendor's own `anchors` are.
     #[serde(default)]
     pub masa_anchors: Vec<PathBuf>,
+    /// The certificate that its MASA is shown in TLS, where that is not to be the registrar's (RFC 8995 s5.4): one that
+    /// the MASA's operator gave, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masa_identity: Option<IdentitySettings>,
+    /// Whether its MASA is shown no certificate in TLS at all. It sees the registrar's in the voucher request.
+    #[serde(default)]
+    pub masa_anonymous: bool,
     /// Who issued the certificate that vouchers are signed with; without it, `anchors`.
     #[serde(default)]
     pub voucher_anchors: Vec<PathBuf>,
@@ -141,6 +148,8 @@ impl VendorSettings {
             anchors: vec![anchors],
             masa: None,
             masa_anchors: Vec::new(),
+            masa_identity: None,
+            masa_anonymous: false,
             voucher_anchors: Vec::new(),
             serial_fallback: None,
             ignore_idevid_expiry: false,

@@ -112,6 +112,25 @@ fn settings_are_judged_whole() {
         ["registrar.vendor[0].crls[0]"]
     );
     assert_eq!(
+        keys(&|s| s.registrar.as_mut().unwrap().crl_url = Some("https://localhost/net.crl".into())),
+        ["registrar.crl-url"]
+    );
+    assert_eq!(
+        keys(&|s| {
+            let vendor = &mut s.registrar.as_mut().unwrap().vendor[0];
+            vendor.masa_identity = Some(IdentitySettings::at("domain/registrar.pem"));
+            vendor.masa_anonymous = true;
+        }),
+        ["registrar.vendor[0].masa-anonymous"]
+    );
+    assert_eq!(
+        keys(&|s| {
+            let gone = IdentitySettings::at("domain/gone.pem");
+            s.registrar.as_mut().unwrap().vendor[0].masa_identity = Some(gone);
+        }),
+        ["registrar.vendor[0].masa-identity"]
+    );
+    assert_eq!(
         keys(&|s| s.masa.as_mut().unwrap().customer_crls = vec!["domain/root.pem".into()]),
         ["masa.customer-crls[0]"]
     );
