@@ -5,10 +5,11 @@ use crate::{
     output::{Answer, Output, Table},
 };
 use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Subcommand;
 use landfall_server::admin::view::{
-    AccessPointFile, ConfiguratorView, Count, NewAccessPoint, NewPkexCode, PkexCode, PkexName, Reach, Rotation, Secret,
-    Unanswered,
+    AccessPointFile, Backup, ConfiguratorView, Count, NewAccessPoint, NewBackup, NewPkexCode, PkexCode, PkexName,
+    Reach, Rotation, Secret, Unanswered,
 };
 use landfall_server::labels::Code;
 use landfall_types::Redacted;
@@ -39,6 +40,29 @@ pub(super) enum Verb {
         #[arg(long, value_name = "HOST:PORT")]
         by: Option<String>,
         /// Whose device it is, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Writes the keys that sign connectors into an envelope, for another configurator to go on with.
+    Backup {
+        /// The file to write; it is for nobody else to read.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The file with the passphrase that opens the envelope, of 16 characters or more; `-` reads standard input.
+        #[arg(long, value_name = "FILE")]
+        passphrase: PathBuf,
+        /// Whose, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Takes in the keys of an envelope; the latest of them signs connectors from now on.
+    Restore {
+        /// The envelope.
+        file: PathBuf,
+        /// The file with its passphrase; `-` reads standard input.
+        #[arg(long, value_name = "FILE")]
+        passphrase: PathBuf,
+        /// Whose, if it is not that of the owner of the service.
         #[arg(long)]
         tenant: Option<String>,
     },
@@ -124,6 +148,33 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             let path = "/v1/network/configurator/reach";
             let _: Count = connection.ask(output, "configuring", async |client| client.post(path, &reach).await)?;
             output.show_as(&serde_json::json!({ "device": device }), || format!("{device} has its configuration"))?;
+            Ok(Answer::Yes)
+        }
+        Verb::Backup { out, passphrase, tenant } => {
+            let new = NewBackup { tenant: tenant.clone(), passphrase: secret(passphrase)? };
+            let path = "/v1/network/configurator/backup";
+            let backup: Backup =
+                connection.ask(output, "sealing the keys", async |client| client.post(path, &new).await)?;
+            let envelope = STANDARD.decode(&backup.envelope).context("the envelope is not base64")?;
+            let name = out.file_name().and_then(|name| name.to_str()).context("name a file to write")?;
+            let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let written = write_secret(folder, name, &envelope)?;
+            output.show_as(&serde_json::json!({ "file": written }), || {
+                format!("the keys are in {}; whoever opens it can sign connectors", written.display())
+            })?;
+            Ok(Answer::Yes)
+        }
+        Verb::Restore { file, passphrase, tenant } => {
+            let envelope = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+            let passphrase = Some(secret(passphrase)?);
+            let backup = Backup { tenant: tenant.clone(), envelope: STANDARD.encode(envelope), passphrase };
+            let path = "/v1/network/configurator/restore";
+            let view: ConfiguratorView =
+                connection.ask(output, "taking in the keys", async |client| client.post(path, &backup).await)?;
+            output.show_as(&view, || {
+                let key = view.signers.last().map(String::as_str).unwrap_or_default();
+                format!("connectors of {} are signed by {key} from now on", view.tenant)
+            })?;
             Ok(Answer::Yes)
         }
         Verb::Pkex(verb) => pkex(connection, verb, output),
@@ -266,7 +317,7 @@ pub(super) fn access_point(
         connection.ask(output, "making the settings", async |client| client.post(path, &new).await)?;
     let mut written = Vec::new();
     for file in &files {
-        written.push(write_secret(out, &file.name, &file.content)?);
+        written.push(write_secret(out, &file.name, file.content.as_bytes())?);
     }
     output.show_as(&serde_json::json!({ "files": written }), || {
         let mut table = Table::new(&["file"], "");
@@ -281,7 +332,7 @@ pub(super) fn access_point(
 }
 
 /// A file that only its owner can read, in the place of what was there: never, not even for a moment, open to others.
-fn write_secret(folder: &Path, name: &str, content: &str) -> anyhow::Result<PathBuf> {
+fn write_secret(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     if name.contains(['/', '\0']) || name.starts_with('.') {
         bail!("{name:?} cannot name a file");
     }
@@ -289,7 +340,7 @@ fn write_secret(folder: &Path, name: &str, content: &str) -> anyhow::Result<Path
     let written = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        file.write_all(content.as_bytes())?;
+        file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&draft, &path)
     };

@@ -3,8 +3,8 @@
 use super::{
     ApiError, Console, Problem,
     view::{
-        AccessPointFile, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, NewPkexCode, Part,
-        PkexCode, PkexName, Reach, Rotation, Unanswered,
+        AccessPointFile, Backup, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, NewBackup,
+        NewPkexCode, Part, PkexCode, PkexName, Reach, Rotation, Unanswered,
     },
 };
 use crate::{
@@ -16,6 +16,7 @@ use axum::{
     Json,
     extract::{Query, State},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_dpp::uri::Host;
 use landfall_lifecycle::transfer::DppRole;
 use landfall_types::{Fingerprint, OwnerId, SerialNumber};
@@ -82,6 +83,38 @@ pub(super) async fn rotate(
     let configurator = console.configurator()?;
     let tenant = tenant(configurator, rotation.tenant.as_deref())?;
     configurator.rotate(tenant).await.map_err(ApiError::internal)?;
+    Ok(Json(view(tenant)))
+}
+
+/// The keys that sign and signed connectors, in an envelope for another configurator.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/backup", tag = "network", request_body = NewBackup,
+    responses((status = 200, body = Backup), (status = 404, body = Problem), (status = 409, body = Problem))
+)]
+pub(super) async fn backup(
+    State(console): State<Arc<Console>>,
+    Json(new): Json<NewBackup>,
+) -> Result<Json<Backup>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, new.tenant.as_deref())?;
+    let envelope = configurator.backup(tenant, &new.passphrase.0).await.map_err(ApiError::conflict)?;
+    Ok(Json(Backup { tenant: None, envelope: STANDARD.encode(envelope), passphrase: None }))
+}
+
+/// Takes in the keys of such an envelope; the latest of them signs connectors from now on.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/restore", tag = "network", request_body = Backup,
+    responses((status = 200, body = ConfiguratorView), (status = 409, body = Problem), (status = 422, body = Problem))
+)]
+pub(super) async fn restore(
+    State(console): State<Arc<Console>>,
+    Json(backup): Json<Backup>,
+) -> Result<Json<ConfiguratorView>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, backup.tenant.as_deref())?;
+    let envelope = STANDARD.decode(&backup.envelope).map_err(ApiError::invalid)?;
+    let passphrase = backup.passphrase.ok_or_else(|| ApiError::invalid("an envelope has a passphrase"))?;
+    configurator.restore(tenant, &envelope, &passphrase.0).await.map_err(ApiError::conflict)?;
     Ok(Json(view(tenant)))
 }
 

@@ -111,6 +111,8 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(configurator::reach))
         .routes(routes!(configurator::rotate))
         .routes(routes!(configurator::access_point))
+        .routes(routes!(configurator::backup))
+        .routes(routes!(configurator::restore))
         .routes(routes!(configurator::codes, configurator::add_code))
         .routes(routes!(configurator::remove_code))
         .routes(routes!(network::vouchers))

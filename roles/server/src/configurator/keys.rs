@@ -13,6 +13,7 @@ use landfall_dpp::{
 use landfall_element::SecureElement;
 use landfall_lifecycle::transfer::Bootstrapping;
 use landfall_pki::{Algorithm, Signer, fixed_from_der};
+use landfall_store::Versioned;
 use landfall_types::{Changes, Fingerprint, KeyUri, OwnerId, Redacted};
 use std::{
     collections::BTreeMap,
@@ -24,15 +25,28 @@ use std::{
 const ATTEMPTS: usize = 4;
 /// More keys than a tenant ever has.
 const MOST: usize = 10_000;
+/// So many are in one envelope.
+const ENVELOPE: usize = 16;
+const UNWRITTEN: Unusable = Unusable::Other("the keys could not be written down");
 
 /// A tenant's keys.
 pub(super) struct Keys {
     bootstrap: BTreeMap<u16, Arc<Held>>,
     /// On the curve of each key that signs or signed connectors.
-    privacy: BTreeMap<u16, Arc<Held>>,
+    privacy: RwLock<BTreeMap<u16, Arc<Held>>>,
     /// The latest last; connectors that earlier ones signed are believed until they end.
     csign: RwLock<Vec<Arc<Held>>>,
     fallback: Arc<Held>,
+    /// The curve of those that sign connectors.
+    curve: Curve,
+    /// Whether those that are made from now on can be backed up.
+    exportable: bool,
+}
+
+/// A pair of keys that makes a configurator what it is to its devices.
+pub(super) struct Exported {
+    pub(super) csign: PrivateKey,
+    pub(super) privacy: PrivateKey,
 }
 
 /// A key that is held for use, by the element or in memory.
@@ -62,12 +76,18 @@ pub(super) enum Unusable {
 }
 
 impl Keys {
-    /// The keys of `tenant`; those that are missing are made. Connectors are signed on `csign`.
-    pub(super) async fn open(tenant: &OwnerId, csign: Curve, world: &World) -> Result<Self, RoleError> {
+    /// The keys of `tenant`; those that are missing are made. Connectors are signed on `csign`, by a key that can be
+    /// backed up if it is to be `exportable`.
+    pub(super) async fn open(
+        tenant: &OwnerId,
+        csign: Curve,
+        exportable: bool,
+        world: &World,
+    ) -> Result<Self, RoleError> {
         let what = || format!("the configurator's keys of {tenant}");
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::try_open(tenant, csign, world).await {
+            match Self::try_open(tenant, csign, exportable, world).await {
                 Ok(keys) => return Ok(keys),
                 Err(why) => last = Some(why),
             }
@@ -75,13 +95,14 @@ impl Keys {
         Err(RoleError::new(what(), last.unwrap_or_default()))
     }
 
-    async fn try_open(tenant: &OwnerId, csign: Curve, world: &World) -> Result<Self, String> {
+    async fn try_open(tenant: &OwnerId, csign: Curve, exportable: bool, world: &World) -> Result<Self, String> {
         let prefix = Bootstrapping::keys_of(tenant);
         let kept = world.store.scan::<ConfiguratorKey>(Some(&prefix), MOST).map_err(|why| why.to_string())?;
         let kept: Vec<_> = kept.into_iter().map(|kept| kept.record).filter(|kept| kept.tenant == *tenant).collect();
         let mut bootstrap = BTreeMap::new();
         for curve in Curve::ALL {
-            bootstrap.insert(curve.group(), Arc::new(one(&kept, tenant, Purpose::Bootstrap, curve, world).await?));
+            bootstrap
+                .insert(curve.group(), Arc::new(one(&kept, tenant, Purpose::Bootstrap, curve, false, world).await?));
         }
         let mut signers = Vec::new();
         let mut earlier: Vec<_> = kept.iter().filter(|kept| kept.purpose == Purpose::Csign).collect();
@@ -91,16 +112,18 @@ impl Keys {
         }
         if signers.last().is_none_or(|signer| signer.public.curve() != csign) {
             let number = kept.iter().filter(|kept| kept.purpose == Purpose::Csign).map(|kept| kept.number).max();
-            let made = make(tenant, Purpose::Csign, csign, number.unwrap_or(0) + 1, world).await?;
+            let made = make(tenant, Purpose::Csign, csign, number.unwrap_or(0) + 1, exportable, world).await?;
             signers.push(Arc::new(made));
         }
         let fallback = signers.last().cloned().ok_or("there is no key that signs connectors")?;
         let mut privacy = BTreeMap::new();
         for curve in Curve::ALL.into_iter().filter(|curve| signers.iter().any(|signer| signer.public.curve() == *curve))
         {
-            privacy.insert(curve.group(), Arc::new(one(&kept, tenant, Purpose::Privacy, curve, world).await?));
+            privacy
+                .insert(curve.group(), Arc::new(one(&kept, tenant, Purpose::Privacy, curve, exportable, world).await?));
         }
-        Ok(Self { bootstrap, privacy, csign: RwLock::new(signers), fallback })
+        let (privacy, csign_keys) = (RwLock::new(privacy), RwLock::new(signers));
+        Ok(Self { bootstrap, privacy, csign: csign_keys, fallback, curve: csign, exportable })
     }
 
     /// The bootstrapping key on `curve`.
@@ -125,8 +148,8 @@ impl Keys {
     }
 
     /// The privacy protection key that goes with a key on `curve` that signs connectors.
-    pub(super) fn privacy(&self, curve: Curve) -> Option<&Arc<Held>> {
-        self.privacy.get(&curve.group())
+    pub(super) fn privacy(&self, curve: Curve) -> Option<Arc<Held>> {
+        self.privacy.read().unwrap_or_else(PoisonError::into_inner).get(&curve.group()).cloned()
     }
 
     /// Puts a new key into the place of the one that signs connectors now.
@@ -135,9 +158,71 @@ impl Keys {
         let kept = world.store.scan::<ConfiguratorKey>(Some(&prefix), MOST).map_err(|why| why.to_string())?;
         let numbers = kept.iter().filter(|kept| kept.tenant == *tenant && kept.purpose == Purpose::Csign);
         let number = numbers.map(|kept| kept.number).max().unwrap_or(0) + 1;
-        let made = Arc::new(make(tenant, Purpose::Csign, curve, number, world).await?);
+        let made = Arc::new(make(tenant, Purpose::Csign, curve, number, self.exportable, world).await?);
+        // One that stays in the element would keep the other from being of use elsewhere.
+        if self.exportable && self.privacy(curve).is_none_or(|held| held.exported().is_err()) {
+            let number = 1 + numbers_of(&kept, tenant, Purpose::Privacy, curve);
+            let privacy = Arc::new(make(tenant, Purpose::Privacy, curve, number, true, world).await?);
+            self.privacy.write().unwrap_or_else(PoisonError::into_inner).insert(curve.group(), privacy);
+        }
         self.csign.write().unwrap_or_else(PoisonError::into_inner).push(made.clone());
         Ok(made.public.clone())
+    }
+
+    /// The keys that sign and signed connectors, the latest last: all that one envelope takes.
+    pub(super) fn exported(&self) -> Result<Vec<Exported>, Unusable> {
+        let pair = |csign: &Arc<Held>| -> Result<Exported, Unusable> {
+            let privacy = self.privacy(csign.public.curve()).ok_or(Unusable::Other("a privacy key is missing"))?;
+            Ok(Exported { csign: csign.exported()?, privacy: privacy.exported()? })
+        };
+        let last = pair(&self.csign())?;
+        let signers = self.signers();
+        // Earlier ones that stay where they are only sign nothing any more.
+        let earlier = signers.iter().rev().skip(1).filter_map(|csign: &Arc<Held>| pair(csign).ok());
+        let mut pairs: Vec<_> = std::iter::once(last).chain(earlier).take(ENVELOPE).collect();
+        pairs.reverse();
+        Ok(pairs)
+    }
+
+    /// Takes in keys from an envelope, on record before they are used; the last of them signs from now on.
+    pub(super) async fn restore(&self, tenant: &OwnerId, keys: Vec<Exported>, world: &World) -> Result<(), Unusable> {
+        if keys.last().is_none_or(|last| last.csign.curve() != self.curve) {
+            return Err(Unusable::Other("the key is on another curve than `csign` in the settings: change that first"));
+        }
+        let prefix = Bootstrapping::keys_of(tenant);
+        let kept = world.store.scan::<ConfiguratorKey>(Some(&prefix), MOST);
+        let kept = kept.map_err(|_| Unusable::Other("the keys on record cannot be read"))?;
+        let (mut changes, mut signers, mut privacies) = (Changes::new(), Vec::new(), BTreeMap::new());
+        let known = self.signers();
+        let csigns = kept.iter().filter(|kept| kept.tenant == *tenant && kept.purpose == Purpose::Csign);
+        let mut number = csigns.map(|kept| kept.number).max().unwrap_or(0);
+        let count = keys.len();
+        for (at, Exported { csign, privacy }) in keys.into_iter().enumerate() {
+            let curve = csign.curve();
+            // The last one is to sign again, even if it did so before.
+            if at + 1 == count || known.iter().all(|held| held.public != *csign.public()) {
+                number += 1;
+                let (held, record) = Held::keep(tenant, Purpose::Csign, number, csign, world)?;
+                changes = changes.insert(&record).map_err(|_| UNWRITTEN)?;
+                signers.push(Arc::new(held));
+            }
+            privacies.insert(curve.group(), privacy);
+        }
+        let mut held_privacies = BTreeMap::new();
+        for (group, privacy) in privacies {
+            let curve = privacy.curve();
+            if self.privacy(curve).is_some_and(|held| held.public == *privacy.public()) {
+                continue;
+            }
+            let number = 1 + numbers_of(&kept, tenant, Purpose::Privacy, curve);
+            let (held, record) = Held::keep(tenant, Purpose::Privacy, number, privacy, world)?;
+            changes = changes.insert(&record).map_err(|_| UNWRITTEN)?;
+            held_privacies.insert(group, Arc::new(held));
+        }
+        world.store.commit(changes).await.map_err(|_| UNWRITTEN)?;
+        self.privacy.write().unwrap_or_else(PoisonError::into_inner).extend(held_privacies);
+        self.csign.write().unwrap_or_else(PoisonError::into_inner).extend(signers);
+        Ok(())
     }
 }
 
@@ -147,23 +232,40 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// The number of the latest key of that kind, 0 if there is none.
+fn numbers_of(kept: &[Versioned<ConfiguratorKey>], tenant: &OwnerId, purpose: Purpose, curve: Curve) -> u32 {
+    let same = |kept: &&Versioned<ConfiguratorKey>| {
+        kept.tenant == *tenant && kept.purpose == purpose && kept.curve == curve.name()
+    };
+    kept.iter().filter(same).map(|kept| kept.number).max().unwrap_or(0)
+}
+
 /// The latest key of that kind; it is made if there is none.
 async fn one(
     kept: &[ConfiguratorKey],
     tenant: &OwnerId,
     purpose: Purpose,
     curve: Curve,
+    exportable: bool,
     world: &World,
 ) -> Result<Held, String> {
     let of_kind = kept.iter().filter(|kept| kept.purpose == purpose && kept.curve == curve.name());
     match of_kind.max_by_key(|kept| kept.number) {
         Some(kept) => Held::load(kept, world).map_err(|why| why.to_string()),
-        None => make(tenant, purpose, curve, 1, world).await,
+        None => make(tenant, purpose, curve, 1, exportable, world).await,
     }
 }
 
-async fn make(tenant: &OwnerId, purpose: Purpose, curve: Curve, number: u32, world: &World) -> Result<Held, String> {
-    let (held, place) = Held::make(tenant, purpose, curve, number, world).map_err(|why| why.to_string())?;
+async fn make(
+    tenant: &OwnerId,
+    purpose: Purpose,
+    curve: Curve,
+    number: u32,
+    exportable: bool,
+    world: &World,
+) -> Result<Held, String> {
+    let made = Held::make(tenant, purpose, curve, number, exportable, world);
+    let (held, place) = made.map_err(|why| why.to_string())?;
     let (tenant, made) = (tenant.clone(), world.clock.now());
     let record = ConfiguratorKey { tenant, purpose, curve: curve.name().into(), number, made, place };
     let changes = Changes::new().insert(&record).map_err(|why| why.to_string())?;
@@ -202,11 +304,12 @@ impl Held {
         purpose: Purpose,
         curve: Curve,
         number: u32,
+        exportable: bool,
         world: &World,
     ) -> Result<(Self, Place), Unusable> {
         let label = label(tenant, purpose, curve, number);
         let element = &world.element;
-        if let Some(algorithm) = algorithm(curve).filter(|_| element.key_agreement().is_some()) {
+        if let Some(algorithm) = algorithm(curve).filter(|_| !exportable && element.key_agreement().is_some()) {
             // A key of that name without a record was made by a start that did not get any further.
             let uri = match element.generate(&label, algorithm) {
                 Err(landfall_element::ElementError::Taken(uri)) => uri,
@@ -214,11 +317,37 @@ impl Held {
             };
             return Ok((Self::in_element(element, &uri, algorithm)?, Place::Element(uri)));
         }
-        let vault = element.vault().ok_or(Unusable::Other("the element seals nothing"))?;
-        let key = PrivateKey::generate(curve, &mut random);
-        let sealed = vault.seal(&label, key.to_pkcs8()?.expose())?;
+        Self::seal(&label, PrivateKey::generate(curve, &mut random), world)
+    }
+
+    fn seal(label: &str, key: PrivateKey, world: &World) -> Result<(Self, Place), Unusable> {
+        let vault = world.element.vault().ok_or(Unusable::Other("the element seals nothing"))?;
+        let sealed = vault.seal(label, key.to_pkcs8()?.expose())?;
         let held = Self { public: key.public().clone(), holder: Holder::Memory(key) };
         Ok((held, Place::Sealed(STANDARD.encode(sealed))))
+    }
+
+    /// A key that came from elsewhere, and what is to go on record.
+    fn keep(
+        tenant: &OwnerId,
+        purpose: Purpose,
+        number: u32,
+        key: PrivateKey,
+        world: &World,
+    ) -> Result<(Self, ConfiguratorKey), Unusable> {
+        let (curve, tenant, made) = (key.curve(), tenant.clone(), world.clock.now());
+        let (held, place) = Self::seal(&label(&tenant, purpose, curve, number), key, world)?;
+        Ok((held, ConfiguratorKey { tenant, purpose, curve: curve.name().into(), number, made, place }))
+    }
+
+    /// The key itself, for an envelope.
+    fn exported(&self) -> Result<PrivateKey, Unusable> {
+        match &self.holder {
+            Holder::Memory(key) => Ok(PrivateKey::from_bytes(key.curve(), key.to_bytes().expose())?),
+            Holder::Element { .. } => Err(Unusable::Other(
+                "the key is in the element, which gives it to nobody: set `exportable = true` and rotate the key",
+            )),
+        }
     }
 
     fn load(kept: &ConfiguratorKey, world: &World) -> Result<Self, Unusable> {
@@ -291,9 +420,9 @@ mod tests {
     async fn keys_are_made_once_and_answer_alike_wherever_they_are() {
         let world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
         let tenant: OwnerId = "home/1".parse().unwrap();
-        let keys = Keys::open(&tenant, Curve::P256, &world).await.unwrap();
-        let again = Keys::open(&tenant, Curve::P256, &world).await.unwrap();
-        let other = Keys::open(&"home".parse().unwrap(), Curve::P256, &world).await.unwrap();
+        let keys = Keys::open(&tenant, Curve::P256, false, &world).await.unwrap();
+        let again = Keys::open(&tenant, Curve::P256, false, &world).await.unwrap();
+        let other = Keys::open(&"home".parse().unwrap(), Curve::P256, false, &world).await.unwrap();
         assert_eq!(keys.csign().public, again.csign().public);
         assert_ne!(keys.csign().public, other.csign().public);
         for curve in Curve::ALL {
@@ -314,11 +443,11 @@ mod tests {
     async fn a_key_that_signs_connectors_is_followed_by_another() {
         let world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
         let tenant: OwnerId = "home".parse().unwrap();
-        let keys = Keys::open(&tenant, Curve::P256, &world).await.unwrap();
+        let keys = Keys::open(&tenant, Curve::P256, false, &world).await.unwrap();
         let first = keys.csign().public.clone();
         let second = keys.rotate(&tenant, Curve::Bp256, &world).await.unwrap();
         assert_eq!((keys.csign().public.clone(), keys.signers().len()), (second.clone(), 2));
-        let again = Keys::open(&tenant, Curve::Bp256, &world).await.unwrap();
+        let again = Keys::open(&tenant, Curve::Bp256, false, &world).await.unwrap();
         let signers: Vec<_> = again.signers().iter().map(|held| held.public.clone()).collect();
         assert_eq!(signers, [first, second]);
     }

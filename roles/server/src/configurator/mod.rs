@@ -7,6 +7,7 @@
 
 mod ap;
 mod authorize;
+mod backup;
 mod code;
 mod config;
 mod connection;
@@ -117,12 +118,6 @@ impl Configurator {
     /// The owner of the service.
     pub const fn own(&self) -> &OwnerId {
         &self.own
-    }
-
-    /// Puts a new key in the place of the one that signs the tenant's connectors.
-    pub(crate) async fn rotate(&self, tenant: &Tenant) -> Result<(), String> {
-        let curve = tenant.keys.csign().public().curve();
-        tenant.keys.rotate(&tenant.id, curve, &self.world).await.map(drop)
     }
 
     /// What got no answer lately, and why; the latest first.

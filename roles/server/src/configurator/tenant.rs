@@ -49,7 +49,7 @@ impl Tenant {
     /// The tenant of `config`, with its keys, which are made if there are none.
     pub(super) async fn open(config: TenantConfig, ask_status: bool, world: &World) -> Result<Self, RoleError> {
         let TenantConfig { settings, authority, eap_anchors } = config;
-        let keys = Keys::open(&settings.id, settings.csign.0, world).await?;
+        let keys = Keys::open(&settings.id, settings.csign.0, settings.exportable, world).await?;
         let networks = settings.network.into_iter().zip(eap_anchors);
         let networks = networks.map(|(network, anchor)| Network::new(network, anchor, settings.mutual)).collect();
         Ok(Self {

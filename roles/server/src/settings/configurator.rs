@@ -27,6 +27,8 @@ pub struct ConfiguratorSettings {
     pub mutual: MutualWish,
     /// The curve of the key that signs connectors, made at the first start.
     pub csign: CurveName,
+    /// Whether that key can be backed up: then it is not made in the element, which gives keys to nobody.
+    pub exportable: bool,
     /// Where certificates for networks with 802.1X come from.
     pub certificates: CertificateSettings,
     /// Who of the devices in the book may join.
@@ -54,6 +56,7 @@ impl Default for ConfiguratorSettings {
             relays: Vec::new(),
             mutual: MutualWish::default(),
             csign: CurveName::default(),
+            exportable: false,
             certificates: CertificateSettings::default(),
             acceptance: owned(),
             policy: None,
@@ -72,6 +75,7 @@ impl ConfiguratorSettings {
             relays: self.relays.clone(),
             mutual: self.mutual,
             csign: self.csign,
+            exportable: self.exportable,
             certificates: self.certificates.clone(),
             acceptance: self.acceptance.clone(),
             policy: self.policy.clone(),
@@ -96,6 +100,9 @@ pub struct TenantSettings {
     /// The curve of the key that signs connectors, made at the first start.
     #[serde(default)]
     pub csign: CurveName,
+    /// Whether that key can be backed up: then it is not made in the element, which gives keys to nobody.
+    #[serde(default)]
+    pub exportable: bool,
     /// Where certificates for networks with 802.1X come from.
     #[serde(default)]
     pub certificates: CertificateSettings,

@@ -142,6 +142,31 @@ pub struct PkexCode {
     pub device: Option<String>,
 }
 
+/// Whose keys are to be put into an envelope, and for whom.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewBackup {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Opens the envelope: 16 characters or more.
+    #[schema(value_type = String)]
+    pub passphrase: Secret,
+}
+
+/// An envelope with a configurator's keys.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Backup {
+    /// Who takes them in; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The envelope: CMS EnvelopedData (DPP s7.5), in base64.
+    pub envelope: String,
+    /// What opens it, from whoever takes them in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub passphrase: Option<Secret>,
+}
+
 /// A secret that an operator hands over: it is wiped when dropped, and nothing shows it.
 #[derive(Clone, Debug)]
 pub struct Secret(pub Redacted<String>);

@@ -2,6 +2,7 @@
 
 mod access_points;
 mod again;
+mod backup;
 mod codes;
 mod device;
 mod ground;
