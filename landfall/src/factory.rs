@@ -3,6 +3,7 @@
 //! The factory keeps its records in a database of its own and publishes them to a MASA that runs, here or elsewhere.
 
 mod dpp;
+mod elsewhere;
 mod proof;
 
 use crate::{
@@ -119,6 +120,30 @@ enum Verb {
         #[arg(long, default_value = "-")]
         out: PathBuf,
     },
+    /// Takes in devices whose secure elements came with keys and certificates, from the list of the elements' factory.
+    Adopt {
+        /// Their certificates, in PEM, with those of the CAs above them.
+        list: PathBuf,
+        /// The CAs of the elements' factory that are believed, in PEM; may be repeated.
+        #[arg(long = "anchor", value_name = "FILE", required = true)]
+        anchors: Vec<PathBuf>,
+        /// The model.
+        #[arg(long, default_value = "sensor")]
+        model: Model,
+        /// Where to write the devices' bundles: SERIAL.json.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// Issues IDevIDs for keys that devices derive from seeds which their chips' maker put into them. No seed is kept.
+    Derive {
+        #[command(flatten)]
+        product: ProductArgs,
+        /// The seeds, a line each: serial number, comma, seed in hexadecimal. Destroy it afterwards.
+        seeds: PathBuf,
+        /// Where to write the devices' bundles: SERIAL.json.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
     /// Challenges a device's TPM to prove that the birth key lives in it; `certify --proof` checks the answer.
     Challenge {
         /// What `landfall device introduce` shows.
@@ -211,6 +236,14 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Resume => {
             let factory = factory()?;
             provisioned(&with_progress(output, |progress| factory.resume(progress))?, output)
+        }
+        Verb::Adopt { list, anchors, model, out } => {
+            let bundles = elsewhere::adopt(&factory()?, list, anchors, model)?;
+            elsewhere::hand_out(&bundles, out, output)
+        }
+        Verb::Derive { product, seeds, out } => {
+            let bundles = elsewhere::derive(&factory()?, &product.product(), seeds)?;
+            elsewhere::hand_out(&bundles, out, output)
         }
         Verb::Challenge { introduction, tpm_makers, proof, out } => {
             let (challenge, pending) =

@@ -23,6 +23,10 @@ pub enum Method {
     InSecureElement,
     /// Method 3: the factory made it and loaded it.
     Loaded,
+    /// Method 4: the factory of the secure element put it there, with its certificate.
+    PreProvisioned,
+    /// Method 5: it is derived from a seed that the chip's maker put into the device.
+    FromSeed,
 }
 
 /// What is known of the TPM that a device's birth key lives in, because the factory had it proven.

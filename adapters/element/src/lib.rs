@@ -12,6 +12,7 @@ pub mod files;
 pub mod keys;
 pub mod label;
 pub mod memory;
+pub mod seed;
 pub mod software;
 
 pub use error::{ElementError, Trouble};

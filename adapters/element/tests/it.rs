@@ -4,4 +4,5 @@
 mod it {
     mod backends;
     mod files;
+    mod seed;
 }

@@ -240,3 +240,29 @@ fn a_factory_keeps_its_own_keys_in_a_token() {
         assert!(!folder.path().join("data/keys").exists(), "no key is in a file");
     });
 }
+
+#[test]
+fn a_device_derives_its_birth_key_from_a_seed_and_is_onboarded_with_it() {
+    let ground = Ground::lay(1);
+    let device = Device::new(&ground, "seeded", "software");
+    let text = fs::read_to_string(device.folder.join("device.toml")).unwrap();
+    let text = text.replace("element = \"software\"", "seed-file = \"seed\"");
+    fs::write(device.folder.join("device.toml"), text).unwrap();
+    fs::write(device.folder.join("seed"), [0xa5; 32]).unwrap();
+    let line =
+        |serial: &str, seed: &str| fs::write(device.folder.join("seeds.csv"), format!("{serial},{seed}\n")).unwrap();
+    let (seeds, out) = (device.file("seeds.csv"), device.file("out"));
+    for wrong in ["a5a5", "no number", ""] {
+        line("CHIP-1", wrong);
+        let said = device.factory(&["derive", &seeds, "--out", &out]).unwrap_err();
+        assert!(!said.contains("a5a5") && !said.contains("no number"), "{said}");
+    }
+    line("CHIP-1", &"a5".repeat(32));
+    device.factory(&["derive", &seeds, "--out", &out]).unwrap();
+    fs::copy(device.folder.join("out/CHIP-1.json"), device.folder.join("bundle.json")).unwrap();
+    // The same seed again, for a device that has another one.
+    line("CHIP-1", &"b6".repeat(32));
+    assert!(device.factory(&["derive", &seeds, "--out", &out]).unwrap_err().contains("serial-number-unused"));
+    let folder = device.folder.join("state/keys");
+    device.lives("software:idevid", |key| key.starts_with("software:ldevid-"), || wrapped_keys(&folder));
+}

@@ -2,7 +2,7 @@
 
 use crate::{Config, DeviceError, file};
 use landfall_brski::pledge;
-use landfall_element::{ElementError, SecureElement};
+use landfall_element::{ElementError, SecureElement, seed};
 use landfall_pki::{Anchors, Certificate, pem};
 use landfall_types::{
     Fault, KeyUri, Model, Redacted, Refusal, SerialNumber,
@@ -71,6 +71,7 @@ impl Birth {
         let key = match (bundle.key.take(), &config.keys.idevid) {
             (Some(key), _) => import(element, key.0.expose())?,
             (None, Some(uri)) => uri.clone(),
+            (None, None) if config.keys.seed_file.is_some() => derived(config, element, &bundle.serial_number)?,
             (None, None) => element.uri(LABEL)?,
         };
         let birth = Self::of(&bundle, key.clone())?;
@@ -148,6 +149,17 @@ pub(crate) fn is_of_brski(config: &Config) -> Result<bool, DeviceError> {
     let Some(content) = file::read(path)?.map(Redacted::new) else { return Ok(false) };
     let peek: Peek = serde_json::from_slice(content.expose()).map_err(|e| DeviceError::file(path, e))?;
     Ok(peek.idevid.is_some())
+}
+
+/// The key that the factory derived too (NIST SP 1800-36B H.1.1, method 5).
+fn derived(config: &Config, element: &dyn SecureElement, serial_number: &SerialNumber) -> Result<KeyUri, DeviceError> {
+    let path = config.keys.seed_file.as_deref().unwrap_or(Path::new(""));
+    let seed = file::read(path)?.map(Redacted::new).ok_or_else(|| DeviceError::file(path, "there is no such file"))?;
+    let key = seed::birth_key(&seed, serial_number)?;
+    match element.import(LABEL, &key) {
+        Err(ElementError::Taken(key)) => Ok(key),
+        imported => Ok(imported?),
+    }
 }
 
 fn import(element: &dyn SecureElement, text: &str) -> Result<KeyUri, DeviceError> {

@@ -82,6 +82,9 @@ pub struct Keys {
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable that holds the passphrase.
     pub passphrase_env: Option<String>,
+    /// The file with the seed that the chip's maker put into the device, if the birth key is derived from it
+    /// ([`landfall_element::seed::birth_key`]): at least 32 octets.
+    pub seed_file: Option<PathBuf>,
     /// Where the IDevID's private key is, if the device made it itself and it is not where `landfall device request` makes
     /// it.
     pub idevid: Option<KeyUri>,
@@ -143,8 +146,8 @@ impl Config {
         let mut config: Self = toml::from_str(&text).map_err(|e| DeviceError::file(path, e))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.state = folder.join(&config.state);
-        let Self { bundle, evidence, keys: Keys { key_file, passphrase_file, .. }, dpp, .. } = &mut config;
-        for path in [bundle, evidence, key_file, passphrase_file, &mut dpp.radio].into_iter().flatten() {
+        let Self { bundle, evidence, keys: Keys { key_file, passphrase_file, seed_file, .. }, dpp, .. } = &mut config;
+        for path in [bundle, evidence, key_file, passphrase_file, seed_file, &mut dpp.radio].into_iter().flatten() {
             *path = folder.join(&path);
         }
         Ok(config)

@@ -2,12 +2,15 @@
 //!
 //! [`NewManufacturer::make`] makes a manufacturer's certificates once. A [`Factory`] then makes devices:
 //! [`Factory::provision`] makes keys and IDevIDs for a batch (method 3), [`Factory::certify`] issues an IDevID for a key
-//! that the device made (methods 1 and 2). Devices of a product for Wi-Fi Easy Connect get a bootstrapping key too. Nothing is handed out before it is recorded, and no serial number is used
+//! that the device made (methods 1 and 2),
+//! [`Factory::adopt`] takes in devices whose secure elements came with keys (method 4), and [`Factory::derive`] those that
+//! derive them from a seed (method 5). Devices of a product for Wi-Fi Easy Connect get a bootstrapping key too. Nothing is handed out before it is recorded, and no serial number is used
 //! twice: a batch that was interrupted is completed by [`Factory::resume`].
 
 mod bundles;
 mod certify;
 mod dpp;
+mod elsewhere;
 mod error;
 mod init;
 mod issue;

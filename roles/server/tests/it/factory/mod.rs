@@ -3,6 +3,7 @@
 mod certify;
 mod crash;
 mod dpp;
+mod elsewhere;
 mod init;
 mod provision;
 mod records;

@@ -1,0 +1,90 @@
+//! Devices whose keys come from elsewhere: from the factory of a secure element, or from a chip's seed (H.1.1, methods 4
+//! and 5).
+
+use super::{Factory, FactoryError, provision::event};
+use landfall_element::seed;
+use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
+use landfall_pki::{Anchors, Certificate, PathPolicy, Signer, SoftwareKey, validate};
+use landfall_types::{Changes, DeviceBundle, DeviceId, Model, Redacted, SerialNumber};
+
+const SECTION: &str = "NIST SP 1800-36B H.1.1";
+
+impl Factory {
+    /// Takes in a device whose secure element came with key and certificate. `anchors` are the CAs of the element's factory
+    /// that are believed, `above` what stands between them and the certificate.
+    ///
+    /// # Errors
+    /// A refusal if the certificate does not lead to them, names no serial number, or that or its key is known.
+    pub fn adopt(
+        &self,
+        model: &Model,
+        idevid: &Certificate,
+        above: &[Certificate],
+        anchors: &Anchors,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let now = self.now();
+        let path = validate(idevid, above, anchors, &PathPolicy::at(now))?;
+        let serial_number = idevid.subject_serial_number().ok_or_else(|| {
+            let detail = format!("{} names no serial number", idevid.subject());
+            FactoryError::refused("idevid-serial-number", "IEEE 802.1AR-2018 s8.6", detail)
+        })?;
+        let device = FactoryDevice {
+            device: DeviceId::new(&idevid.authority_key_id().unwrap_or_default(), &serial_number),
+            serial_number,
+            model: model.clone(),
+            method: Method::PreProvisioned,
+            idevid: idevid.to_pem(),
+            fingerprint: idevid.fingerprint(),
+            key: idevid.public_key().fingerprint(),
+            key_uri: None,
+            hardware: None,
+            dpp: None,
+            batch: None,
+            made: now,
+            void: None,
+        };
+        let device = self.record(device)?;
+        let above = path.chain.iter().skip(1).filter(|ca| !ca.is_self_issued());
+        Ok(DeviceBundle { chain: above.map(Certificate::to_pem).collect(), ..self.bundle(&device, None)? })
+    }
+
+    /// Issues the IDevID of a device for the key that it derives from its seed, as [`seed::birth_key`] says. The seed is
+    /// not kept.
+    ///
+    /// # Errors
+    /// A refusal if the serial number or the key is known.
+    pub fn derive(
+        &self,
+        product: &Product,
+        serial_number: SerialNumber,
+        seed: &Redacted<Vec<u8>>,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let key = SoftwareKey::from_pkcs8_der(seed::birth_key(seed, &serial_number)?.expose())?;
+        let (device, _) = self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, self.now())?;
+        self.bundle(&self.record(device)?, None)
+    }
+
+    /// Records a device, or finds that it was recorded before with the same key. No number and no key is used twice.
+    fn record(&self, device: FactoryDevice) -> Result<FactoryDevice, FactoryError> {
+        let same_key = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_KEY, &device.key.to_string(), 1)?;
+        match same_key.into_iter().next() {
+            Some(known) if known.void.is_some() => {
+                return Err(FactoryError::refused("device-void", SECTION, "the device with this key was struck off"));
+            }
+            Some(known) if known.serial_number == device.serial_number && known.method == device.method => {
+                return Ok(known.record);
+            }
+            Some(known) => {
+                let detail = format!("the device {} has this key", known.serial_number);
+                return Err(FactoryError::refused("key-unused", SECTION, detail));
+            }
+            None => {}
+        }
+        let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
+        match self.store.commit_blocking(changes) {
+            Ok(_) => Ok(device),
+            Err(e) if e.is_conflict() => Err(FactoryError::serial_taken(&device.serial_number)),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
