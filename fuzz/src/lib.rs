@@ -14,6 +14,7 @@
 
 pub mod brski;
 pub mod dpp;
+pub mod dpp_exchanges;
 pub mod eap;
 pub mod est;
 pub mod pki;
@@ -64,4 +65,8 @@ pub const BODIES: &[(&str, Body)] = &[
     ("dpp-jwk", dpp::jwk),
     ("dpp-csr-attributes", dpp::csr_attributes),
     ("dpp-envelope", dpp::envelope),
+    ("dpp-pkex", dpp_exchanges::pkex),
+    ("dpp-push-button", dpp_exchanges::push_button),
+    ("dpp-introduction", dpp_exchanges::introduction),
+    ("dpp-reconfiguration", dpp_exchanges::reconfiguration),
 ];

@@ -15,7 +15,10 @@ use landfall_dpp::{
     nfc, tcp,
     uri::Host,
 };
-use landfall_fuzz::dpp::PASSWORD;
+use landfall_fuzz::{
+    dpp::PASSWORD,
+    dpp_exchanges::{Pkex, PushButton, introduction_frames, reconfiguration_frames},
+};
 use landfall_testkit::{NOW, Rng};
 
 fn random(seed: u64) -> impl FnMut(&mut [u8]) + Send {
@@ -34,6 +37,7 @@ pub(crate) fn write() {
     connectors();
     requests();
     envelopes();
+    exchanges();
 }
 
 fn full_uri(curve: Curve) -> Uri {
@@ -203,4 +207,42 @@ fn envelopes() {
         cut("dpp-envelope", &curve.to_string(), &sealed);
         bad("dpp-envelope", &format!("{curve}-changed"), last_byte_changed(&sealed));
     }
+}
+
+/// Whole exchanges, and what is left of them when a frame is missing, out of order or changed.
+fn exchanges() {
+    let (mut pkex, first) = Pkex::begin().expect("a code");
+    conversation("dpp-pkex", first, |frame| pkex.hear(frame).1);
+
+    let (mut push_button, first) = PushButton::begin();
+    // The announcement comes again until the configurator has waited long enough.
+    conversation("dpp-push-button", vec![first[0].clone(); 3], |frame| push_button.hear(frame).1);
+
+    let introduction = introduction_frames().expect("an introduction");
+    let reconfiguration = reconfiguration_frames().expect("a reconfiguration");
+    for (corpus, frames) in [("dpp-introduction", introduction), ("dpp-reconfiguration", reconfiguration)] {
+        for (name, frame) in frames {
+            let air = frame::over_the_air(&frame);
+            good(corpus, name, &air);
+            cut(corpus, name, &air);
+        }
+    }
+}
+
+/// What is said until nobody has anything to say.
+fn conversation(corpus: &str, first: Vec<Frame>, mut hear: impl FnMut(&Frame) -> Vec<Frame>) {
+    let mut said: Vec<Frame> = Vec::new();
+    let mut next = std::collections::VecDeque::from(first);
+    while let Some(frame) = next.pop_front() {
+        // An answer comes before what is said next.
+        let replies = hear(&frame);
+        said.push(frame);
+        replies.into_iter().rev().for_each(|reply| next.push_front(reply));
+    }
+    let stream = |frames: &[Frame]| frames.iter().flat_map(tcp::encode).collect::<Vec<_>>();
+    good(corpus, "exchange", stream(&said));
+    good(corpus, "first", stream(&said[..1]));
+    bad(corpus, "exchange-cut", &stream(&said)[..stream(&said).len() - 1]);
+    bad(corpus, "changed", last_byte_changed(&stream(&said)));
+    bad(corpus, "last-only", stream(&said[said.len() - 1..]));
 }
