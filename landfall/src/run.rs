@@ -2,7 +2,7 @@
 
 use crate::output::{Answer, Output};
 use anyhow::Context;
-use landfall_server::{RoleName, Settings, server, settings::LogFormat, shutdown};
+use landfall_server::{RoleName, Settings, open, server, settings::LogFormat, shutdown};
 use std::{io::IsTerminal, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -35,6 +35,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
     let settings = args.server.settings()?;
     log(&settings)?;
+    open::enough_files(&settings);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let (trigger, shutdown) = shutdown();

@@ -37,6 +37,10 @@ impl Decoder {
     pub fn push(&mut self, octets: &[u8]) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
+        if self.buffer.is_empty() {
+            // A long frame of the past is not paid for by an idle connection.
+            self.buffer = Vec::new();
+        }
         self.buffer.extend(octets);
     }
 
@@ -47,14 +51,23 @@ impl Decoder {
     /// a frame is not one of DPP, which is passed over: the next call goes on behind it.
     #[expect(clippy::should_implement_trait, reason = "it resumes after None")]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        self.next_within(bounds::TCP_FRAME)
+    }
+
+    /// The same from somebody who is not trusted with more than `max` octets.
+    ///
+    /// # Errors
+    /// As [`Self::next`]; a longer frame is too large.
+    pub fn next_within(&mut self, max: usize) -> Result<Option<Frame>, FrameError> {
+        let max = max.min(bounds::TCP_FRAME);
         let rest = self.buffer.get(self.taken..).unwrap_or_default();
         let Some((len, rest)) = rest.split_first_chunk::<PREFIX>() else { return Ok(None) };
         let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
         if len == 0 {
             return Err(FrameError::Truncated("the frame"));
         }
-        if len > bounds::TCP_FRAME {
-            return Err(FrameError::TooLarge { part: "frame", len, max: bounds::TCP_FRAME });
+        if len > max {
+            return Err(FrameError::TooLarge { part: "frame", len, max });
         }
         let Some(frame) = rest.get(..len) else { return Ok(None) };
         let frame = Frame::parse(frame);

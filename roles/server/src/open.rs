@@ -9,6 +9,7 @@ use landfall_pkcs11::Pkcs11Element;
 use landfall_store::Store;
 use landfall_tpm::TpmElement;
 use landfall_types::Redacted;
+use rustix::process::{Resource, Rlimit};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -32,6 +33,21 @@ impl StoreUrl {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(RoleError::new(format!("the store {url:?}"), "is not understood; write sqlite:PATH or memory:")),
         }
+    }
+}
+
+/// Lets this process have as many files open as the system permits, since every connection is one; and says when that is
+/// fewer than the settings count on.
+pub fn enough_files(settings: &Settings) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if let Err(why) = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%why, "the limit of open files stays as it is");
+    }
+    let Some(permitted) = rustix::process::getrlimit(Resource::Nofile).current else { return };
+    let connections = settings.configurator.as_ref().map_or(0, |configurator| configurator.limits.connections);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX);
+    if permitted <= wanted {
+        tracing::warn!(permitted, wanted, "fewer files may be open than configurator.limits.connections asks for");
     }
 }
 

@@ -65,6 +65,17 @@ fn a_length_is_neither_zero_nor_too_large() {
 }
 
 #[test]
+fn a_stranger_may_be_trusted_with_less() {
+    let good = Frame::from(Gas::ComebackRequest { token: 7 });
+    let bytes = tcp::encode(&good);
+    let mut decoder = Decoder::new();
+    decoder.push(&bytes);
+    let len = bytes.len() - 4;
+    assert_eq!(decoder.next_within(len - 1), Err(FrameError::TooLarge { part: "frame", len, max: len - 1 }));
+    assert_eq!(decoder.next_within(len), Ok(Some(good)));
+}
+
+#[test]
 fn a_frame_of_something_else_is_passed_over() {
     let good = Frame::from(Gas::ComebackRequest { token: 7 });
     let mut decoder = Decoder::new();

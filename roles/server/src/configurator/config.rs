@@ -26,6 +26,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// How long a connection may stay without a whole frame.
     pub idle: Duration,
+    /// How long it may stay without its first.
+    pub first: Duration,
     /// How long to wait for the answer to a frame.
     pub response: Duration,
     /// How long to wait until a device tells how joining went; not at all if it is zero.
@@ -65,6 +67,7 @@ impl Config {
                 .collect::<Result<_, _>>()?,
             bounds: Bounds { connections: limits.connections, drain: limits.drain.duration() },
             idle: limits.idle.duration(),
+            first: limits.first.duration(),
             response: limits.response.duration(),
             join: limits.join.duration(),
         })
@@ -85,6 +88,7 @@ impl Config {
             own,
             timing,
             idle: self.idle,
+            first: self.first,
             underway: Underway::default(),
             refused: RefusedLately::default(),
         })

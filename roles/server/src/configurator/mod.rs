@@ -22,6 +22,7 @@ mod record;
 mod refused;
 mod tenant;
 mod underway;
+mod waiting;
 
 pub(crate) use ap::AccessPoint;
 pub(crate) use code::NewCode;
@@ -45,6 +46,7 @@ use refused::RefusedLately;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use underway::Underway;
+use waiting::Waiting;
 
 /// The longest name of a tenant, so that it fits into the ids of its devices.
 pub const LONGEST_TENANT: usize = 96;
@@ -59,6 +61,8 @@ pub struct Configurator {
     timing: landfall_dpp::exchange::Timing,
     /// How long a connection may stay without a whole frame.
     idle: Duration,
+    /// How long it may stay without its first.
+    first: Duration,
     underway: Underway,
     refused: RefusedLately,
 }
@@ -89,11 +93,13 @@ impl Configurator {
     /// Answers everybody who comes, until the shutdown has been drained.
     async fn serve(self: Arc<Self>, listener: TcpListener, bounds: Bounds, shutdown: Shutdown) {
         let full = || metrics::counter!("landfall_configurator_full_total").increment(1);
+        let waiting = Waiting::among(bounds.connections);
         listen::run(listener, bounds, shutdown.watch(), full, |stream, remote| {
             let (configurator, shutdown) = (self.clone(), shutdown.clone());
+            let seat = waiting.enter();
             async move {
                 let Some(remote) = remote else { return };
-                let mut connection = Connection::new(stream, remote);
+                let mut connection = Connection::accepted(stream, remote, seat, configurator.first);
                 configurator.attend(&mut connection, shutdown).await;
             }
         })

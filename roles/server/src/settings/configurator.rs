@@ -179,9 +179,11 @@ impl Default for CertificateSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ConfiguratorLimits {
-    /// Connections at a time.
+    /// Connections at a time. Most of them may be idle: the one that has waited longest makes room for who comes.
     pub connections: usize,
-    /// How long a connection may stay without a whole frame.
+    /// How long a connection may stay without its first whole frame.
+    pub first: Span,
+    /// How long it may stay without a whole frame after that.
     pub idle: Span,
     /// How long to wait for the answer to a frame.
     pub response: Span,
@@ -195,6 +197,7 @@ impl Default for ConfiguratorLimits {
     fn default() -> Self {
         Self {
             connections: 10_240,
+            first: Span::seconds(10),
             idle: Span::seconds(60),
             response: Span::seconds(10),
             join: Span::seconds(60),

@@ -4,6 +4,7 @@ mod access_points;
 mod again;
 mod backup;
 mod codes;
+mod crowds;
 mod device;
 mod ground;
 mod lifecycle;

@@ -228,7 +228,7 @@ async fn own_key(ground: &Ground) -> PublicKey {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_has_the_key_of_another_configurator() {
-    let ground = Ground::new().await;
+    let ground = Ground::with(&format!("[configurator.limits]\nresponse = \"1s\"\nidle = \"1s\"\n{CONNECTOR}")).await;
     let other = Device::new(2);
     let device = Device { knows: Some(other.key.public().clone()), mutual: Mutual::Required, ..Device::new(1) };
     ground.own(&device).await;
