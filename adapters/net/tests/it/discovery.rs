@@ -12,11 +12,12 @@ use nix::sched::{CloneFlags, setns};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
+use std::net::SocketAddrV6;
 use std::path::Path;
 use std::slice;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -139,6 +140,53 @@ fn a_proxy_finds_the_registrar_but_no_pledge_does() {
     });
     proxy.join().unwrap();
     registrar.join().unwrap();
+}
+
+/// DPP s12: by the service, and by its subtype alone, as others' tools ask for it.
+#[test]
+fn a_device_finds_the_controller_and_what_is_said_of_it() {
+    const TEXT: [(&str, &str); 3] = [
+        ("txtversion", "1"),
+        ("organization", "Orchard House"),
+        ("bskeyhash", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+    ];
+    let Some(hosts) = Hosts::new(&["device", "controller"]) else { return };
+    hosts.cable(("device", "eth0"), ("controller", "eth1"));
+    let (done, wait) = oneshot::channel::<()>();
+    let controller = on(&hosts, "controller", move || async move {
+        let _announcer = Announcer::controller("Controller 1", 8908, &TEXT, &[interface().await]).unwrap();
+        wait.await.unwrap();
+    });
+    let device = on(&hosts, "device", move || async move {
+        let interface = interface().await;
+        let offer = Browser::start(Service::Controller, slice::from_ref(&interface)).unwrap().next().await.unwrap();
+        assert_eq!((offer.port, offer.source, offer.name.as_str()), (8908, Source::Mdns, "Controller 1"));
+        // DNS as it is (RFC 1035 s4.1): one question, for the PTR records of the subtype, from a port of our own, so that
+        // the answer comes straight back (RFC 6762 s6.7).
+        let labels = ["_controller", "_sub", "_dpp", "_tcp", "local", ""];
+        let name: Vec<u8> = labels
+            .iter()
+            .flat_map(|label| [&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat())
+            .collect();
+        let question = [&[0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &name, &[0, 12, 0, 1]].concat();
+        let socket = UdpSocket::bind(interface.link_local_socket(0).unwrap()).await.unwrap();
+        let group = SocketAddrV6::new("ff02::fb".parse().unwrap(), 5353, 0, interface.index);
+        let mut answer = [0; 9000];
+        let length = loop {
+            socket.send_to(&question, group).await.unwrap();
+            if let Ok(length) = timeout(Duration::from_secs(1), socket.recv(&mut answer)).await {
+                break length.unwrap();
+            }
+        };
+        let text = String::from_utf8_lossy(&answer[..length]);
+        assert!(text.contains("Controller 1"), "{text:?}");
+        for (key, value) in TEXT {
+            assert!(text.contains(&format!("{key}={value}")), "{key} in {text:?}");
+        }
+        done.send(()).unwrap();
+    });
+    device.join().unwrap();
+    controller.join().unwrap();
 }
 
 #[test]

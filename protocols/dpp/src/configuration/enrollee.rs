@@ -107,6 +107,12 @@ impl State for AwaitConfigResponse {
                         cx.answered();
                         self.answer(cx, answer)
                     }
+                    // Over a connection that loses nothing, no other answer to this request comes: whoever altered this
+                    // one stands between the two, and the configurator need not wait for us.
+                    Err(refusal) if cx.config.timing.retries == 0 => {
+                        send_result(cx, &self.asking.session, &self.nonce, Status::ConfigRejected);
+                        cx.refuse(refusal)
+                    }
                     Err(refusal) => self.ignoring(cx, refusal),
                 },
                 Ok(None) => self,

@@ -4,7 +4,7 @@ use super::party::{Keys, Party, config};
 use landfall_dpp::{
     Curve,
     capabilities::Role,
-    exchange::{Config, Facts, Input, Mutual, PeerKey, Ruling},
+    exchange::{Config, Facts, Input, Mutual, PeerKey, Ruling, Timing},
     frame::{Action, AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     gas::Gas,
     status::Status,
@@ -188,6 +188,32 @@ fn one_change(from_a: bool, number: usize, change: Change, frame: &mut Frame) {
         "frame {number} of {}: {change:?} went unnoticed",
         if from_a { "the configurator" } else { "the enrollee" }
     );
+}
+
+/// Over the air somebody else may have sent it, and the good one is still to come; over TCP there is nobody else.
+#[test]
+fn an_altered_configuration_is_passed_over_by_radio_and_ends_it_by_tcp() {
+    for (timing, by_tcp) in [(Timing::RADIO, false), (Timing::RELIABLE, true)] {
+        let pair = || pair(|a, b| (a.timing, b.timing) = (timing, timing));
+        let mut good = pair();
+        run(&mut good);
+        let is_answer = |frame: &Frame| matches!(frame, Frame::Gas(Gas::InitialResponse { .. }));
+        let number = good.a.sent.iter().position(is_answer).unwrap();
+        let mut frame = good.a.sent[number].clone();
+        *attributes(&mut frame).last_mut().unwrap() ^= 1;
+        let mut pair = pair();
+        pair.a.replace = Some((number, frame));
+        run(&mut pair);
+        if !by_tcp {
+            // The request is sent again, and the answer to that one opens.
+            assert_eq!((pair.a.refused(), pair.b.refused()), ("done", "done"));
+            continue;
+        }
+        assert!(pair.b.records.is_empty());
+        assert_eq!((pair.a.refused(), pair.b.dropped.len()), ("dpp-result", 0), "the configurator is told");
+        assert_eq!(pair.b.refused(), "dpp-unwrap");
+        assert!(pair.now.since(NOW) < Duration::from_secs(1), "{:?}", pair.now.since(NOW));
+    }
 }
 
 #[test]
