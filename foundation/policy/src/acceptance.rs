@@ -28,7 +28,8 @@ pub const FOREIGN_OWNER: &str = "foreign-owner";
 pub const NETWORK_ROLE: &str = "network-role";
 /// Whether the device authenticated the network, or takes whoever has its bootstrapping key.
 pub const NETWORK_AUTHENTICATED: &str = "network-authenticated";
-/// How the device became known to its owner: `qr`, `uri`, `nfc`, `file`, `upload`, `sale`, or `pkex`, by a code.
+/// How the device became known to its owner: `qr`, `uri`, `nfc`, `file`, `upload`, `sale`, `pkex`, by a code, or
+/// `push-button`.
 pub const INTRODUCED: &str = "introduced";
 /// The release of Wi-Fi Easy Connect that the device speaks.
 pub const RELEASE: &str = "easy-connect-release";

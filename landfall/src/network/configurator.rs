@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Subcommand;
 use landfall_server::admin::view::{
-    AccessPointFile, Backup, ConfiguratorView, Count, NewAccessPoint, NewBackup, NewPkexCode, PkexCode, PkexName,
-    Reach, Rotation, Secret, Unanswered,
+    AccessPointFile, Backup, ConfiguratorView, Count, Introduced, NewAccessPoint, NewBackup, NewPkexCode, PkexCode,
+    PkexName, PushButton, Reach, Rotation, Secret, Unanswered,
 };
 use landfall_server::labels::Code;
 use landfall_types::Redacted;
@@ -69,6 +69,24 @@ pub(super) enum Verb {
     /// The codes by which devices that are expected can be introduced (PKEX).
     #[command(subcommand)]
     Pkex(Pkex),
+    /// Pushes the button: the one device whose own button is pushed at the same time is taken in.
+    PushButton {
+        /// The serial number of the device.
+        #[arg(long, value_name = "NUMBER")]
+        serial_number: Option<String>,
+        /// Its model.
+        #[arg(long)]
+        model: Option<String>,
+        /// What it is to become in the network: sta or ap.
+        #[arg(long)]
+        role: Option<String>,
+        /// The curve of its key, if it is not P-256.
+        #[arg(long)]
+        curve: Option<String>,
+        /// Whose device it is, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
     /// Makes a new key that signs connectors; what the old one signed is believed until it ends.
     Rotate {
         /// Whose, if it is not that of the owner of the service.
@@ -178,6 +196,22 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             Ok(Answer::Yes)
         }
         Verb::Pkex(verb) => pkex(connection, verb, output),
+        Verb::PushButton { serial_number, model, role, curve, tenant } => {
+            let push = PushButton {
+                tenant: tenant.clone(),
+                curve: curve.clone(),
+                serial_number: serial_number.clone(),
+                model: model.clone(),
+                role: role.clone(),
+            };
+            let path = "/v1/network/configurator/push-button";
+            let found: Introduced =
+                connection.ask(output, "waiting for the device whose button is pushed", async |client| {
+                    client.post(path, &push).await
+                })?;
+            output.show_as(&found, || format!("{} has its configuration", found.device))?;
+            Ok(Answer::Yes)
+        }
         Verb::Rotate { tenant } => {
             let (path, rotation) = ("/v1/network/configurator/rotate", Rotation { tenant: tenant.clone() });
             let view: ConfiguratorView =

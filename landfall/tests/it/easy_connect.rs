@@ -9,7 +9,7 @@ use crate::{
     survives::{number, seed},
 };
 use landfall_device::dpp::{BootstrapKey, Enrollee, Identity, Keep, MemoryStore, NoRadio, Outcome, Session, Wishes};
-use landfall_dpp::{System, curve::PrivateKey};
+use landfall_dpp::{Curve, System, Uri, curve::PrivateKey};
 use landfall_lifecycle::{
     network::{CREDENTIAL_LOG, DomainDevice, LOG, NetworkCredential},
     transfer::{Bootstrapping, Held, SUPPLY_LOG},
@@ -130,6 +130,52 @@ fn a_device_that_is_in_no_book_is_configured_by_a_code() {
 
     parties.does("owner", &[pkex.as_slice(), &["add", "code"]].concat());
     parties.does("owner", &[pkex.as_slice(), &["remove"]].concat());
+    parties.stopped(server);
+}
+
+/// Nobody knows of the device: whoever stands beside it and beside the configurator pushes both buttons.
+#[test]
+fn a_device_that_is_in_no_book_is_taken_by_a_push_of_both_buttons() {
+    let parties = Parties::lay(1);
+    let settings = fs::read_to_string(parties.of("owner").join("landfall.toml")).unwrap();
+    let settings = settings.split("[[intake]]").next().unwrap().to_owned();
+    let hasty = "[configurator.push-button]\nlistening = \"0s\"\nwindow = \"60s\"\n";
+    fs::write(parties.of("owner").join("landfall.toml"), settings + hasty).unwrap();
+    let config = format!(
+        "[dpp]\ncontrollers = [\"127.0.0.1:{}\"]\npush-rest-ms = 0\n[discovery]\nmdns = false\ngrasp = false\n",
+        parties.configurator
+    );
+    fs::write(parties.of("owner").join("device.toml"), config).unwrap();
+    let server = parties.serve("owner", "configurator");
+    let push = ["network", "configurator", "push-button", "--serial-number", "SN-1", "--model", "LAMP"];
+    let (pushed, operator) = std::thread::scope(|scope| {
+        let operator = scope.spawn(|| parties.does("owner", &push));
+        let pushed = parties.device(0, &["onboard", "--dpp", "--push-button"]);
+        (pushed, operator.join().unwrap())
+    });
+    assert!(pushed.status.success(), "{pushed:?}");
+    let said: Value = serde_json::from_slice(&pushed.stdout).unwrap();
+    assert_eq!(said["result"]["network-authenticated"], false, "{said}");
+    assert!(said["result"]["assurance"].as_str().unwrap().contains("resurrecting duckling"));
+    assert_eq!(operator["device"], "SN-1");
+    let devices = parties.does("owner", &["network", "devices"]);
+    let device = &devices["items"][0];
+    assert_eq!((device["state"].as_str(), device["model"].as_str()), (Some("enrolled"), Some("LAMP")));
+    assert_eq!(device["configuration"]["introduced"], "push-button");
+    assert_eq!(device["configuration"]["network_authenticated"], false);
+
+    // One that may be taken by another configurator only has nothing from this one.
+    let other = PrivateKey::generate(Curve::P256, &mut System);
+    let elsewhere = Uri::of(other.public().clone()).to_string();
+    let (refused, operator) = std::thread::scope(|scope| {
+        let owner = parties.of("owner");
+        let operator = scope.spawn(move || landfall(&owner, &["network", "configurator", "push-button"]));
+        let push = ["onboard", "--dpp", "--push-button", "--again", "--configurator", &elsewhere];
+        (parties.device(0, &push), operator.join().unwrap())
+    });
+    let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(said["refusal"]["check"], "dpp-pb-configurator", "{said}");
+    assert!(!operator.status.success(), "the operator hears that it was not configured");
     parties.stopped(server);
 }
 

@@ -93,6 +93,8 @@ pub enum Via {
     Sale,
     /// PKEX: the key was learnt from the device by a code.
     Pkex,
+    /// Push button: the key was learnt from the one device whose button was pushed together with the configurator's.
+    PushButton,
 }
 
 impl Via {
@@ -106,6 +108,7 @@ impl Via {
             Self::Upload => "upload",
             Self::Sale => "sale",
             Self::Pkex => "pkex",
+            Self::PushButton => "push-button",
         }
     }
 }

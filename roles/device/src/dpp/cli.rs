@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// By what the configurator tells the code from others.
     #[arg(long, requires = "pkex", value_name = "ID")]
     identifier: Option<String>,
+    /// Its button was pushed: the configurator whose button is pushed at the same time takes the device.
+    #[arg(long, requires = "dpp", conflicts_with_all = ["listen", "via", "pkex"])]
+    push_button: bool,
     /// Who takes part in the exchange.
     #[arg(long, requires = "dpp", value_name = "WHO")]
     via: Option<Via>,
@@ -75,7 +78,14 @@ impl Options {
 
     pub(crate) fn onboarding(&self, attempts: Option<u32>, limit: Option<Duration>) -> Result<Onboarding, DeviceError> {
         let code = self.pkex.as_deref().map(|path| code(path, self.identifier.as_deref())).transpose()?;
-        Ok(Onboarding { initiate: self.dpp == Some(Way::Ask), code, again: self.again, attempts, limit })
+        Ok(Onboarding {
+            initiate: self.dpp == Some(Way::Ask),
+            code,
+            push_button: self.push_button,
+            again: self.again,
+            attempts,
+            limit,
+        })
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Config {
     pub patience_ms: u64,
     /// How long to rest between rounds of announcements, in milliseconds.
     pub pause_ms: u64,
+    /// How long to rest, when the button was pushed and a configurator has answered, before that one is taken to be the only
+    /// one, in milliseconds.
+    pub push_rest_ms: u64,
 }
 
 /// Whether the configurator must prove who it is.
@@ -88,6 +91,7 @@ impl Default for Config {
             via: Via::Tcp,
             patience_ms: 2_000,
             pause_ms: 30_000,
+            push_rest_ms: 10_000,
         }
     }
 }
@@ -99,6 +103,10 @@ impl Config {
 
     pub(crate) const fn pause(&self) -> Duration {
         Duration::from_millis(self.pause_ms)
+    }
+
+    pub(crate) const fn push_rest(&self) -> Duration {
+        Duration::from_millis(self.push_rest_ms)
     }
 
     /// Where configurators are known to be.

@@ -39,6 +39,8 @@ pub struct Onboarding {
     pub initiate: bool,
     /// It makes itself known by this code.
     pub code: Option<Code>,
+    /// Its button was pushed.
+    pub push_button: bool,
     /// It onboards even if it has networks; those stay until it has others.
     pub again: bool,
     /// It gives up after so many rounds.
@@ -230,6 +232,10 @@ impl Device {
             let radio = self.radio().ok_or_else(|| DeviceError::Config("name the radio's control socket".into()))?;
             return via::onboard(&radio, &self.enrollee, &self.store, how.attempts, watch).await;
         }
+        if how.push_button {
+            let mut search = Search::begin(self.places()?, &self.config.discovery)?;
+            return self.enrollee.push(&mut search, self.config.dpp.push_rest(), self.session(watch)).await;
+        }
         let announcing = async {
             match how.initiate {
                 true => self.ask(how, watch).await,
@@ -266,8 +272,7 @@ impl Device {
         held: Option<&Networks>,
         watch: Watch<'_>,
     ) -> Result<Outcome, DeviceError> {
-        let mut known = self.config.dpp.endpoints()?;
-        known.extend(self.configurator_place()?);
+        let known = self.places()?;
         if known.is_empty() && !self.config.discovery.mdns && self.config.dpp.listen.is_some() {
             return std::future::pending().await;
         }
@@ -305,8 +310,7 @@ impl Device {
         let configurator = self.enrollee.identity.configurator.as_ref();
         let configurator =
             configurator.ok_or_else(|| DeviceError::Config("name its URI with --configurator".into()))?;
-        let mut places = self.config.dpp.endpoints()?;
-        places.extend(self.configurator_place()?);
+        let places = self.places()?;
         let mut round = 0;
         loop {
             let mut last = None;
@@ -341,9 +345,12 @@ impl Device {
         }
     }
 
-    fn configurator_place(&self) -> Result<Option<Endpoint>, DeviceError> {
+    /// Where configurators are known to be.
+    fn places(&self) -> Result<Vec<Endpoint>, DeviceError> {
+        let mut places = self.config.dpp.endpoints()?;
         let configurator: Option<&Uri> = self.enrollee.identity.configurator.as_ref();
-        Ok(configurator.map(of_uri).transpose()?.flatten())
+        places.extend(configurator.map(of_uri).transpose()?.flatten());
+        Ok(places)
     }
 
     fn session<'a>(&'a self, watch: Watch<'a>) -> Session<'a> {

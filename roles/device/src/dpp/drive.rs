@@ -27,6 +27,8 @@ pub(super) struct World<'a> {
     pub(super) patience: Duration,
     /// What the device has, if it was found again by the configurator that it has it from.
     pub(super) before: Option<&'a Networks>,
+    /// Whether what the configurator proves shows only that it was there at the right time.
+    pub(super) duckling: bool,
 }
 
 /// Drives `exchange`, whose first inputs are `first`, to its end.
@@ -110,7 +112,11 @@ impl Driver<'_> {
             }),
             Output::FindPeer { hash } => Some(Input::Peer(self.peer(hash))),
             Output::Persist(record) => Some(match *record {
-                Record::Received(received) => self.persist(Networks::of(received, Time::now(), self.world.before)),
+                Record::Received(received) => {
+                    let mut networks = Networks::of(received, Time::now(), self.world.before);
+                    networks.authenticated &= !self.world.duckling;
+                    self.persist(networks)
+                }
                 Record::Issued(_) => not_ours("issue connectors"),
             }),
             Output::Join => {

@@ -130,7 +130,15 @@ impl Enrollee {
         watch(&format!("asks the configurator at {at}"));
         let peer = Peer { key: configurator.key.clone() };
         let exchange = Exchange::initiator(self.config(), peer, random);
-        let world = World { identity: &self.identity, keep, join, watch, patience: self.wishes.patience, before: None };
+        let world = World {
+            identity: &self.identity,
+            keep,
+            join,
+            watch,
+            patience: self.wishes.patience,
+            before: None,
+            duckling: false,
+        };
         drive(exchange, Input::Start, &mut link, world).await
     }
 
@@ -152,7 +160,15 @@ impl Enrollee {
             Err(_) => return Ok(silent("no Authentication Request came in time")),
         };
         let exchange = Exchange::responder(self.config(), random);
-        let world = World { identity: &self.identity, keep, join, watch, patience: self.wishes.patience, before: None };
+        let world = World {
+            identity: &self.identity,
+            keep,
+            join,
+            watch,
+            patience: self.wishes.patience,
+            before: None,
+            duckling: false,
+        };
         drive(exchange, Input::Frame(first), link, world).await
     }
 

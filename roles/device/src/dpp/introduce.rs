@@ -48,8 +48,15 @@ impl Enrollee {
         known.identity.configurator = Some(Uri::of(key.clone()));
         known.wishes.mutual = Mutual::Required;
         let exchange = Exchange::initiator(known.config(), Peer { key }, random);
-        let world =
-            World { identity: &known.identity, keep, join, watch, patience: self.wishes.patience, before: None };
+        let world = World {
+            identity: &known.identity,
+            keep,
+            join,
+            watch,
+            patience: self.wishes.patience,
+            before: None,
+            duckling: false,
+        };
         drive(exchange, Input::Start, &mut link, world).await
     }
 

@@ -8,6 +8,7 @@
 //! Everything that is decided is decided in [`landfall_dpp::exchange`].
 
 mod birth;
+mod button;
 pub(crate) mod cli;
 mod config;
 mod device;

@@ -53,7 +53,13 @@ impl Enrollee {
         let exchange = Exchange::configuration(self.config(), session, Time::now(), random);
         let (identity, patience, before) = (&self.identity, self.wishes.patience, Some(networks));
         // The exchange has begun already.
-        drive(exchange, Input::Timeout, &mut link, World { identity, keep, join, watch, patience, before }).await
+        drive(
+            exchange,
+            Input::Timeout,
+            &mut link,
+            World { identity, keep, join, watch, patience, before, duckling: false },
+        )
+        .await
     }
 
     async fn find_again(

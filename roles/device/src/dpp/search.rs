@@ -48,6 +48,11 @@ impl Search {
         &self.places
     }
 
+    /// Whether more may become known.
+    pub(super) const fn goes_on(&self) -> bool {
+        self.browser.is_some()
+    }
+
     /// Waits for one that was not known; for ever if there is nothing to hear.
     pub(super) async fn new_place(&mut self) -> Endpoint {
         loop {

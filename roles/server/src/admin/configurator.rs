@@ -3,21 +3,21 @@
 use super::{
     ApiError, Console, Problem,
     view::{
-        AccessPointFile, Backup, BootstrapKey, ConfiguratorView, Count, NetworkView, NewAccessPoint, NewBackup,
-        NewPkexCode, Part, PkexCode, PkexName, Reach, Rotation, Unanswered,
+        AccessPointFile, Backup, BootstrapKey, ConfiguratorView, Count, Introduced, NetworkView, NewAccessPoint,
+        NewBackup, NewPkexCode, Part, PkexCode, PkexName, PushButton, Reach, Rotation, Unanswered,
     },
 };
 use crate::{
     book::Book,
-    configurator::{AccessPoint, Configurator, NewCode, Tenant},
-    settings::CredentialKind,
+    configurator::{AccessPoint, Configurator, NewCode, Push, Tenant},
+    settings::{CredentialKind, CurveName},
 };
 use axum::{
     Json,
     extract::{Query, State},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use landfall_dpp::uri::Host;
+use landfall_dpp::{Curve, uri::Host};
 use landfall_lifecycle::transfer::DppRole;
 use landfall_types::{Fingerprint, OwnerId, SerialNumber};
 use std::{sync::Arc, time::Duration};
@@ -143,9 +143,6 @@ pub(super) async fn add_code(
 ) -> Result<Json<PkexCode>, ApiError> {
     let configurator = console.configurator()?;
     let tenant = tenant(configurator, new.tenant.as_deref())?;
-    let role = |word: String| {
-        DppRole::named(&word).ok_or_else(|| ApiError::invalid(format_args!("{word:?} is no role in a network")))
-    };
     let new = NewCode {
         identifier: new.identifier,
         code: new.code.0,
@@ -172,6 +169,36 @@ pub(super) async fn remove_code(
         true => Ok(Json(Count { count: 1 })),
         false => Err(ApiError::not_found("code with this identifier")),
     }
+}
+
+/// Pushes the button: the one device whose own button is pushed at the same time is taken in. The answer comes once it is
+/// configured, or says why none was.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/push-button", tag = "network", request_body = PushButton,
+    responses((status = 200, body = Introduced), (status = 409, body = Problem), (status = 422, body = Problem))
+)]
+pub(super) async fn push_button(
+    State(console): State<Arc<Console>>,
+    Json(push): Json<PushButton>,
+) -> Result<Json<Introduced>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, push.tenant.as_deref())?;
+    let curve = match push.curve {
+        None => Curve::P256,
+        Some(name) => CurveName::try_from(name).map_err(ApiError::invalid)?.0,
+    };
+    let push = Push {
+        curve,
+        serial_number: push.serial_number.map(|text| text.parse()).transpose().map_err(ApiError::invalid)?,
+        model: push.model.map(|text| text.parse()).transpose().map_err(ApiError::invalid)?,
+        role: push.role.map(role).transpose()?,
+    };
+    let device = configurator.push(tenant, push).await.map_err(ApiError::conflict)?;
+    Ok(Json(Introduced { device }))
+}
+
+fn role(word: String) -> Result<DppRole, ApiError> {
+    DppRole::named(&word).ok_or_else(|| ApiError::invalid(format_args!("{word:?} is no role in a network")))
 }
 
 fn code(code: crate::configurator::PkexCode) -> PkexCode {

@@ -115,6 +115,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(configurator::restore))
         .routes(routes!(configurator::codes, configurator::add_code))
         .routes(routes!(configurator::remove_code))
+        .routes(routes!(configurator::push_button))
         .routes(routes!(network::vouchers))
         .routes(routes!(network::prefetch))
         .routes(routes!(network::certificates))

@@ -4,8 +4,14 @@
 //! that it says changes the record of a device that is inside.
 
 use super::{
-    Configurator, Tenant, connection::Connection, decide, onboarding::Onboarding, pkex::Introduction,
-    reconfigure::Reconfiguration, underway::Entry,
+    Configurator, Tenant,
+    button::Found,
+    connection::Connection,
+    decide,
+    onboarding::Onboarding,
+    pkex::Introduction,
+    reconfigure::Reconfiguration,
+    underway::{Entry, Place},
 };
 use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
@@ -40,6 +46,8 @@ pub(super) struct Expected {
     pub(super) key: PublicKey,
     /// The address of its radio, if its URI says it.
     pub(super) mac: Option<[u8; 6]>,
+    /// Whether all that it knows of us is that our button was pushed too.
+    pub(super) pushed: bool,
 }
 
 /// What a first frame leads to.
@@ -52,6 +60,8 @@ enum Begun<'a> {
     Introduced(Box<Introduction<'a>>),
     /// The device was configured before, and has a connector.
     Again(Box<Reconfiguration<'a>>),
+    /// Its button was pushed together with ours.
+    Pushed(Box<Found>, Place),
     Nothing,
 }
 
@@ -109,6 +119,9 @@ impl Configurator {
                 FrameType::PresenceAnnouncement => self.announced(action, remote).await,
                 FrameType::AuthenticationRequest => self.asked(action, remote).await,
                 FrameType::ReconfigAnnouncement => self.again(action, remote).map_err(Silence::of_nobody),
+                FrameType::PbPresenceAnnouncement
+                | FrameType::PkexExchangeResponse
+                | FrameType::PkexCommitRevealResponse => self.pushed(connection, action).await,
                 FrameType::PkexExchangeRequest => {
                     let begun =
                         self.introduce(action, remote).map(|introduction| Begun::Introduced(Box::new(introduction)));
@@ -132,6 +145,11 @@ impl Configurator {
                 Some(()) => After::Free,
                 None => After::Gone,
             },
+            Ok(Begun::Pushed(found, place)) => {
+                let onboarding = Onboarding::initiate(self, found.device.clone(), place, remote);
+                found.tell(onboarding.run_to_end(connection).await);
+                After::Free
+            }
             Ok(Begun::Introduced(introduction)) => match introduction.run(connection, frame).await {
                 Some(()) => After::Free,
                 None => After::Gone,
@@ -186,6 +204,20 @@ impl Configurator {
             Entry::Free(place) => Begun::Again(Box::new(Reconfiguration::new(self, announced, place, remote))),
             Entry::Here(exchange) => Begun::Elsewhere(exchange),
             Entry::Taken => Begun::Nothing,
+        })
+    }
+
+    /// DPP release 3, push button: a device whose button was pushed, and ours as well.
+    async fn pushed(&self, connection: &mut Connection, action: &Action) -> Result<Begun<'_>, Silence> {
+        let Some(found) = self.hear(connection, action).await? else { return Ok(Begun::Nothing) };
+        let place = self.underway.enter(&found.device.identity.device, connection.remote(), false).free();
+        Ok(match place {
+            Some(place) => Begun::Pushed(Box::new(found), place),
+            None => {
+                let why = "it is being configured by another access point";
+                found.tell(Err(Refusal::new(Fault::Denied, "device-busy", SECTION, why)));
+                Begun::Nothing
+            }
         })
     }
 
@@ -284,7 +316,7 @@ impl Configurator {
         let decision = decide::before(&tenant.policy, &device.device, entry.via, now);
         if decision.permits() {
             let (tenant, key, mac) = (tenant.clone(), uri.key, uri.mac);
-            return Ok(Expected { tenant, identity, entry, key, mac });
+            return Ok(Expected { tenant, identity, entry, key, mac, pushed: false });
         }
         let awaits_approval = decision.verdict == Verdict::Ask;
         let refusal = refusal_of(&decision);
@@ -331,6 +363,7 @@ fn begins(frame: &Frame) -> bool {
     matches!(frame, Frame::Action(action) if matches!(
         action.kind,
         FrameType::PresenceAnnouncement
+            | FrameType::PbPresenceAnnouncement
             | FrameType::AuthenticationRequest
             | FrameType::PkexExchangeRequest
             | FrameType::ReconfigAnnouncement
@@ -359,8 +392,18 @@ impl Silence {
     }
 
     /// About something that names no device.
-    const fn of_nobody(refusal: Refusal) -> Self {
+    pub(super) const fn of_nobody(refusal: Refusal) -> Self {
         Self { tenant: None, device: String::new(), refusal, awaits_approval: false }
+    }
+
+    /// The same about the device with that name, whoever has it.
+    pub(super) fn naming(self, device: String) -> Self {
+        Self { device, ..self }
+    }
+
+    /// Why.
+    pub(super) const fn refusal(&self) -> &Refusal {
+        &self.refusal
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a configurator is set up.
 
-use super::{Configurator, Tenant, refused::RefusedLately, underway::Underway};
+use super::{Configurator, Tenant, button::Buttons, refused::RefusedLately, underway::Underway};
 use crate::{
     Identity, RoleError, World,
     identity::certificates,
@@ -32,6 +32,10 @@ pub struct Config {
     pub response: Duration,
     /// How long to wait until a device tells how joining went; not at all if it is zero.
     pub join: Duration,
+    /// How long a push of the button is good for.
+    pub push: Duration,
+    /// How long it is listened for other devices then.
+    pub listening: Duration,
 }
 
 /// One tenant.
@@ -70,6 +74,8 @@ impl Config {
             first: limits.first.duration(),
             response: limits.response.duration(),
             join: limits.join.duration(),
+            push: configurator.push_button.window.duration(),
+            listening: configurator.push_button.listening.duration(),
         })
     }
 
@@ -90,6 +96,7 @@ impl Config {
             idle: self.idle,
             first: self.first,
             underway: Underway::default(),
+            buttons: Buttons::new(self.push, self.listening),
             refused: RefusedLately::default(),
         })
     }

@@ -6,7 +6,12 @@ use landfall_dpp::{
     frame::{Frame, FrameError},
     tcp::{self, Decoder},
 };
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 /// How much is read at a time.
@@ -19,6 +24,7 @@ const LONGEST_UNANSWERED: usize = 4096;
 pub(super) struct Connection {
     stream: TcpStream,
     remote: SocketAddr,
+    number: u64,
     decoder: Decoder,
     /// Its place among those that wait, until it is answered.
     seat: Option<Seat>,
@@ -44,7 +50,9 @@ pub(super) enum Gone {
 impl Connection {
     /// One that we have made.
     pub(super) fn new(stream: TcpStream, remote: SocketAddr) -> Self {
-        Self { stream, remote, decoder: Decoder::new(), seat: None, first: None }
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { stream, remote, number, decoder: Decoder::new(), seat: None, first: None }
     }
 
     /// One that somebody else has made, who has to say something within `first`.
@@ -55,6 +63,13 @@ impl Connection {
     /// Who is at the other end.
     pub(super) const fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// What stands for the address of the radio at the other end, which TCP does not carry: no other connection has it.
+    pub(super) fn sender(&self) -> [u8; 6] {
+        // IEEE 802 s8.4: the second bit says that the address is local.
+        let [_, _, _, a, b, c, d, e] = self.number.to_be_bytes();
+        [2, a, b, c, d, e]
     }
 
     /// The next frame. If it is dropped before it is done, nothing is lost.

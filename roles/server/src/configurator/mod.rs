@@ -8,6 +8,7 @@
 mod ap;
 mod authorize;
 mod backup;
+mod button;
 mod code;
 mod config;
 mod connection;
@@ -25,6 +26,7 @@ mod underway;
 mod waiting;
 
 pub(crate) use ap::AccessPoint;
+pub(crate) use button::Push;
 pub(crate) use code::NewCode;
 pub use code::PkexCode;
 pub use config::{Config, TenantConfig};
@@ -36,6 +38,7 @@ use crate::{
     RoleError, World,
     role::{RoleName, Shutdown, Task},
 };
+use button::Buttons;
 use connection::Connection;
 use landfall_net::{
     discovery::{Announcer, Interface},
@@ -64,6 +67,7 @@ pub struct Configurator {
     /// How long it may stay without its first.
     first: Duration,
     underway: Underway,
+    buttons: Buttons,
     refused: RefusedLately,
 }
 

@@ -81,7 +81,9 @@ impl<'a> Onboarding<'a> {
     pub(super) fn initiate(configurator: &'a Configurator, device: Expected, place: Place, remote: SocketAddr) -> Self {
         let curve = device.key.curve();
         // A device that was made with our key authenticates us, so that one that does not is another.
-        let mutual = if device.entry.configurator.is_some() { Mutual::Required } else { device.tenant.mutual() };
+        // One that was pushed has just learnt our key.
+        let knows_us = device.pushed || device.entry.configurator.is_some();
+        let mutual = if knows_us { Mutual::Required } else { device.tenant.mutual() };
         let peer = Peer { key: device.key.clone() };
         let host = Host::new(configurator, device, curve);
         let exchange = Exchange::initiator(host.config(mutual), peer, Box::new(System));
@@ -155,7 +157,13 @@ impl<'a> Onboarding<'a> {
                 frame = self.place.elsewhere() => Input::Frame(frame),
                 frame = connection.next() => match frame {
                     // Other access points and further rounds: it is being answered already.
-                    Ok(Frame::Action(action)) if action.kind == FrameType::PresenceAnnouncement => Input::Timeout,
+                    Ok(Frame::Action(action)) if matches!(
+                        action.kind,
+                        FrameType::PresenceAnnouncement | FrameType::PbPresenceAnnouncement
+                    ) =>
+                    {
+                        Input::Timeout
+                    }
                     Ok(frame) => Input::Frame(frame),
                     Err(why) => {
                         self.lost(&why.to_string());
@@ -392,7 +400,11 @@ impl exchange::Host<Exchange> for Host<'_> {
                 true => PeerKey::Known(self.device.key.clone()),
                 false => PeerKey::Unknown,
             }),
-            Output::Rule(facts) => Input::Ruled(self.rule(&facts).await?),
+            Output::Rule(mut facts) => {
+                // SP 1800-36B s6.1.2: it would have taken the key of whoever pushed a button.
+                facts.peer.we_proved &= !self.device.pushed || self.device.entry.configurator.is_some();
+                Input::Ruled(self.rule(&facts).await?)
+            }
             Output::Persist(record) => {
                 self.persist(*record).await?;
                 Input::Persisted

@@ -19,7 +19,7 @@ use landfall_dpp::{
 };
 use landfall_lifecycle::transfer::{Bootstrapping, Via};
 use landfall_store::Versioned;
-use landfall_types::{Changes, Fault, Fingerprint, Outcome, Process, Record, Refusal};
+use landfall_types::{Changes, Fault, Fingerprint, Outcome, OwnerId, Process, Record, Refusal};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::time::timeout;
 
@@ -86,6 +86,40 @@ impl Configurator {
     }
 }
 
+/// A device that made its key known, and how it goes into the book.
+pub(super) struct Taken<'a, F> {
+    pub(super) done: &'a Done,
+    /// What is known of it, with its URI.
+    pub(super) entry: F,
+    pub(super) via: Via,
+    /// What is to be written in the same moment.
+    pub(super) also: Changes,
+}
+
+impl Configurator {
+    /// Takes a device into the book of `tenant`, unless it is in it.
+    pub(super) async fn take_in<F: FnOnce(String) -> Entry>(
+        &self,
+        tenant: &OwnerId,
+        Taken { done, entry, via, also }: Taken<'_, F>,
+    ) -> Result<Fingerprint, Failure> {
+        let (store, hash) = (&self.world.store, done.peer.bootstrap_hash());
+        let book = Book::of(store);
+        if Bootstrapping::held(book.by_bootstrap(tenant, &hash)?.as_deref()).is_ok() {
+            store.commit(also).await?;
+            return Ok(hash);
+        }
+        let uri = Uri { version: Some(done.version), ..Uri::of(done.peer.clone()) };
+        let (entry, at) = (entry(uri.to_string()), self.world.clock.now());
+        let registration = Registration { tenant, entries: &[entry], released: &[], via, at };
+        let registered = book.register_and(&registration, |registered| {
+            Ok(if registered.iter().all(Result::is_ok) { also.clone() } else { Changes::new() })
+        });
+        let registered = registered.await?.pop();
+        registered.ok_or_else(|| Failure::new("nothing was registered"))?.map(|_| hash).map_err(Into::into)
+    }
+}
+
 impl Introduction<'_> {
     /// Runs to its end; nothing if the connection is of no use any more.
     pub(super) async fn run(mut self, connection: &mut Connection, first: Frame) -> Option<()> {
@@ -139,25 +173,9 @@ impl Host<'_> {
         }
         (code.device, code.failures) = (Some(hash), code.failures.saturating_sub(1));
         let also = Changes::new().put_if(&code, version)?;
-        let (book, tenant) = (Book::of(store), &self.tenant.id);
-        if Bootstrapping::held(book.by_bootstrap(tenant, &hash)?.as_deref()).is_ok() {
-            store.commit(also).await?;
-            return Ok(hash);
-        }
-        let uri = Uri { version: Some(done.version), ..Uri::of(done.peer.clone()) };
-        let entry = Entry {
-            serial_number: code.serial_number,
-            model: code.model,
-            dpp_role: code.role,
-            ..Entry::of(uri.to_string())
-        };
-        let at = self.configurator.world.clock.now();
-        let registration = Registration { tenant, entries: &[entry], released: &[], via: Via::Pkex, at };
-        let registered = book.register_and(&registration, |registered| {
-            Ok(if registered.iter().all(Result::is_ok) { also.clone() } else { Changes::new() })
-        });
-        let registered = registered.await?.pop();
-        registered.ok_or_else(|| Failure::new("nothing was registered"))?.map(|_| hash).map_err(Into::into)
+        let PkexCode { serial_number, model, role, .. } = code;
+        let entry = |uri| Entry { serial_number, model, dpp_role: role, ..Entry::of(uri) };
+        self.configurator.take_in(&self.tenant.id, Taken { done, entry, via: Via::Pkex, also }).await
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ConfiguratorSettings {
     /// Others whose devices are configured here too; none of them sees another's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosted: Vec<TenantSettings>,
+    /// How long things take when its button is pushed.
+    pub push_button: PushButtonSettings,
     /// What the listener bears.
     pub limits: ConfiguratorLimits,
 }
@@ -62,6 +64,7 @@ impl Default for ConfiguratorSettings {
             policy: None,
             network: Vec::new(),
             hosted: Vec::new(),
+            push_button: PushButtonSettings::default(),
             limits: ConfiguratorLimits::default(),
         }
     }
@@ -172,6 +175,22 @@ pub struct CertificateSettings {
 impl Default for CertificateSettings {
     fn default() -> Self {
         Self { authority: IdentitySettings::at("domain/issuing.pem"), lifetime: Span::days(90) }
+    }
+}
+
+/// `[configurator.push-button]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct PushButtonSettings {
+    /// How long a push is good for.
+    pub window: Span,
+    /// How long it is listened for other devices, once one has announced itself.
+    pub listening: Span,
+}
+
+impl Default for PushButtonSettings {
+    fn default() -> Self {
+        Self { window: Span::seconds(100), listening: Span::seconds(15) }
     }
 }
 

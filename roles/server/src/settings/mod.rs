@@ -16,7 +16,7 @@ pub use access::{AccessClientSettings, AccessSettings, PlaceSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
-    MutualWish, NetworkSettings, NotAKind, TenantSettings,
+    MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{

@@ -105,6 +105,33 @@ pub struct NewPkexCode {
     pub role: Option<String>,
 }
 
+/// A push of the configurator's button (DPP release 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PushButton {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The curve of the device's key, if it is not P-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<String>,
+    /// The serial number of the device, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// Its model, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it is to become in the network: `sta` or `ap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// A device that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Introduced {
+    /// Its serial number, or the beginning of the hash of its bootstrapping key.
+    pub device: String,
+}
+
 /// A code by its tenant and identifier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PkexName {

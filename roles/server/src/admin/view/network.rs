@@ -47,7 +47,8 @@ pub struct Configuration {
     /// When it was given.
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,
-    /// How the device had become known: `qr`, `uri`, `nfc`, `file`, `upload`, `sale`, or `pkex`, by a code.
+    /// How the device had become known: `qr`, `uri`, `nfc`, `file`, `upload`, `sale`, `pkex`, by a code, or
+    /// `push-button`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduced: Option<String>,
     /// For which networks, the best first.

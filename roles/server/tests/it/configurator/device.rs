@@ -11,6 +11,7 @@ use landfall_dpp::{
     frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
     introduction::Own,
     pkex::{self, Code},
+    push_button,
     reconfiguration::enrollee::{self, Identity},
     tcp::{self, Decoder},
 };
@@ -144,6 +145,45 @@ impl Device {
                     pkex::Output::Dropped(_) => {}
                     pkex::Output::Done(done) => return done.ok().map(|done| done.peer),
                 }
+            }
+        }
+    }
+
+    /// The frame by which it says that its button was pushed.
+    pub(crate) fn pushed(&self) -> Frame {
+        let mut attributes = AttributeWriter::new();
+        attributes.put(AttributeId::ResponderBootstrapHash, &self.key.public().chirp_hash().0);
+        Action { kind: FrameType::PbPresenceAnnouncement, attributes: attributes.into_bytes() }.into()
+    }
+
+    /// Its button is pushed: the key of the only configurator that answers.
+    pub(crate) async fn push(&self, link: &mut Link) -> Result<PublicKey, Refusal> {
+        let now = Duration::from_millis(1);
+        let timing = push_button::Timing { repetitions: 1, gap: now, rest: now, listen: now, ..Default::default() };
+        let config = push_button::Config { timing, pkex: pkex::Timing::default() };
+        let mut machine = push_button::Enrollee::new(config, Vec::new(), Box::new(random(self.seed)));
+        let mut inputs = VecDeque::from([push_button::Input::Pushed(self.key.public().clone())]);
+        loop {
+            while let Some(input) = inputs.pop_front() {
+                machine.handle(Time::now(), input).unwrap();
+                while let Some(output) = machine.poll_output() {
+                    match output {
+                        push_button::Output::Announce { frame, .. } => link.send(&frame).await,
+                        push_button::Output::Send { frame, .. } => link.send(&frame).await,
+                        push_button::Output::Agree(point) => {
+                            inputs.push_back(push_button::Input::Agreed(self.key.agree(&point).unwrap()));
+                        }
+                        push_button::Output::Dropped(_) => {}
+                        push_button::Output::Done(done) => return done.map(|done| done.peer),
+                    }
+                }
+            }
+            let Some(at) = machine.poll_timeout() else { panic!("it waits for nothing") };
+            let wait = at.since(Time::now()) + now;
+            match timeout(wait, link.next()).await {
+                Err(_) => inputs.push_back(push_button::Input::Timeout),
+                Ok(Some(frame)) => inputs.push_back(push_button::Input::Frame { frame, from: [2; 6] }),
+                Ok(None) => return Err(Refusal::new(Fault::Peer, "closed", "", "the connection was closed")),
             }
         }
     }

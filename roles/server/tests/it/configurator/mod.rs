@@ -3,6 +3,7 @@
 mod access_points;
 mod again;
 mod backup;
+mod buttons;
 mod codes;
 mod crowds;
 mod device;
