@@ -34,12 +34,23 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn client(&self) -> anyhow::Result<Client> {
-        let address = match &self.admin {
+        Ok(Client::new(self.address()?))
+    }
+
+    fn address(&self) -> anyhow::Result<Address> {
+        Ok(match &self.admin {
             None => Address::Local(self.server.settings()?.admin_socket()),
             Some(socket) if socket.contains('/') || !socket.contains(':') => Address::Local(socket.into()),
             Some(authority) => Address::Remote { authority: authority.clone(), tls: self.tls()? },
-        };
-        Ok(Client::new(address))
+        })
+    }
+
+    /// Which server that is, in words.
+    pub(crate) fn name(&self) -> anyhow::Result<String> {
+        Ok(match self.address()? {
+            Address::Local(socket) => socket.display().to_string(),
+            Address::Remote { authority, .. } => authority,
+        })
     }
 
     fn tls(&self) -> anyhow::Result<ClientTls> {

@@ -1,8 +1,9 @@
 //! `landfall bench`: onboardings against what their cryptography alone costs.
 
 use crate::output::{Answer, Output};
+use anyhow::Context;
 use clap::Subcommand;
-use landfall_reference::bench::{book, dpp, measure, report};
+use landfall_reference::bench::{book, dpp, factory, measure, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,6 +21,8 @@ enum What {
     Est(Load),
     /// Authentication and configuration by Wi-Fi Easy Connect, with a connector, over TCP.
     Dpp(Dpp),
+    /// Devices from the factory: keys, birth credentials, records and bundles.
+    Factory(Line),
     /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
     ChirpLookup(Book),
 }
@@ -33,6 +36,19 @@ struct Book {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     look_ups: u32,
     /// Where the store is made, and removed afterwards: ten million devices need about 10 GB.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<std::path::PathBuf>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Line {
+    /// How many devices.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    count: u32,
+    /// Their keys are in a TPM, which swtpm simulates.
+    #[arg(long)]
+    tpm: bool,
+    /// Where the database and the bundles are made, and removed afterwards: a million devices need about 10 GB.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<std::path::PathBuf>,
 }
@@ -71,6 +87,7 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
         What::Voucher(load) => (measure::What::Voucher, load),
         What::Est(load) => (measure::What::Est, load),
         What::Dpp(asked) => return easy_connect(&asked, output),
+        What::Factory(line) => return make(&line, output),
         What::ChirpLookup(book) => return look_ups(&book, output),
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -97,11 +114,32 @@ fn easy_connect(asked: &Dpp, output: &Output) -> anyhow::Result<Answer> {
     Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
 }
 
+fn make(asked: &Line, output: &Output) -> anyhow::Result<Answer> {
+    let folder = temporary(asked.folder.as_deref())?;
+    let bar = output.progress(u64::from(asked.count), "devices");
+    let progress = |done| bar.set_position(done);
+    match asked.tpm {
+        false => {
+            let measured = factory::measure(folder.path(), asked.count, &progress)?;
+            bar.finish_and_clear();
+            output.show_as(&measured, || factory::text(&measured))?;
+        }
+        true => {
+            let measured = factory::measure_tpm(folder.path(), asked.count, &progress)?;
+            let measured = measured.context("swtpm is not installed")?;
+            bar.finish_and_clear();
+            output.show_as(&measured, || factory::tpm_text(&measured))?;
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+fn temporary(folder: Option<&std::path::Path>) -> std::io::Result<tempfile::TempDir> {
+    folder.map_or_else(tempfile::tempdir, tempfile::tempdir_in)
+}
+
 fn look_ups(asked: &Book, output: &Output) -> anyhow::Result<Answer> {
-    let folder = match &asked.folder {
-        Some(folder) => tempfile::tempdir_in(folder),
-        None => tempfile::tempdir(),
-    }?;
+    let folder = temporary(asked.folder.as_deref())?;
     let bar = output.progress(asked.count, "devices");
     let measured = book::measure(folder.path(), asked.count, asked.look_ups, |done| bar.set_position(done))?;
     bar.finish_and_clear();

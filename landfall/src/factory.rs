@@ -4,26 +4,27 @@
 
 mod dpp;
 mod elsewhere;
+mod line;
 mod proof;
 
 use crate::{
     admin::Connection,
     output::{Answer, Output, Table, counted},
     run::Server,
+    transfer::ServiceArgs,
 };
 use anyhow::Context;
 use clap::Subcommand;
 use dpp::{DppArgs, LabelArgs, Paper, UriArgs};
 use indicatif::ProgressBar;
-use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme};
+use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme, Station};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
-    admin::{ClientError, view::Count},
     factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Which},
     open,
 };
 use landfall_store::Store;
-use landfall_types::{Model, Record, SerialNumber, Time};
+use landfall_types::{Model, SerialNumber, Time};
 use std::{
     fs,
     io::Write,
@@ -51,9 +52,15 @@ struct Place {
     /// The folder for the devices' bundles.
     #[arg(long, value_name = "FOLDER", default_value = "bundles", global = true)]
     bundles: PathBuf,
-    /// The factory's own database.
+    /// The factory's own database, which all stations on this machine share.
     #[arg(long, value_name = "FILE", default_value = "factory.db", global = true)]
     database: PathBuf,
+    /// The folder for the batches' signed manifests.
+    #[arg(long, value_name = "FOLDER", default_value = "manifests", global = true)]
+    manifests: PathBuf,
+    /// Which station of the factory line this is, for the records.
+    #[arg(long, value_name = "NAME", env = "LANDFALL_STATION", global = true)]
+    station: Option<Station>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,6 +89,9 @@ enum Verb {
         /// How many.
         #[arg(long, default_value = "1")]
         count: NonZero<u32>,
+        /// The counter of the first serial number, if stations have agreed on ranges; otherwise the next that are free.
+        #[arg(long, value_name = "COUNTER")]
+        first: Option<u64>,
         /// Prints labels of these devices, with their QR codes: NAME.pdf, or NAME.svg or NAME.png for one file a page.
         #[arg(long, value_name = "FILE")]
         labels: Option<PathBuf>,
@@ -158,14 +168,33 @@ enum Verb {
         #[arg(long, default_value = "-")]
         out: PathBuf,
     },
-    /// Brings the records of all devices to the MASA, through its admin API.
-    Publish,
-    /// Writes the records of all devices, one JSON object a line; no private key is among them.
+    /// Tells the MASA what is new, through its admin API; or, with --service, a supply chain service.
+    Publish {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// Tells everything, and not only what is new since the last time.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Writes the records of devices; no private key is among them.
     Export {
         /// Where to; `-` is standard output.
         #[arg(default_value = "-")]
         out: PathBuf,
+        /// Whole records in JSON, a line each; a table; or a signed manifest, with its signature in OUT.p7s.
+        #[arg(long, value_enum, default_value = "json")]
+        format: line::Format,
+        /// Only those of this batch.
+        #[arg(long)]
+        batch: Option<String>,
     },
+    /// Checks a signed manifest.
+    Manifest {
+        #[command(subcommand)]
+        verb: line::ManifestVerb,
+    },
+    /// Lists what was rejected, and why.
+    Rejects(line::RejectsArgs),
     /// Strikes a device off: the MASA will not serve it any more, once that is published.
     Void {
         /// Its serial number.
@@ -220,12 +249,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Init { organization, masa_names, masa_url, algorithm } => {
             init(server, place, organization, masa_names, masa_url, *algorithm, output)
         }
-        Verb::Provision { product, dpp, count, labels, paper } => {
+        Verb::Provision { product, dpp, count, first, labels, paper } => {
             let product = Product { dpp: dpp.product()?, ..product.product() };
             let order = Order { product, count: *count };
             let factory = factory()?;
             let mut done = with_progress(output, |progress| factory.resume(progress))?;
-            done.push(with_progress(output, |progress| factory.provision(&order, progress))?);
+            done.push(with_progress(output, |progress| factory.provision_from(&order, *first, progress))?);
             if let (Some(out), Some(last)) = (labels, done.last()) {
                 dpp::sheets(&factory, &Which::Batch(last.batch.id.clone()), out, *paper, output)?;
             }
@@ -267,13 +296,13 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
             write(out, serde_json::to_string_pretty(&bundle)?.as_bytes())?;
             Ok(Answer::Yes)
         }
-        Verb::Publish => publish(&args.connection, &place.store(server)?, output),
-        Verb::Export { out } => {
-            let mut records = Vec::new();
-            factory()?.export(&mut records)?;
-            write(out, &records)?;
-            Ok(Answer::Yes)
+        Verb::Publish { service, all } if service.service.is_some() => {
+            line::publish_to_service(service, *all, &place.store(server)?, output)
         }
+        Verb::Publish { all, .. } => line::publish(&args.connection, *all, &place.store(server)?, output),
+        Verb::Export { out, format, batch } => line::export(&factory()?, out, *format, batch.as_deref(), output),
+        Verb::Manifest { verb } => line::manifest(verb, output),
+        Verb::Rejects(asked) => line::rejects(&factory()?, asked, output),
         Verb::Void { serial_number, reason } => {
             let device = factory()?.void(serial_number, reason)?;
             output.show_as(&device, || {
@@ -289,15 +318,20 @@ impl Place {
     fn store(&self, server: &Server) -> anyhow::Result<Store> {
         let path = server.settings()?.resolve(&self.database);
         open::make_folder_of(&path)?;
-        Store::sqlite(&path).context("opening the factory's records")
+        Store::sqlite_shared(&path).context("opening the factory's records")
     }
 
     fn factory(&self, server: &Server) -> anyhow::Result<Factory> {
         let settings = server.settings()?;
         let element = open::existing_element(&settings)?;
         let (folder, bundles) = (settings.resolve(&self.manufacturer), settings.resolve(&self.bundles));
-        Factory::open(&folder, element.as_ref(), self.store(server)?, &bundles)
-            .context("opening the factory; `landfall factory init` makes one")
+        let factory = Factory::open(&folder, element.as_ref(), self.store(server)?, &bundles)
+            .context("opening the factory; `landfall factory init` makes one")?
+            .with_manifests(&settings.resolve(&self.manifests));
+        Ok(match &self.station {
+            Some(station) => factory.at_station(station.clone()),
+            None => factory,
+        })
     }
 }
 
@@ -349,7 +383,7 @@ fn provisioned(done: &[Provisioned], output: &Output) -> anyhow::Result<Answer> 
         .map(|one| {
             serde_json::json!({
                 "batch": one.batch.id, "folder": one.folder, "made": one.made, "found": one.found,
-                "made-anew": one.made_anew,
+                "made-anew": one.made_anew, "manifest": one.manifest,
             })
         })
         .collect();
@@ -358,9 +392,14 @@ fn provisioned(done: &[Provisioned], output: &Output) -> anyhow::Result<Answer> 
         false => done
             .iter()
             .map(|one| {
+                let anew: Vec<String> = one.made_anew.iter().map(ToString::to_string).collect();
+                let anew = match anew.is_empty() {
+                    true => String::new(),
+                    false => format!("; thrown away after an interruption and made anew: {}", anew.join(", ")),
+                };
                 let before = if one.found > 0 { format!(" ({} made before)", one.found) } else { String::new() };
                 format!(
-                    "batch {}: {} made{before}, bundles in {}\n",
+                    "batch {}: {} made{before}, bundles in {}{anew}\n",
                     one.batch.id,
                     counted(one.made, "device"),
                     one.folder.display()
@@ -368,31 +407,6 @@ fn provisioned(done: &[Provisioned], output: &Output) -> anyhow::Result<Answer> 
             })
             .collect(),
     })?;
-    Ok(Answer::Yes)
-}
-
-/// How many records go to the MASA in one request.
-const PAGE: usize = 500;
-
-fn publish(connection: &Connection, store: &Store, output: &Output) -> anyhow::Result<Answer> {
-    let total = store.count::<FactoryDevice>()?;
-    let bar = output.progress(total, "records");
-    let count = connection.ask(output, "publishing", async |client| {
-        let (mut after, mut count) = (None, 0);
-        loop {
-            let page = store
-                .scan::<FactoryDevice>(after.as_deref(), PAGE)
-                .map_err(|why| ClientError::Garbled(why.to_string()))?;
-            let Some(last) = page.last() else { return Ok(count) };
-            after = Some(last.key());
-            let records: Vec<&FactoryDevice> = page.iter().map(|found| &found.record).collect();
-            let taken: Count = client.post("/v1/factory/devices", &records).await?;
-            count += taken.count;
-            bar.inc(page.len() as u64);
-        }
-    })?;
-    bar.finish_and_clear();
-    output.show_as(&Count { count }, || format!("{}, {count} of them new to the MASA", counted(total, "record")))?;
     Ok(Answer::Yes)
 }
 

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use landfall_server::admin::view::{
     CustomerView, LogLine, LogVerified, NewCustomer, NewSale, Ownership, Page, PerDevice, Resale,
 };
-use service::ServiceArgs;
+pub(crate) use service::ServiceArgs;
 use std::{fs, path::PathBuf};
 
 #[derive(Debug, clap::Args)]

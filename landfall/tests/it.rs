@@ -19,6 +19,8 @@ mod inspect;
 mod inspect_dpp;
 #[path = "it/lab.rs"]
 mod lab;
+#[path = "it/line.rs"]
+mod line;
 #[path = "it/operations.rs"]
 mod operations;
 #[path = "it/provision.rs"]

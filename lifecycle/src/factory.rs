@@ -1,9 +1,11 @@
 //! Process 1 (the guide's 4.1 and H.1.1): the manufacturer's database.
 
 mod dpp;
+mod line;
 mod serial;
 
 pub use dpp::{DppProduct, DppRecord};
+pub use line::{BadStation, Published, REJECTS_LOG, Reject, Station};
 pub use serial::{BadSerial, SerialCounter, SerialRange, SerialScheme};
 
 use landfall_pki::Algorithm;
@@ -68,6 +70,9 @@ pub struct FactoryDevice {
     /// The batch that it was made in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchId>,
+    /// The station that made it, if not in a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub station: Option<Station>,
     /// When it was made.
     pub made: Time,
     /// When and why it was struck off: it must not be onboarded by anyone.
@@ -99,14 +104,10 @@ impl FactoryDevice {
     pub const BY_DEVICE: &'static str = "device";
     /// The index by public key: one key belongs to one device.
     pub const BY_KEY: &'static str = "key";
-    /// The index by batch.
-    pub const BY_BATCH: &'static str = "batch";
     /// The index by bootstrapping key.
     pub const BY_BOOTSTRAP: &'static str = "bootstrap";
     /// The index by the endorsement certificate of its TPM.
     pub const BY_ENDORSEMENT: &'static str = "endorsement";
-    /// The index by model.
-    pub const BY_MODEL: &'static str = "model";
 }
 
 impl Record for FactoryDevice {
@@ -117,15 +118,10 @@ impl Record for FactoryDevice {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        let batch = self.batch.iter().map(|batch| (Self::BY_BATCH, batch.as_str().to_owned()));
-        let others = [
-            (Self::BY_DEVICE, self.device.to_string()),
-            (Self::BY_KEY, self.key.to_string()),
-            (Self::BY_MODEL, self.model.to_string()),
-        ];
+        let others = [(Self::BY_DEVICE, self.device.to_string()), (Self::BY_KEY, self.key.to_string())];
         let dpp = self.dpp.iter().map(|dpp| (Self::BY_BOOTSTRAP, dpp.bootstrap_hash.to_string()));
         let tpm = self.hardware.iter().map(|tpm| (Self::BY_ENDORSEMENT, tpm.endorsement.clone()));
-        others.into_iter().chain(batch).chain(dpp).chain(tpm).collect()
+        others.into_iter().chain(dpp).chain(tpm).collect()
     }
 }
 
@@ -191,6 +187,9 @@ pub struct Batch {
     pub method: Method,
     /// Their serial numbers.
     pub range: SerialRange,
+    /// The station that makes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub station: Option<Station>,
     /// When it was planned.
     pub planned: Time,
     /// When the last device was made, once it was.

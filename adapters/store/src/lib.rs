@@ -60,6 +60,12 @@ impl Store {
         Ok(Self(Arc::new(sqlite::Sqlite::open(path.as_ref())?)))
     }
 
+    /// The same for several processes that share it: what one writes is not overwritten by another who has not seen it.
+    /// While they do, no process holds it for itself.
+    pub fn sqlite_shared(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Ok(Self(Arc::new(sqlite::Sqlite::share(path.as_ref())?)))
+    }
+
     /// Makes `changes` durable, all or none.
     ///
     /// The changes go in even if the future is dropped before it resolves.

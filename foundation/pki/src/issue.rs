@@ -198,15 +198,24 @@ impl Token {
 
     /// The certificate with that signature (ECDSA as DER), which is checked with the issuer's key first.
     pub fn sign(self, signature: &[u8]) -> Result<Certificate, PkiError> {
-        let Prepared { tbs, algorithm, issuer, .. } = self.0;
-        let certificate = Certificate::from_der(&asn1::signed(&tbs, algorithm, signature))?;
+        let issuer = self.0.issuer.clone();
+        let certificate = self.signed(signature)?;
         certificate.verify_issued_by(&issuer)?;
         Ok(certificate)
+    }
+
+    fn signed(self, signature: &[u8]) -> Result<Certificate, PkiError> {
+        let Prepared { tbs, algorithm, .. } = self.0;
+        Certificate::from_der(&asn1::signed(&tbs, algorithm, signature))
     }
 
     /// The certificate signed by a key that is at hand.
     pub fn issue(self, signer: &dyn Signer) -> Result<Certificate, PkiError> {
         let signature = signer.sign(self.to_be_signed())?;
-        self.sign(&signature)
+        // What could go wrong with a key elsewhere cannot with one at hand, if it is the issuer's.
+        match signer.is_in_memory() && *signer.public_key() == self.0.issuer {
+            true => self.signed(&signature),
+            false => self.sign(&signature),
+        }
     }
 }

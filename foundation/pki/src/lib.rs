@@ -49,7 +49,7 @@ pub mod profile;
 pub mod signer;
 
 pub use cert::Certificate;
-pub use cms::{SignedData, SignedDataBuilder};
+pub use cms::{ContentDigest, SignedData, SignedDataBuilder};
 pub use crl::{Crl, CrlRequest, Crls, Revoked};
 pub use csr::{Csr, CsrRequest};
 pub use error::PkiError;

@@ -15,6 +15,8 @@ oids! {
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
     /// Registration authority (RFC 6402 s2.10), which RFC 8995 s5.5.4 asks of a registrar.
     CMC_RA = "1.3.6.1.5.5.7.3.28";
+    /// Signing documents (RFC 9336 s3.1).
+    DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36";
     /// Any purpose (RFC 5280 s4.2.1.12).
     ANY_EKU = "2.5.29.37.0";
     /// MASA URL (RFC 8995 s2.3.2).
@@ -119,6 +121,7 @@ pub fn name(oid: Oid) -> String {
         SERVER_AUTH => "serverAuth",
         CLIENT_AUTH => "clientAuth",
         CMC_RA => "cmcRA",
+        DOCUMENT_SIGNING => "documentSigning",
         ANY_EKU => "anyExtendedKeyUsage",
         MASA_URL => "MASA URL",
         MUD_URL => "MUD URL",

@@ -119,6 +119,19 @@ impl Masa {
     }
 }
 
+/// Who signs the lists of devices that a factory made (documentSigning, RFC 9336).
+#[derive(Clone, Debug)]
+pub struct ManifestSigner {
+    /// The subject.
+    pub subject: Name,
+}
+
+impl ManifestSigner {
+    fn template(&self) -> Template {
+        end_entity(Role::Other, &self.subject, &[], &[oid::DOCUMENT_SIGNING])
+    }
+}
+
 /// A TLS server.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -211,7 +224,7 @@ macro_rules! prepare {
     };
 }
 
-prepare!(Idevid, Ldevid, RegistrarRa, Masa, Server, Operator, Ca);
+prepare!(Idevid, Ldevid, RegistrarRa, Masa, ManifestSigner, Server, Operator, Ca);
 
 fn end_entity(role: Role, subject: &Name, names: &[AltName], purposes: &[Oid]) -> Template {
     let mut extensions = vec![KeyUsage::DIGITAL_SIGNATURE.extension()];

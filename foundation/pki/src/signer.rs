@@ -25,6 +25,11 @@ pub trait Signer: Send + Sync + fmt::Debug {
 
     /// Signs `message`: ECDSA as ASN.1 DER (RFC 3279 s2.2.3), Ed25519 as 64 bytes.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Whether it signs in this process's memory, so that its signatures need no check for what went wrong elsewhere.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
 }
 
 /// The key could not sign; the text is for the operator and holds no secret.
@@ -100,6 +105,10 @@ impl Pair {
 }
 
 impl Signer for SoftwareKey {
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn public_key(&self) -> &PublicKey {
         &self.public_key
     }

@@ -39,7 +39,7 @@ pub(crate) struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    fn client(&self) -> anyhow::Result<ServiceClient> {
+    pub(crate) fn client(&self) -> anyhow::Result<ServiceClient> {
         let (Some(service), Some(anchor)) = (&self.service, &self.service_anchor) else {
             bail!("a service is reached with --service and --service-anchor");
         };

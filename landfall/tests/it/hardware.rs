@@ -65,7 +65,7 @@ impl<'a> Device<'a> {
         let output = landfall(&self.ground.of(Role::Masa), &[&["factory"][..], arguments].concat());
         match output.status.success() {
             true => Ok(()),
-            false => Err(String::from_utf8(output.stderr).unwrap()),
+            false => Err(String::from_utf8([output.stdout, output.stderr].concat()).unwrap()),
         }
     }
 

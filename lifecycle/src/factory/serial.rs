@@ -132,6 +132,15 @@ impl SerialRange {
     }
 }
 
+impl SerialRange {
+    /// Whether a serial number is in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.scheme.prefix == other.scheme.prefix
+            && self.first < other.first.saturating_add(other.count)
+            && other.first < self.first.saturating_add(self.count)
+    }
+}
+
 impl SerialCounter {
     /// The counter of a product line that has not begun.
     pub const fn new(scheme: SerialScheme) -> Self {
@@ -145,6 +154,13 @@ impl SerialCounter {
         let next = next.ok_or_else(|| self.scheme.used_up())?;
         let range = SerialRange { scheme: self.scheme.clone(), first: self.next, count };
         Ok((range, Self { scheme: self.scheme.clone(), next }))
+    }
+
+    /// Sets `count` numbers from `first` on aside, of which nobody may have any; what is before them stays free for
+    /// whoever names it.
+    pub fn allocate_from(&self, first: u64, count: u64) -> Result<(SerialRange, Self), BadSerial> {
+        let (range, after) = Self { scheme: self.scheme.clone(), next: first }.allocate(count)?;
+        Ok((range, Self { next: after.next.max(self.next), ..after }))
     }
 }
 

@@ -13,7 +13,7 @@ use landfall_types::record::Change;
 use lock::Lock;
 use read::Readers;
 use rusqlite::{Connection, ErrorCode, config::DbConfig};
-use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, sync::mpsc, thread};
+use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, sync::mpsc, thread, time::Duration};
 use write::{Commit, Writer};
 
 /// A store in one SQLite file.
@@ -30,9 +30,18 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = Lock::take(path)?;
-        make_private(path).map_err(|e| failed(path, &e))?;
-        let mut connection = connect(path).map_err(|e| unopened(path, &e))?;
-        schema::prepare(path, &mut connection)?;
+        Self::start(path, lock, prepare(path)?)
+    }
+
+    /// The same for several processes that write to it.
+    pub(crate) fn share(path: &Path) -> Result<Self, OpenError> {
+        let (lock, connection) = Lock::share(path, || prepare(path))?;
+        // Others' transactions are waited for, however many there are.
+        connection.busy_timeout(Duration::from_secs(60)).map_err(|e| unopened(path, &e))?;
+        Self::start(path, lock, connection)
+    }
+
+    fn start(path: &Path, lock: Lock, connection: Connection) -> Result<Self, OpenError> {
         let readers = Readers::new(path);
         let (commits, queue) = mpsc::channel();
         let writer = Writer::new(connection).map_err(|e| unopened(path, &e))?;
@@ -40,6 +49,13 @@ impl Sqlite {
         let writer = Some(writer.map_err(|e| failed(path, &e))?);
         Ok(Self { commits: Some(commits), writer, readers, _lock: lock })
     }
+}
+
+fn prepare(path: &Path) -> Result<Connection, OpenError> {
+    make_private(path).map_err(|e| failed(path, &e))?;
+    let mut connection = connect(path).map_err(|e| unopened(path, &e))?;
+    schema::prepare(path, &mut connection)?;
+    Ok(connection)
 }
 
 impl Drop for Sqlite {
@@ -67,7 +83,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    connection.busy_timeout(Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(64);
     // Plans depend on statements only, not on the values in them: without it every read with a LIMIT is planned anew.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -28,14 +28,16 @@ pub(super) struct Writer {
     connection: Connection,
     versions: Versions,
     heads: Heads,
+    /// What `data_version` was: it changes whenever another process writes.
+    seen: i64,
 }
 
 type Outcome = Result<Committed, CommitError>;
 
 impl Writer {
     pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
-        let last = connection.query_row("SELECT value FROM last_version", [], |row| row.get(0))?;
-        Ok(Self { connection, versions: Versions { last, reserved: last }, heads: Heads::default() })
+        let seen = data_version(&connection)?;
+        Ok(Self { versions: Versions::read(&connection)?, connection, heads: Heads::default(), seen })
     }
 
     /// Commits what comes, in groups, until the queue is closed.
@@ -86,6 +88,7 @@ impl Writer {
 
     fn try_transaction(&mut self, group: Vec<Vec<Change>>) -> Result<Vec<Outcome>, CommitError> {
         self.run_statement("BEGIN IMMEDIATE")?;
+        self.look_again().map_err(failed)?;
         let mut outcomes = Vec::with_capacity(group.len());
         for changes in group {
             outcomes.push(self.one(changes)?);
@@ -94,6 +97,17 @@ impl Writer {
         self.versions.reserve(&self.connection).map_err(failed)?;
         self.run_statement("COMMIT")?;
         Ok(outcomes)
+    }
+
+    /// Within the transaction: forgets what another process has changed meanwhile.
+    fn look_again(&mut self) -> rusqlite::Result<()> {
+        let version = data_version(&self.connection)?;
+        if version != self.seen {
+            self.versions = Versions::read(&self.connection)?;
+            self.heads = Heads::default();
+            self.seen = version;
+        }
+        Ok(())
     }
 
     /// One commit within the transaction. An inner error is its own; an outer one ends the transaction.
@@ -246,6 +260,10 @@ impl Writer {
     }
 }
 
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 fn touches_a_record_twice(changes: &[Change]) -> bool {
     let mut seen = HashSet::new();
     changes.iter().any(|change| match change {
@@ -278,6 +296,11 @@ struct Versions {
 impl Versions {
     const AHEAD: u64 = 4096;
 
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let last = connection.query_row("SELECT value FROM last_version", [], |row| row.get(0))?;
+        Ok(Self { last, reserved: last })
+    }
+
     const fn next(&mut self) -> Version {
         self.last += 1;
         Version(self.last)
@@ -294,7 +317,7 @@ impl Versions {
     }
 }
 
-/// The ends of the logs that were written to, as the transaction under way will leave them; nobody else writes.
+/// The ends of the logs that were written to, as the transaction under way will leave them.
 #[derive(Clone, Default)]
 struct Heads(BTreeMap<&'static str, (Head, bool)>);
 

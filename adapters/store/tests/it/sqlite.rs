@@ -181,3 +181,31 @@ fn another_program_that_keeps_the_database_locked_does_no_harm() {
     intruder.execute_batch("ROLLBACK").unwrap();
     store.commit_blocking(Changes::new().insert(&thing("b", &[], 1)).unwrap()).unwrap();
 }
+
+#[test]
+fn several_processes_can_share_it() {
+    let place = Place::new();
+    let stores: Vec<Store> = (0..3).map(|_| Store::sqlite_shared(&place.path).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for (who, store) in stores.iter().enumerate() {
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let record = thing(&format!("{who}-{n}"), &["red"], n);
+                    let changes = Changes::new().insert(&record).unwrap().append("diary", &(who, n)).unwrap();
+                    store.commit_blocking(changes).unwrap();
+                }
+            });
+        }
+    });
+    let seen = stores[0].find::<Thing>("1-7").unwrap().unwrap();
+    stores[2].commit_blocking(Changes::new().put(&thing("1-7", &[], 8)).unwrap()).unwrap();
+    let stale = Changes::new().put_if(&thing("1-7", &[], 9), seen.version).unwrap();
+    assert!(stores[0].commit_blocking(stale).unwrap_err().is_conflict());
+    assert!(matches!(Store::sqlite(&place.path), Err(OpenError::Held { .. })));
+    drop(stores);
+    let store = place.open();
+    assert_eq!(store.verify_log("diary").unwrap().seq, 150);
+    let versions: std::collections::BTreeSet<_> =
+        store.scan::<Thing>(None, 999).unwrap().into_iter().map(|found| found.version).collect();
+    assert_eq!(versions.len(), 150, "a version was given out twice");
+}

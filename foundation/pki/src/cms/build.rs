@@ -8,9 +8,15 @@ use landfall_types::Time;
 #[derive(Clone, Debug)]
 pub struct SignedDataBuilder {
     content_type: Oid,
-    content: Vec<u8>,
+    content: Content,
     signer: Certificate,
     extra: Vec<Certificate>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Here(Vec<u8>),
+    Elsewhere(Box<ContentDigest>),
 }
 
 impl SignedDataBuilder {
@@ -22,31 +28,89 @@ impl SignedDataBuilder {
         extra: impl IntoIterator<Item = Certificate>,
     ) -> Self {
         let extra = extra.into_iter().collect();
-        Self { content_type, content: content.into(), signer: signer.clone(), extra }
+        Self { content_type, content: Content::Here(content.into()), signer: signer.clone(), extra }
+    }
+
+    /// A message of plain data that stays elsewhere (a detached signature, RFC 5652 s5.2); `digest` was made for `signer`.
+    pub fn detached(digest: ContentDigest, signer: &Certificate, extra: impl IntoIterator<Item = Certificate>) -> Self {
+        let extra = extra.into_iter().collect();
+        Self { content_type: oid::DATA, content: Content::Elsewhere(Box::new(digest)), signer: signer.clone(), extra }
     }
 
     /// Prepares it, with a signing-time attribute or without.
     pub fn prepare(self, signing_time: Option<Time>) -> Result<PreparedSignedData, PkiError> {
-        let kind = self.signer.public_key().kind();
-        let algorithm =
-            Algorithm::of(kind).ok_or_else(|| PkiError::Misuse(format!("nothing here signs with a key of {kind}")))?;
-        let (digest_oid, digest) = match algorithm {
-            Algorithm::EcdsaP256 => (oid::SHA256, &digest::SHA256),
-            Algorithm::EcdsaP384 => (oid::SHA384, &digest::SHA384),
-            // RFC 8419 s3.1.
-            Algorithm::Ed25519 => (oid::SHA512, &digest::SHA512),
-        };
+        let algorithm = algorithm(&self.signer)?;
+        let mut digest = ContentDigest::of(algorithm);
+        match &self.content {
+            Content::Here(content) => digest.update(content),
+            Content::Elsewhere(taken) if taken.algorithm == digest.algorithm => digest = (**taken).clone(),
+            Content::Elsewhere(_) => return Err(PkiError::Misuse("the digest was made for another signer".into())),
+        }
+        let (digest_oid, message_digest) = (digest.algorithm, digest.finish());
         let attribute = |oid, value: &[u8]| asn1::sequence(&[&asn1::oid(&oid), &asn1::tlv(asn1::SET, &[value])]);
-        let message_digest = digest::digest(digest, &self.content);
         let mut attributes = vec![
             attribute(oid::CONTENT_TYPE, &asn1::oid(&self.content_type)),
-            attribute(oid::MESSAGE_DIGEST, &asn1::octets(message_digest.as_ref())),
+            attribute(oid::MESSAGE_DIGEST, &asn1::octets(&message_digest)),
         ];
         if let Some(at) = signing_time {
             attributes.push(attribute(oid::SIGNING_TIME, &asn1::time(at)?));
         }
         let to_be_signed = asn1::set_of(asn1::SET, attributes);
         Ok(PreparedSignedData { message: self, algorithm, digest: digest_oid, to_be_signed })
+    }
+}
+
+fn algorithm(signer: &Certificate) -> Result<Algorithm, PkiError> {
+    let kind = signer.public_key().kind();
+    Algorithm::of(kind).ok_or_else(|| PkiError::Misuse(format!("nothing here signs with a key of {kind}")))
+}
+
+/// The digest of content that stays elsewhere, however long it is.
+#[derive(Clone)]
+pub struct ContentDigest {
+    pub(super) algorithm: Oid,
+    context: digest::Context,
+}
+
+impl ContentDigest {
+    /// The one that goes with the key in `signer`.
+    pub fn for_signer(signer: &Certificate) -> Result<Self, PkiError> {
+        algorithm(signer).map(Self::of)
+    }
+
+    fn of(algorithm: Algorithm) -> Self {
+        let (algorithm, digest) = match algorithm {
+            Algorithm::EcdsaP256 => (oid::SHA256, &digest::SHA256),
+            Algorithm::EcdsaP384 => (oid::SHA384, &digest::SHA384),
+            // RFC 8419 s3.1.
+            Algorithm::Ed25519 => (oid::SHA512, &digest::SHA512),
+        };
+        Self { algorithm, context: digest::Context::new(digest) }
+    }
+
+    pub(super) fn named(algorithm: Oid) -> Result<Self, PkiError> {
+        let digest = match algorithm {
+            oid::SHA256 => &digest::SHA256,
+            oid::SHA384 => &digest::SHA384,
+            oid::SHA512 => &digest::SHA512,
+            other => return Err(PkiError::unsupported("digest", other)),
+        };
+        Ok(Self { algorithm, context: digest::Context::new(digest) })
+    }
+
+    /// Takes the next part of the content.
+    pub fn update(&mut self, part: &[u8]) {
+        self.context.update(part);
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.context.finish().as_ref().to_vec()
+    }
+}
+
+impl std::fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ContentDigest({})", self.algorithm)
     }
 }
 
@@ -84,7 +148,10 @@ impl PreparedSignedData {
             &self.algorithm.identifier_der(),
             &asn1::octets(signature),
         ]);
-        let encapsulated = asn1::tlv(asn1::context(0), &[&asn1::octets(content)]);
+        let encapsulated = match content {
+            Content::Here(content) => asn1::tlv(asn1::context(0), &[&asn1::octets(content)]),
+            Content::Elsewhere(_) => Vec::new(),
+        };
         let encapsulated = asn1::sequence(&[&asn1::oid(content_type), &encapsulated]);
         let certificates = certificate_set(std::iter::once(signer).chain(extra));
         signed_data(*content_type, &digest, &encapsulated, &certificates, &signer_info)

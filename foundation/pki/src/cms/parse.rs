@@ -1,8 +1,7 @@
 //! Reading signed messages.
 
-use super::MAX_LEN;
+use super::{ContentDigest, MAX_LEN};
 use crate::{Certificate, Oid, PkiError, asn1, oid};
-use aws_lc_rs::digest;
 use der::Decode;
 use landfall_types::Time;
 use spki::AlgorithmIdentifierOwned;
@@ -128,16 +127,47 @@ impl SignedData {
 
     /// The same, looking for the signer's certificate among `others` too.
     pub fn verify_with(&self, others: &[Certificate]) -> Result<Certificate, PkiError> {
+        let content =
+            self.content.as_deref().ok_or_else(|| PkiError::malformed(WHAT, "it came without its content"))?;
+        self.verify_signer(others, &|signer, certificate| signer.verify(self.content_type, content, certificate))
+    }
+
+    /// The digest to be taken of content that stays elsewhere, for [`SignedData::verify_detached`].
+    pub fn content_digest(&self) -> Result<ContentDigest, PkiError> {
+        match self.signers.as_slice() {
+            [signer] => ContentDigest::named(signer.digest),
+            _ => Err(PkiError::unacceptable(WHAT, format!("it has {} signers, not one", self.signers.len()))),
+        }
+    }
+
+    /// The same as [`SignedData::verify`], of content that stays elsewhere and has that digest.
+    pub fn verify_detached(&self, digest: ContentDigest) -> Result<Certificate, PkiError> {
+        if self.content.is_some() {
+            return Err(PkiError::unacceptable(WHAT, "it came with a content of its own"));
+        }
+        let digest = digest.finish();
+        self.verify_signer(&[], &|signer, certificate| match &signer.attributes {
+            Some(attributes) => {
+                check_attributes(attributes, self.content_type, &digest)?;
+                signer.verify_signed(&asn1::tlv(asn1::SET, &[attributes]), certificate)
+            }
+            None => Err(PkiError::unacceptable(WHAT, "a detached signature without signed attributes is not read")),
+        })
+    }
+
+    fn verify_signer(
+        &self,
+        others: &[Certificate],
+        verify: &dyn Fn(&SignerInfo, &Certificate) -> Result<(), PkiError>,
+    ) -> Result<Certificate, PkiError> {
         let [signer] = self.signers.as_slice() else {
             let why = format!("it has {} signers, not one", self.signers.len());
             return Err(PkiError::unacceptable(WHAT, why));
         };
-        let content =
-            self.content.as_deref().ok_or_else(|| PkiError::malformed(WHAT, "it came without its content"))?;
         let certificate = self.certificates.iter().chain(others).find(|c| signer.id.names(c));
         let certificate =
             certificate.ok_or_else(|| PkiError::unacceptable(WHAT, "its signer's certificate is missing"))?;
-        signer.verify(self.content_type, content, certificate)?;
+        verify(signer, certificate)?;
         Ok(certificate.clone())
     }
 }
@@ -168,7 +198,9 @@ impl SignerInfo {
     fn verify(&self, content_type: Oid, content: &[u8], certificate: &Certificate) -> Result<(), PkiError> {
         let signed = match &self.attributes {
             Some(attributes) => {
-                self.check_attributes(attributes, content_type, content)?;
+                let mut digest = ContentDigest::named(self.digest)?;
+                digest.update(content);
+                check_attributes(attributes, content_type, &digest.finish())?;
                 // RFC 5652 s5.4: what is signed is the SET OF, not the [0] that it travels under.
                 asn1::tlv(asn1::SET, &[attributes])
             }
@@ -179,29 +211,14 @@ impl SignerInfo {
             }
             None => content.to_vec(),
         };
-        certificate.public_key().verify(&self.signature_algorithm()?, &signed, &self.signature).map_err(|e| match e {
+        self.verify_signed(&signed, certificate)
+    }
+
+    fn verify_signed(&self, signed: &[u8], certificate: &Certificate) -> Result<(), PkiError> {
+        certificate.public_key().verify(&self.signature_algorithm()?, signed, &self.signature).map_err(|e| match e {
             PkiError::BadSignature(_) => PkiError::BadSignature(WHAT),
             other => other,
         })
-    }
-
-    /// RFC 5652 s11.1 and s11.2: both attributes, once each, and true.
-    fn check_attributes(&self, attributes: &[u8], content_type: Oid, content: &[u8]) -> Result<(), PkiError> {
-        let said = attribute(attributes, oid::CONTENT_TYPE)?;
-        if said != asn1::oid(&content_type) {
-            return Err(PkiError::unacceptable(WHAT, "its content-type attribute names another type"));
-        }
-        let algorithm = match self.digest {
-            oid::SHA256 => &digest::SHA256,
-            oid::SHA384 => &digest::SHA384,
-            oid::SHA512 => &digest::SHA512,
-            other => return Err(PkiError::unsupported("digest", other)),
-        };
-        let said = attribute(attributes, oid::MESSAGE_DIGEST)?;
-        if said != asn1::octets(digest::digest(algorithm, content).as_ref()) {
-            return Err(PkiError::unacceptable(WHAT, "its message-digest attribute is of other content"));
-        }
-        Ok(())
     }
 
     /// RFC 3370 s3.2: an RSA signature may be named by its key's identifier, and the digest then stands beside it.
@@ -230,6 +247,19 @@ impl SignerId {
             Self::SubjectKeyId(id) => certificate.subject_key_id() == Some(id),
         }
     }
+}
+
+/// RFC 5652 s11.1 and s11.2: both attributes, once each, and true.
+fn check_attributes(attributes: &[u8], content_type: Oid, digest: &[u8]) -> Result<(), PkiError> {
+    let said = attribute(attributes, oid::CONTENT_TYPE)?;
+    if said != asn1::oid(&content_type) {
+        return Err(PkiError::unacceptable(WHAT, "its content-type attribute names another type"));
+    }
+    let said = attribute(attributes, oid::MESSAGE_DIGEST)?;
+    if said != asn1::octets(digest) {
+        return Err(PkiError::unacceptable(WHAT, "its message-digest attribute is of other content"));
+    }
+    Ok(())
 }
 
 /// The DER of the one value of an attribute that must stand once.

@@ -6,7 +6,7 @@ use super::{
 };
 use landfall_pki::{
     Algorithm, Certificate, PkiError, SignedData, SignedDataBuilder, Signer, SoftwareKey,
-    cms::{certs_only, parse_certs_only},
+    cms::{ContentDigest, certs_only, parse_certs_only},
     oid,
 };
 
@@ -203,4 +203,29 @@ fn a_bag_of_certificates() {
     let key = key();
     let signed = message(&domain.masa(&key), &key, vec![]);
     parse_certs_only(&signed).unwrap_err();
+}
+
+#[test]
+fn a_detached_signature_is_of_one_content_only() {
+    let Hierarchy { root: signer, root_key: key, .. } = domain();
+    let digest = |content: &[u8]| {
+        let mut digest = ContentDigest::for_signer(&signer).unwrap();
+        content.chunks(7).for_each(|part| digest.update(part));
+        digest
+    };
+    let builder = SignedDataBuilder::detached(digest(CONTENT), &signer, []);
+    let message = builder.prepare(Some(now())).unwrap().issue(&key).unwrap();
+    let parsed = SignedData::parse(&message).unwrap();
+    let taken = |content: &[u8]| {
+        let mut digest = parsed.content_digest().unwrap();
+        digest.update(content);
+        digest
+    };
+    assert_eq!(parsed.verify_detached(taken(CONTENT)).unwrap(), signer);
+    assert!(parsed.verify_detached(taken(b"something else")).is_err());
+    assert!(parsed.verify().is_err(), "it came without its content");
+    let whole = SignedData::parse(&self::message(&signer, &key, vec![])).unwrap();
+    let mut same = whole.content_digest().unwrap();
+    same.update(CONTENT);
+    assert!(whole.verify_detached(same).is_err(), "it came with a content of its own");
 }

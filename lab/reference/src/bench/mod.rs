@@ -4,6 +4,7 @@ pub mod bare;
 pub mod book;
 pub mod device;
 pub mod dpp;
+pub mod factory;
 pub mod floor;
 pub mod ground;
 pub mod load;

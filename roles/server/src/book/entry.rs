@@ -1,7 +1,10 @@
 //! A device as it is told to a book, and the files with many of them.
 
 use landfall_dpp::Uri;
-use landfall_lifecycle::transfer::{Bootstrapping, DppRole, Held, Via};
+use landfall_lifecycle::{
+    factory::FactoryDevice,
+    transfer::{Bootstrapping, DppRole, Held, Via},
+};
 use landfall_types::{DeviceId, Fault, Fingerprint, Model, OwnerId, Refusal, SerialNumber, Time, json};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,18 @@ impl Entry {
     /// A device of which only the URI is known.
     pub fn of(uri: impl Into<String>) -> Self {
         Self { dpp_uri: uri.into(), dpp_role: None, serial_number: None, model: None, device: None, configurator: None }
+    }
+
+    /// What the factory tells of a device that it made; nothing if it has no bootstrapping key.
+    pub fn of_made(device: &FactoryDevice) -> Option<Self> {
+        let dpp = device.dpp.as_ref()?;
+        Some(Self {
+            serial_number: Some(device.serial_number.clone()),
+            model: Some(device.model.clone()),
+            device: Some(device.device.clone()),
+            configurator: dpp.configurator,
+            ..Self::of(&dpp.uri)
+        })
     }
 
     /// Reads one JSON object; a name that stands in it twice is refused.

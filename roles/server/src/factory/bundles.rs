@@ -46,6 +46,20 @@ impl Folder {
         &self.path
     }
 
+    /// Waits until no other station makes this batch, and keeps them from it until the folder is dropped.
+    pub(super) fn claim(&self) -> Result<(), FactoryError> {
+        self.handle.lock().map_err(|why| FactoryError::file(&self.path, why))
+    }
+
+    /// The same, unless another station makes this batch; whether none does.
+    pub(super) fn try_claim(&self) -> Result<bool, FactoryError> {
+        match self.handle.try_lock() {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(why)) => Err(FactoryError::file(&self.path, why)),
+        }
+    }
+
     /// Writes a bundle under its staging name.
     pub(super) fn stage(&self, bundle: &DeviceBundle) -> Result<(), FactoryError> {
         let path = self.staged(&bundle.serial_number);

@@ -39,11 +39,23 @@ impl Factory {
         request: &[u8],
         choice: Choice,
     ) -> Result<DeviceBundle, FactoryError> {
-        self.certify_backed(product, method, request, choice, None)
+        let done = self.certify_backed(product, method, request, choice, None);
+        self.rejecting(done, method, None, || asks(request))
     }
 
     /// The same for a key of which a TPM proves that it lives there, which is recorded with the device.
     pub fn certify_proven(
+        &self,
+        product: &Product,
+        request: &[u8],
+        choice: Choice,
+        proof: &Proof,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let done = self.certify_checked(product, request, choice, proof);
+        self.rejecting(done, Method::InSecureElement, None, || asks(request))
+    }
+
+    fn certify_checked(
         &self,
         product: &Product,
         request: &[u8],
@@ -131,6 +143,17 @@ impl Factory {
                 _ => Ok(None),
             },
         }
+    }
+}
+
+/// Who asks, as far as the request tells.
+fn asks(request: &[u8]) -> String {
+    match Csr::from_der(request) {
+        Ok(csr) => match csr.subject_serial_number() {
+            Some(serial) => serial.to_string(),
+            None => format!("key {}", csr.public_key().fingerprint()),
+        },
+        Err(_) => "a request that cannot be read".into(),
     }
 }
 

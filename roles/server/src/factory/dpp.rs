@@ -136,15 +136,8 @@ impl Factory {
         if format == ListFormat::Csv {
             writeln!(out, "{}", csv_head()).map_err(failed)?;
         }
-        self.each(which, &mut |device, dpp| {
-            let entry = Entry {
-                dpp_role: None,
-                serial_number: Some(device.serial_number.clone()),
-                model: Some(device.model.clone()),
-                device: Some(device.device.clone()),
-                configurator: dpp.configurator,
-                dpp_uri: dpp.uri.clone(),
-            };
+        self.each(which, &mut |device, _| {
+            let Some(entry) = Entry::of_made(device) else { return Ok(()) };
             let line = match format {
                 ListFormat::Csv => csv(&entry),
                 ListFormat::JsonLines => serde_json::to_string(&entry).map_err(|why| failed(why.into()))?,
@@ -203,7 +196,7 @@ impl Factory {
         })
     }
 
-    fn batch(&self, id: &BatchId) -> Result<Batch, FactoryError> {
+    pub(super) fn batch(&self, id: &BatchId) -> Result<Batch, FactoryError> {
         let found = self.store.find::<Batch>(id.as_str())?.map(|found| found.record);
         found.ok_or_else(|| FactoryError::refused("batch-known", "NIST SP 1800-36B s4.1", format!("no batch {id}")))
     }
@@ -215,13 +208,22 @@ impl Factory {
         take: &mut dyn FnMut(&FactoryDevice, &DppRecord) -> Result<(), FactoryError>,
     ) -> Result<u64, FactoryError> {
         let mut count = 0;
-        let mut one = |device: &FactoryDevice| match &device.dpp {
+        self.each_device(which, &mut |device| match &device.dpp {
             Some(dpp) => {
                 count += 1;
                 take(device, dpp)
             }
             None => Ok(()),
-        };
+        })?;
+        Ok(count)
+    }
+
+    /// Hands each device that is meant to `one`, however many there are.
+    pub(super) fn each_device(
+        &self,
+        which: &Which,
+        one: &mut dyn FnMut(&FactoryDevice) -> Result<(), FactoryError>,
+    ) -> Result<(), FactoryError> {
         match which {
             Which::All => {
                 let mut after: Option<String> = None;
@@ -232,13 +234,7 @@ impl Factory {
                     page.iter().try_for_each(|device| one(device))?;
                 }
             }
-            Which::Batch(batch) => {
-                for serial in self.batch(batch)?.range.serials() {
-                    if let Some(device) = self.store.find::<FactoryDevice>(serial?.as_str())? {
-                        one(&device)?;
-                    }
-                }
-            }
+            Which::Batch(batch) => self.devices_in(&self.batch(batch)?.range, one)?,
             Which::Serials(serials) => {
                 for serial in serials {
                     let found = self.store.find::<FactoryDevice>(serial.as_str())?;
@@ -246,7 +242,7 @@ impl Factory {
                 }
             }
         }
-        Ok(count)
+        Ok(())
     }
 }
 

@@ -22,6 +22,20 @@ impl Factory {
         above: &[Certificate],
         anchors: &Anchors,
     ) -> Result<DeviceBundle, FactoryError> {
+        let done = self.adopt_checked(model, idevid, above, anchors);
+        self.rejecting(done, Method::PreProvisioned, None, || match idevid.subject_serial_number() {
+            Some(serial) => serial.to_string(),
+            None => idevid.subject(),
+        })
+    }
+
+    fn adopt_checked(
+        &self,
+        model: &Model,
+        idevid: &Certificate,
+        above: &[Certificate],
+        anchors: &Anchors,
+    ) -> Result<DeviceBundle, FactoryError> {
         let now = self.now();
         let path = validate(idevid, above, anchors, &PathPolicy::at(now))?;
         let serial_number = idevid.subject_serial_number().ok_or_else(|| {
@@ -40,6 +54,7 @@ impl Factory {
             hardware: None,
             dpp: None,
             batch: None,
+            station: self.station.clone(),
             made: now,
             void: None,
         };
@@ -54,6 +69,16 @@ impl Factory {
     /// # Errors
     /// A refusal if the serial number or the key is known.
     pub fn derive(
+        &self,
+        product: &Product,
+        serial_number: SerialNumber,
+        seed: &Redacted<Vec<u8>>,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let done = self.derive_checked(product, serial_number.clone(), seed);
+        self.rejecting(done, Method::FromSeed, None, || serial_number.to_string())
+    }
+
+    fn derive_checked(
         &self,
         product: &Product,
         serial_number: SerialNumber,

@@ -76,6 +76,21 @@ impl FactoryError {
         Self::Refused(Refusal::new(Fault::Denied, check, section, detail))
     }
 
+    /// Whether it is the device's own fault that it is not made; then it is on record among the rejects.
+    pub fn is_rejection(&self) -> bool {
+        self.rejection().is_some()
+    }
+
+    /// The check that a device did not pass, and why, if it is the device's own fault that it is not made.
+    pub(super) fn rejection(&self) -> Option<(String, String)> {
+        match self {
+            Self::Refused(refusal) => Some((refusal.check.to_string(), refusal.detail.clone())),
+            Self::Pki(why) => Some(("request-readable".into(), why.to_string())),
+            Self::Element(why) => Some(("key-usable".into(), why.to_string())),
+            _ => None,
+        }
+    }
+
     /// No serial number is used twice.
     pub(super) fn serial_taken(serial: &SerialNumber) -> Self {
         Self::refused("serial-number-unused", "NIST SP 1800-36B H.1.1", format!("there is a device {serial} already"))

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! root ── intermediate ─┬─ issuing ── IDevIDs
-//!                       └─ masa-ca ─┬─ masa      signs vouchers
-//!                                   └─ masa-tls  the MASA's TLS server
+//!                       ├─ masa-ca ─┬─ masa      signs vouchers
+//!                       │           └─ masa-tls  the MASA's TLS server
+//!                       └─ line-ca ── manifest   signs the lists of what was made
 //! ```
 //!
-//! Devices check vouchers with `masa-ca`, not with the root: else every device could sign vouchers with its IDevID.
+//! Devices check vouchers with `masa-ca`, not with the root: else every device could sign vouchers with its IDevID. Nor
+//! can the factory line, whose CA is another.
 
 use super::{FactoryError, Manufacturer};
 use crate::hierarchy::Maker;
 use landfall_element::SecureElement;
 use landfall_pki::{
     Algorithm, AltName, Certificate,
-    profile::{Ca, Masa, Server},
+    profile::{Ca, ManifestSigner, Masa, Server},
 };
 use landfall_types::Time;
 use std::path::{Path, PathBuf};
@@ -71,6 +73,12 @@ impl NewManufacturer {
         })?;
         let profile = Server { subject: maker.subject("MASA"), alt_names: self.masa_names.clone() };
         maker.leaf("masa-tls", "the MASA's TLS server", &masa_ca, YEARS, |above, key, serial, validity| {
+            profile.prepare(above, key, serial, validity)
+        })?;
+        let profile = Ca::issuing(maker.subject("factory line CA"));
+        let line = maker.ca("line-ca", "issues the factory line's certificate", &intermediate, profile, YEARS)?;
+        let profile = ManifestSigner { subject: maker.subject("factory manifests") };
+        maker.leaf("manifest", "signs the lists of what was made", &line, YEARS, |above, key, serial, validity| {
             profile.prepare(above, key, serial, validity)
         })?;
         maker.file(MASA_ANCHORS, "what devices check vouchers with", &masa_ca.authority.certificate.to_pem())?;

@@ -38,25 +38,30 @@ impl Factory {
             hardware: None,
             dpp: None,
             batch: batch.cloned(),
+            station: batch.is_none().then(|| self.station.clone()).flatten(),
             made: now,
             void: None,
         };
-        let bundle = self.bundle(&device, None)?;
+        let bundle = self.bundle_with(&device, None, &idevid);
         Ok((device, bundle))
     }
 
     /// The bundle of a device that was made.
     pub(super) fn bundle(&self, device: &FactoryDevice, key: Option<BundleKey>) -> Result<DeviceBundle, FactoryError> {
-        Ok(DeviceBundle {
+        Ok(self.bundle_with(device, key, &Certificate::from_pem(&device.idevid)?))
+    }
+
+    fn bundle_with(&self, device: &FactoryDevice, key: Option<BundleKey>, idevid: &Certificate) -> DeviceBundle {
+        DeviceBundle {
             format: FORMAT,
             serial_number: device.serial_number.clone(),
             model: device.model.clone(),
             idevid: device.idevid.clone(),
-            chain: self.issuer.intermediates().map(|ca| ca.to_pem()).collect(),
+            chain: self.chain.clone(),
             key,
             masa_anchors: self.masa_anchors.clone(),
-            masa_url: Certificate::from_pem(&device.idevid)?.masa_url(),
+            masa_url: idevid.masa_url(),
             dpp: None,
-        })
+        }
     }
 }

@@ -14,7 +14,10 @@ mod elsewhere;
 mod error;
 mod init;
 mod issue;
+mod line;
+mod manifest;
 mod provision;
+mod publish;
 mod records;
 
 pub use certify::{Choice, Proof};
@@ -22,14 +25,18 @@ pub use dpp::{ListFormat, Which};
 pub use error::FactoryError;
 pub use init::{Made, NewManufacturer};
 pub use landfall_tpm::proof::Verifier;
+pub use manifest::{Verified, signature_of, verify_manifest};
 pub use provision::{Order, Progress, Provisioned};
-pub use records::import;
+pub use publish::{News, news, told};
+pub use records::{ExportFormat, import};
 
 use crate::{Identity, hierarchy::Issuer, settings::IdentitySettings};
 use bundles::Bundles;
 use landfall_element::SecureElement;
+use landfall_lifecycle::factory::Station;
 use landfall_store::Store;
 use landfall_types::Time;
+use manifest::Manifests;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::Path, sync::Mutex};
 
@@ -48,10 +55,14 @@ pub struct Manufacturer {
 pub struct Factory {
     manufacturer: Manufacturer,
     issuer: Issuer,
+    /// What stands between IDevIDs and the root, in PEM.
+    chain: String,
     /// What devices check vouchers with, in PEM.
     masa_anchors: String,
     store: Store,
     bundles: Bundles,
+    manifests: Manifests,
+    station: Option<Station>,
     clock: Box<dyn Fn() -> Time + Send + Sync>,
     /// One batch at a time: two would not be faster, and could make the same one.
     at_work: Mutex<()>,
@@ -59,7 +70,7 @@ pub struct Factory {
 
 impl Factory {
     /// Opens the factory of the manufacturer in `folder`, whose keys are in `element`. Records go to `store`, and device
-    /// bundles to folders in `bundles`, one per batch.
+    /// bundles to folders in `bundles`, one per batch; the batches' manifests to `manifests` beside it.
     pub fn open(
         folder: &Path,
         element: &dyn SecureElement,
@@ -72,14 +83,18 @@ impl Factory {
         };
         let manufacturer = toml::from_str(&text(init::SETTINGS)?)
             .map_err(|why| FactoryError::file(&folder.join(init::SETTINGS), why))?;
-        let issuing = Identity::load(&IdentitySettings::at("issuing.pem"), |name| folder.join(name), element)?;
+        let identity = |name| Identity::load(&IdentitySettings::at(name), |name| folder.join(name), element);
+        let issuing = identity("issuing.pem")?;
         let issuer = Issuer::new(issuing.chain, issuing.signer)?;
         Ok(Self {
             manufacturer,
+            chain: issuer.intermediates().map(|ca| ca.to_pem()).collect(),
             issuer,
             masa_anchors: text(init::MASA_ANCHORS)?,
             store,
             bundles: Bundles::new(bundles),
+            manifests: Manifests { folder: bundles.with_file_name("manifests"), signer: identity("manifest.pem")? },
+            station: None,
             clock: Box::new(Time::now),
             at_work: Mutex::default(),
         })

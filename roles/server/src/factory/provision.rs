@@ -7,6 +7,7 @@ use landfall_lifecycle::factory::{
 use landfall_pki::{Signer, SoftwareKey, pem};
 use landfall_types::{BundleKey, Changes, DeviceBundle, Redacted, SerialNumber, record::Record};
 use std::{
+    collections::BTreeSet,
     num::NonZero,
     path::PathBuf,
     sync::{
@@ -17,9 +18,11 @@ use std::{
 };
 
 /// How many devices share one wait for the disk and one transaction.
-const CHUNK: u64 = 256;
+const CHUNK: u64 = 512;
 /// How often a plan is made anew because another one took the serial numbers.
 const ATTEMPTS: usize = 16;
+/// Why a device is made anew.
+const INTERRUPTED: &str = "its certificate was neither recorded nor handed out; it was thrown away with its key";
 
 /// Devices to be made.
 #[derive(Clone, Debug)]
@@ -53,6 +56,8 @@ pub struct Provisioned {
     /// The serial numbers whose certificate had been made before an interruption and was neither recorded nor handed
     /// out: that certificate was thrown away with its key, and the number used anew.
     pub made_anew: Vec<SerialNumber>,
+    /// Its manifest; the signature is beside it.
+    pub manifest: PathBuf,
 }
 
 impl Factory {
@@ -60,22 +65,50 @@ impl Factory {
     ///
     /// This blocks for as long as it takes, on all cores. If it is interrupted, [`Factory::resume`] completes the batch.
     pub fn provision(&self, order: &Order, progress: &(dyn Fn(Progress) + Sync)) -> Result<Provisioned, FactoryError> {
+        self.provision_from(order, None, progress)
+    }
+
+    /// The same with the serial numbers from the counter `first` on, which were agreed on.
+    ///
+    /// # Errors
+    /// A refusal if another station, or a device, has one of them already.
+    pub fn provision_from(
+        &self,
+        order: &Order,
+        first: Option<u64>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Provisioned, FactoryError> {
         let _guard = self.alone()?;
-        let batch = self.plan(order)?;
-        self.complete(batch, progress)
+        let batch = self.plan(order, first)?;
+        let folder = self.bundles.folder(batch.id.as_str())?;
+        folder.claim()?;
+        self.complete(batch, &folder, progress)
     }
 
     /// Completes every batch that was interrupted.
     pub fn resume(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Provisioned>, FactoryError> {
         let _guard = self.alone()?;
-        let unfinished = self.store.find_by::<Batch>(Batch::BY_FINISHED, "no", usize::MAX)?;
-        unfinished.into_iter().map(|batch| self.complete(batch.record, progress)).collect()
+        let interrupted = self.interrupted()?;
+        interrupted.into_iter().map(|(batch, folder)| self.complete(batch, &folder, progress)).collect()
     }
 
     /// The batches that were interrupted.
     pub fn unfinished(&self) -> Result<Vec<Batch>, FactoryError> {
-        let unfinished = self.store.find_by::<Batch>(Batch::BY_FINISHED, "no", usize::MAX)?;
-        Ok(unfinished.into_iter().map(|batch| batch.record).collect())
+        Ok(self.interrupted()?.into_iter().map(|(batch, _)| batch).collect())
+    }
+
+    /// The batches that are not finished and that no station is making; none does while their folders are held.
+    fn interrupted(&self) -> Result<Vec<(Batch, Folder)>, FactoryError> {
+        let mut interrupted = Vec::new();
+        for batch in self.store.find_by::<Batch>(Batch::BY_FINISHED, "no", usize::MAX)? {
+            let folder = self.bundles.folder(batch.id.as_str())?;
+            if folder.try_claim()? {
+                // Whoever made it may have finished it meanwhile.
+                let now = self.store.find::<Batch>(batch.id.as_str())?;
+                interrupted.extend(now.filter(|now| now.finished.is_none()).map(|now| (now.record, folder)));
+            }
+        }
+        Ok(interrupted)
     }
 
     fn alone(&self) -> Result<std::sync::MutexGuard<'_, ()>, FactoryError> {
@@ -87,16 +120,17 @@ impl Factory {
     }
 
     /// Sets serial numbers aside and records the batch, both or neither.
-    fn plan(&self, order: &Order) -> Result<Batch, FactoryError> {
+    fn plan(&self, order: &Order, first: Option<u64>) -> Result<Batch, FactoryError> {
         let product = &order.product;
         // What cannot be made must not be planned: it would stay unfinished for ever.
         dpp::Maker::of(product)?;
-        self.allocating(product, u64::from(order.count.get()), |range, changes| {
+        self.allocating_from(product, first, u64::from(order.count.get()), |range, changes| {
             let batch = Batch {
                 id: BatchId::of(&range)?,
                 product: product.clone(),
                 method: Method::Loaded,
                 range,
+                station: self.station.clone(),
                 planned: self.now(),
                 finished: None,
             };
@@ -111,6 +145,16 @@ impl Factory {
         &self,
         product: &Product,
         count: u64,
+        make: impl FnMut(SerialRange, Changes) -> Result<(T, Changes), FactoryError>,
+    ) -> Result<T, FactoryError> {
+        self.allocating_from(product, None, count, make)
+    }
+
+    fn allocating_from<T>(
+        &self,
+        product: &Product,
+        first: Option<u64>,
+        count: u64,
         mut make: impl FnMut(SerialRange, Changes) -> Result<(T, Changes), FactoryError>,
     ) -> Result<T, FactoryError> {
         let mut attempt = 0;
@@ -122,7 +166,14 @@ impl Factory {
                 let detail = "other devices with this prefix have serial numbers with another number of digits";
                 return Err(BadSerial::Scheme(detail).into());
             }
-            let (range, next) = counter.allocate(count)?;
+            let (range, next) = match first {
+                None => counter.allocate(count)?,
+                Some(first) => {
+                    let (range, next) = counter.allocate_from(first, count)?;
+                    self.unused(&range)?;
+                    (range, next)
+                }
+            };
             let changes = match &stored {
                 Some(stored) => Changes::new().put_if(&next, stored.version)?,
                 None => Changes::new().insert(&next)?,
@@ -136,19 +187,24 @@ impl Factory {
         }
     }
 
-    fn complete(&self, batch: Batch, progress: &(dyn Fn(Progress) + Sync)) -> Result<Provisioned, FactoryError> {
-        let folder = self.bundles.folder(batch.id.as_str())?;
-        let made_anew = self.settle(&folder)?;
-        let work = Work::new(self, &batch, &folder, progress);
+    fn complete(
+        &self,
+        batch: Batch,
+        folder: &Folder,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Provisioned, FactoryError> {
+        let made_anew = self.settle(&batch, folder)?;
+        let work = Work::new(self, &batch, folder, progress);
         let (made, found) = work.run()?;
         folder.sync()?;
         let batch = Batch { finished: Some(self.now()), ..batch };
+        let manifest = self.manifest_of(&batch)?;
         self.store.commit_blocking(Changes::new().put(&batch)?)?;
-        Ok(Provisioned { folder: folder.path().into(), batch, made, found, made_anew })
+        Ok(Provisioned { folder: folder.path().into(), batch, made, found, made_anew, manifest })
     }
 
     /// Settles what an interruption left: a bundle whose device is on record is handed out, any other is thrown away.
-    fn settle(&self, folder: &Folder) -> Result<Vec<SerialNumber>, FactoryError> {
+    fn settle(&self, batch: &Batch, folder: &Folder) -> Result<Vec<SerialNumber>, FactoryError> {
         let mut thrown_away = Vec::new();
         for (path, bundle) in folder.left_over()? {
             let recorded = match &bundle {
@@ -160,6 +216,11 @@ impl Factory {
                     folder.hand_out(&bundle.serial_number)?;
                 }
                 other => {
+                    if let Some(bundle) = &other {
+                        let (device, why) = (bundle.serial_number.to_string(), INTERRUPTED.to_owned());
+                        let check = "interrupted".to_owned();
+                        self.reject([self.rejected(batch.method, Some(&batch.id), device, check, why)])?;
+                    }
                     folder.discard(&path)?;
                     thrown_away.extend(other.map(|bundle| bundle.serial_number));
                 }
@@ -173,14 +234,22 @@ impl Factory {
         let dpp = dpp::Maker::of(&batch.product)?;
         let mut changes = Changes::new();
         let mut made = Vec::new();
-        for serial in batch.range.part(skip, CHUNK).serials() {
-            let serial = serial?;
-            match self.store.find::<FactoryDevice>(serial.as_str())? {
-                Some(device) if device.batch.as_ref() == Some(&batch.id) => continue,
-                Some(_) => return Err(FactoryError::serial_taken(&serial)),
-                None => {}
+        let chunk = batch.range.part(skip, CHUNK);
+        let mut there = BTreeSet::new();
+        self.devices_in(&chunk, &mut |device| {
+            there.insert(device.serial_number.clone());
+            match device.batch.as_ref() == Some(&batch.id) {
+                true => Ok(()),
+                false => Err(FactoryError::serial_taken(&device.serial_number)),
             }
-            let (device, bundle) = self.make(batch, dpp.as_ref(), serial.clone())?;
+        })?;
+        for serial in chunk.serials() {
+            let serial = serial?;
+            if there.contains(&serial) {
+                continue;
+            }
+            let made_one = self.make(batch, dpp.as_ref(), serial.clone());
+            let (device, bundle) = self.rejecting(made_one, batch.method, Some(&batch.id), || serial.to_string())?;
             folder.stage(&bundle)?;
             changes = changes.insert(&device)?.append(LOG, &event(&device))?;
             made.push(serial);
@@ -250,10 +319,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Makes all chunks on all cores; the first error stops it. How many devices were made, and how many were there.
+    /// Makes all chunks on all cores, with as many at work again while others wait for the disk; the first error stops it. How many devices were made, and how many were there.
     fn run(self) -> Result<(u64, u64), FactoryError> {
         let chunks = self.batch.range.count.div_ceil(CHUNK);
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = 2 * thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.min(usize::try_from(chunks).unwrap_or(cores));
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| self.make_chunks(chunks)))));
         match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {

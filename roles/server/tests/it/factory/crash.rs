@@ -12,7 +12,7 @@ use std::{
 };
 
 const FOLDER: &str = "LANDFALL_TEST_FACTORY";
-const DEVICES: u32 = 4096;
+const DEVICES: u32 = 8192;
 /// How many chunks of devices that is, and so how often the child tells its progress.
 const STEPS: u64 = 16;
 const KILLS: usize = 4;

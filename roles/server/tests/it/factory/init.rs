@@ -15,7 +15,15 @@ use tempfile::TempDir;
 fn every_certificate_chains_to_the_root_and_passes_every_lint() {
     let place = Place::new();
     let root = place.certificates("root.pem");
-    for (name, levels) in [("intermediate", 2), ("issuing", 3), ("masa-ca", 3), ("masa", 3), ("masa-tls", 3)] {
+    for (name, levels) in [
+        ("intermediate", 2),
+        ("issuing", 3),
+        ("masa-ca", 3),
+        ("masa", 3),
+        ("masa-tls", 3),
+        ("line-ca", 3),
+        ("manifest", 3),
+    ] {
         let chain = place.certificates(&format!("{name}.pem"));
         assert_eq!(chain.len(), levels, "{name}");
         let (leaf, above) = chain.split_first().unwrap();

@@ -5,6 +5,7 @@ mod crash;
 mod dpp;
 mod elsewhere;
 mod init;
+mod line;
 mod provision;
 mod records;
 
