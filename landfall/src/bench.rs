@@ -3,7 +3,7 @@
 use crate::output::{Answer, Output};
 use anyhow::Context;
 use clap::Subcommand;
-use landfall_reference::bench::{book, dpp, factory, measure, report};
+use landfall_reference::bench::{access, book, dpp, factory, measure, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -23,6 +23,8 @@ enum What {
     Dpp(Dpp),
     /// Devices from the factory: keys, birth credentials, records and bundles.
     Factory(Line),
+    /// Devices that come in by EAP-TLS over RADIUS, with a full handshake each time.
+    Access(Access),
     /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
     ChirpLookup(Book),
 }
@@ -65,6 +67,23 @@ struct Dpp {
     peer: Option<DppPeer>,
 }
 
+#[derive(Clone, Debug, clap::Args)]
+struct Access {
+    #[command(flatten)]
+    load: Load,
+    /// Another program to be measured beside ours; may be repeated.
+    #[arg(long = "peer", value_enum)]
+    peers: Vec<AccessPeer>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AccessPeer {
+    /// The installed FreeRADIUS.
+    Freeradius,
+    /// The server in the installed hostapd.
+    Hostapd,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum DppPeer {
     /// The installed wpa_supplicant.
@@ -88,6 +107,7 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
         What::Est(load) => (measure::What::Est, load),
         What::Dpp(asked) => return easy_connect(&asked, output),
         What::Factory(line) => return make(&line, output),
+        What::Access(asked) => return come_in(&asked, output),
         What::ChirpLookup(book) => return look_ups(&book, output),
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -136,6 +156,21 @@ fn make(asked: &Line, output: &Output) -> anyhow::Result<Answer> {
 
 fn temporary(folder: Option<&std::path::Path>) -> std::io::Result<tempfile::TempDir> {
     folder.map_or_else(tempfile::tempdir, tempfile::tempdir_in)
+}
+
+fn come_in(asked: &Access, output: &Output) -> anyhow::Result<Answer> {
+    let peers = asked.peers.iter().map(|peer| match peer {
+        AccessPeer::Freeradius => access::Server::FreeRadius,
+        AccessPeer::Hostapd => access::Server::Hostapd,
+    });
+    let servers: Vec<_> = std::iter::once(access::Server::Landfall).chain(peers).collect();
+    let waiting = output.waiting("preparing");
+    let progress = |what: &str| waiting.set_message(what.to_owned());
+    let work = access::measure(&servers, asked.load.count, &asked.load.parallel, progress);
+    let measured = tokio::runtime::Runtime::new()?.block_on(work)?;
+    waiting.finish_and_clear();
+    output.show_as(&measured, || access::text(&measured))?;
+    Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
 }
 
 fn look_ups(asked: &Book, output: &Output) -> anyhow::Result<Answer> {

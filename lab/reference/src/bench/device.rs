@@ -59,8 +59,9 @@ pub fn anchors(ground: &Ground) -> Result<Anchors> {
     Ok(Anchors::of([Certificate::from_pem(&root)?]))
 }
 
-/// Enrols a device that has its voucher: EST over a connection with the IDevID (RFC 8995 s5.9).
-pub async fn enrol(device: &Device, ground: &Ground, trusted: &Anchors) -> Result<()> {
+/// Enrols a device that has its voucher: EST over a connection with the IDevID (RFC 8995 s5.9). Gives its certificate with
+/// the CAs between it and the root, and its key.
+pub async fn enrol(device: &Device, ground: &Ground, trusted: &Anchors) -> Result<(Vec<Certificate>, SoftwareKey)> {
     let tls = ClientTls::anchored(trusted.clone(), vec![oid::CMC_RA], Some(&device.birth))?;
     let endpoint = Endpoint::from(ground.registrar);
     let mut connection = Connection::open(&endpoint, Some(&tls), ClientLimits::default()).await?;
@@ -74,8 +75,9 @@ pub async fn enrol(device: &Device, ground: &Ground, trusted: &Anchors) -> Resul
     match client::read_enrolled(&connection.send(request).await?, key.public_key())? {
         Answer::Granted(enrolled) => {
             let path = validate(&enrolled.certificate, &authorities, trusted, &PathPolicy::at(Time::now()))?;
-            ensure!(path.chain.len() > 1, "the certificate is its own anchor");
-            Ok(())
+            let (_, chain) = path.chain.split_last().context("a path of nothing")?;
+            ensure!(!chain.is_empty(), "the certificate is its own anchor");
+            Ok((chain.to_vec(), key))
         }
         Answer::Later(_) => bail!("the registrar asked for patience"),
     }

@@ -122,6 +122,18 @@ pub fn cpu_time() -> Duration {
     elapsed(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// What the kernel tells user space in (USER_HZ), on every machine that Linux still runs on.
+const TICKS_A_SECOND: u64 = 100;
+
+/// The CPU time that another process has used, in user and kernel mode; none where there is no /proc.
+pub fn cpu_time_of(process: u32) -> Duration {
+    // What follows the name, which may have spaces in it: utime and stime are the 14th and 15th in all (proc(5)).
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_A_SECOND)
+}
+
 /// The CPU time that this thread has used. Other than the time of day it does not run on while others have the CPU.
 pub fn thread_time() -> Duration {
     elapsed(ClockId::CLOCK_THREAD_CPUTIME_ID)
@@ -147,6 +159,18 @@ mod tests {
         let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
         assert_eq!((percentile(&times, 50), percentile(&times, 99)), (50.0, 99.0));
         assert_eq!(percentile(&[], 50), 0.0);
+    }
+
+    #[test]
+    fn the_time_of_a_process_is_that_of_this_one() {
+        let before = cpu_time();
+        while cpu_time() < before + Duration::from_millis(50) {}
+        let (seen, now) = (cpu_time_of(std::process::id()), cpu_time());
+        // It is told in ticks of a hundredth of a second, for each of the two.
+        assert!(
+            seen <= now && seen + Duration::from_millis(25) >= before + Duration::from_millis(50),
+            "{seen:?} {now:?}"
+        );
     }
 
     #[tokio::test]

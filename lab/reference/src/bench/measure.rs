@@ -122,7 +122,7 @@ async fn one_batch(ground: &Arc<Ground>, what: What, count: u32, parallel: usize
                 match step {
                     What::Brski => onboard(&device.agent).await,
                     What::Voucher => take_voucher(&device.agent).await,
-                    What::Est => enrol(device, &ground, &trusted).await,
+                    What::Est => enrol(device, &ground, &trusted).await.map(drop),
                 }
             }
         })

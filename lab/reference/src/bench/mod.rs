@@ -1,5 +1,6 @@
 //! What onboarding costs, beside what its cryptography alone costs, in one run.
 
+pub mod access;
 pub mod bare;
 pub mod book;
 pub mod device;

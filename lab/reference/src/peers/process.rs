@@ -20,6 +20,11 @@ impl Process {
         Ok(Self(child.with_context(|| format!("{:?} could not be started", command.get_program()))?))
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has not ended.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))

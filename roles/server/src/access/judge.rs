@@ -20,7 +20,7 @@ impl Access {
             return Ok(Err(denied("access-certificate", "RFC 5216 s5.3", "it has shown no certificate".into())));
         };
         // RFC 5216 s5.3: the certificate must lead to what is trusted here, and be good today.
-        let policy = PathPolicy::at(self.world.clock.now());
+        let policy = PathPolicy { memo: Some(self.memo.clone()), ..PathPolicy::at(self.world.clock.now()) };
         if let Err(why) = path::validate(leaf, intermediates, &self.anchors, &policy) {
             let detail = format!(
                 "the certificate of {} does not count here ({why}); a device comes in with the one that this domain gave it, \

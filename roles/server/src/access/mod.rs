@@ -23,7 +23,7 @@ use crate::{
 };
 use landfall_eap::radius::Desk;
 use landfall_net::tls::{ClientAuth, ServerTls};
-use landfall_pki::Anchors;
+use landfall_pki::{Anchors, SignatureMemo};
 use sessions::Sessions;
 use std::{
     net::SocketAddr,
@@ -31,6 +31,9 @@ use std::{
 };
 use talk::Talk;
 use tokio::{net::UdpSocket, sync::Semaphore};
+
+/// So many signatures of certificates are remembered, at about a hundred octets.
+const REMEMBERED: usize = 65_536;
 
 /// How access is set up.
 #[derive(Debug)]
@@ -76,6 +79,7 @@ impl Config {
             anchors: self.anchors,
             clients: self.clients,
             places: self.places,
+            memo: Arc::new(SignatureMemo::new(REMEMBERED)),
             desk: Mutex::default(),
             sessions: Sessions::default(),
         });
@@ -99,6 +103,8 @@ pub struct Access {
     anchors: Anchors,
     clients: Vec<Client>,
     places: Places,
+    /// Signatures that were checked before: devices come again with the same certificates.
+    memo: Arc<SignatureMemo>,
     desk: Mutex<Desk<Talk>>,
     sessions: Sessions,
 }
