@@ -18,6 +18,7 @@ pub mod dpp_exchanges;
 pub mod eap;
 pub mod est;
 pub mod pki;
+pub mod tpm;
 pub mod wire;
 
 /// A fuzz body: whether the parser took these bytes.
@@ -69,4 +70,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("dpp-push-button", dpp_exchanges::push_button),
     ("dpp-introduction", dpp_exchanges::introduction),
     ("dpp-reconfiguration", dpp_exchanges::reconfiguration),
+    ("tpm-answer", tpm::answer),
+    ("tpm-public", tpm::public),
+    ("tpm-statement", tpm::statement),
 ];

@@ -28,7 +28,7 @@ pub(crate) enum Noun {
     /// The device's own agent: onboard, status, renew, reset.
     Device(crate::device::Args),
     /// Makes devices: birth credentials, and the manufacturer's records of them (SP 1800-36B 4.1).
-    Factory(crate::factory::Args),
+    Factory(Box<crate::factory::Args>),
     /// Hands devices over: sales, resale, and what the MASA vouched for (SP 1800-36B 4.2).
     Transfer(crate::transfer::Args),
     /// Lets devices join: the domain, its devices, and who may come (SP 1800-36B 4.3).

@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme, Station};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
-    factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Which},
+    factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Request, Which},
     open,
 };
 use landfall_store::Store;
@@ -109,8 +109,14 @@ enum Verb {
     Certify {
         #[command(flatten)]
         product: ProductArgs,
+        #[command(flatten)]
+        dpp: DppArgs,
         /// The request, in PEM or DER.
         request: PathBuf,
+        /// The request for the bootstrapping key that the device made, with `--protocol dpp`: what `landfall device request
+        /// --dpp` prints.
+        #[arg(long, value_name = "FILE")]
+        dpp_request: Option<PathBuf>,
         /// The key was made in a secure element.
         #[arg(long)]
         secure_element: bool,
@@ -281,17 +287,31 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
             write(out, serde_json::to_string_pretty(&challenge)?.as_bytes())?;
             Ok(Answer::Yes)
         }
-        Verb::Certify { product, request, secure_element, proof, answer, tpm_makers, own_serial, out } => {
+        Verb::Certify {
+            product,
+            dpp,
+            request,
+            dpp_request,
+            secure_element,
+            proof,
+            answer,
+            tpm_makers,
+            own_serial,
+            out,
+        } => {
             let method = if *secure_element { Method::InSecureElement } else { Method::OnDevice };
             let choice = if *own_serial { Choice::Device } else { Choice::Factory };
-            let (factory, product, request) = (factory()?, product.product(), request_der(request)?);
+            let product = Product { dpp: dpp.product()?, ..product.product() };
+            let (factory, birth) = (factory()?, request_der(request)?);
+            let bootstrapping = dpp_request.as_deref().map(request_der).transpose()?;
+            let request = Request { birth: &birth, bootstrapping: bootstrapping.as_deref() };
             let bundle = match (proof, answer) {
                 (Some(pending), Some(answer)) => {
                     let (pending, answer) = (proof::read(pending)?, proof::read(answer)?);
                     let proof = Proof { verifier: proof::verifier(tpm_makers)?, pending, answer };
-                    factory.certify_proven(&product, &request, choice, &proof)?
+                    factory.certify_proven(&product, request, choice, &proof)?
                 }
-                _ => factory.certify(&product, method, &request, choice)?,
+                _ => factory.certify(&product, method, request, choice)?,
             };
             write(out, serde_json::to_string_pretty(&bundle)?.as_bytes())?;
             Ok(Answer::Yes)

@@ -9,6 +9,10 @@ mod commands;
 mod docs;
 #[path = "it/easy_connect.rs"]
 mod easy_connect;
+#[path = "it/element_dpp.rs"]
+mod element_dpp;
+#[path = "it/element_trouble.rs"]
+mod element_trouble;
 #[path = "it/ground.rs"]
 mod ground;
 #[path = "it/hardware.rs"]

@@ -64,6 +64,9 @@ pub struct FactoryDevice {
     /// In which TPM its private key lives, if that was proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<HardwareProof>,
+    /// What the seed is known by that its private key was derived from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Fingerprint>,
     /// Its bootstrapping key for Wi-Fi Easy Connect, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpp: Option<DppRecord>,
@@ -108,6 +111,8 @@ impl FactoryDevice {
     pub const BY_BOOTSTRAP: &'static str = "bootstrap";
     /// The index by the endorsement certificate of its TPM.
     pub const BY_ENDORSEMENT: &'static str = "endorsement";
+    /// The index by seed: two devices with one seed would be a copy of each other.
+    pub const BY_SEED: &'static str = "seed";
 }
 
 impl Record for FactoryDevice {
@@ -121,7 +126,8 @@ impl Record for FactoryDevice {
         let others = [(Self::BY_DEVICE, self.device.to_string()), (Self::BY_KEY, self.key.to_string())];
         let dpp = self.dpp.iter().map(|dpp| (Self::BY_BOOTSTRAP, dpp.bootstrap_hash.to_string()));
         let tpm = self.hardware.iter().map(|tpm| (Self::BY_ENDORSEMENT, tpm.endorsement.clone()));
-        others.into_iter().chain(dpp).chain(tpm).collect()
+        let seed = self.seed.iter().map(|seed| (Self::BY_SEED, seed.to_string()));
+        others.into_iter().chain(dpp).chain(tpm).chain(seed).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A backend's own tests call [`contract`] with an empty element, then check what only that backend promises.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is a test suite: a failed expectation panics")]
 
-use crate::{ElementError, SecureElement};
+use crate::{ElementError, Exposure, SecureElement};
 use landfall_pki::{Algorithm, Certificate, CertificateSerial, Name, Signer, SoftwareKey, Validity, profile::Ca};
 use landfall_types::{KeyUri, Redacted, Time};
 
@@ -18,6 +18,7 @@ pub fn contract(element: &dyn SecureElement) {
     signs(element);
     never_overwrites(element);
     refuses_foreign_and_unsafe_names(element);
+    keeps_keys_inside(element);
     imports(element);
     agrees(element);
     keeps_only_its_own_certificates(element);
@@ -72,6 +73,17 @@ fn refuses_foreign_and_unsafe_names(element: &dyn SecureElement) {
         let key: KeyUri = uri.parse().unwrap();
         assert!(matches!(element.signer(&key), Err(ElementError::Foreign { .. })), "{key} is not its key");
     }
+}
+
+fn keeps_keys_inside(element: &dyn SecureElement) {
+    let key = element.generate("kept", Algorithm::EcdsaP256).unwrap();
+    let is_software = ["software", "memory"].contains(&element.scheme());
+    match element.expose(&key).unwrap() {
+        Exposure::Refused(how) => assert!(!is_software && !how.is_empty(), "hardware says how it refuses"),
+        Exposure::GivenOut => assert!(is_software, "hardware gives no key out"),
+    }
+    element.delete(&key).unwrap();
+    assert!(matches!(element.expose(&key), Err(ElementError::Missing(_))));
 }
 
 fn imports(element: &dyn SecureElement) {

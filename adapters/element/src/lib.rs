@@ -55,6 +55,12 @@ pub trait SecureElement: Send + Sync + Debug {
     /// The keys that it holds, in order of their labels.
     fn list(&self) -> Result<Vec<KeyUri>, ElementError>;
 
+    /// Tries to take the private key out, as a thief with the device and its PIN would. An element that is only files gives
+    /// it out to whoever can use it; hardware refuses, and a factory can see that it does.
+    fn expose(&self, key: &KeyUri) -> Result<Exposure, ElementError> {
+        self.signer(key).map(|_| Exposure::GivenOut)
+    }
+
     /// Whether a key may take milliseconds to make or to use, so that no task that serves others may wait for it.
     fn takes_time(&self) -> bool {
         true
@@ -79,6 +85,15 @@ pub trait SecureElement: Send + Sync + Debug {
     fn vault(&self) -> Option<&dyn Vault> {
         None
     }
+}
+
+/// What came of an attempt to take a private key out of its element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// The element keeps it; how it said so.
+    Refused(String),
+    /// It can be taken out.
+    GivenOut,
 }
 
 /// A statement by the element about one of its keys, in the element's own format.

@@ -7,7 +7,7 @@ use aws_lc_rs::{
     hkdf,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
-use landfall_types::{Redacted, SerialNumber};
+use landfall_types::{Fingerprint, Redacted, SerialNumber};
 use zeroize::Zeroizing;
 
 /// The shortest seed: the strength of the key (NIST SP 800-57 part 1 s5.6).
@@ -15,6 +15,25 @@ pub const SHORTEST: usize = 32;
 
 const SALT: &[u8] = b"landfall birth key v1";
 const WIDTH: usize = 32;
+
+/// What a seed is known by, so that it can be told that it was used before: 32 octets by HKDF-SHA-256 with the salt `landfall
+/// birth key v1` and the info `fingerprint`. It says nothing of the seed, nor of a key that is derived from it.
+///
+/// # Errors
+/// [`ElementError::Unsupported`] if the seed is shorter than [`SHORTEST`].
+pub fn fingerprint(seed: &Redacted<Vec<u8>>) -> Result<Fingerprint, ElementError> {
+    let mut out = [0; WIDTH];
+    let filled = extracted(seed)?.expand(&[b"fingerprint"], hkdf::HKDF_SHA256).and_then(|made| made.fill(&mut out));
+    filled.map_err(|_| ElementError::Crypto("derive a fingerprint"))?;
+    Ok(Fingerprint(out))
+}
+
+fn extracted(seed: &Redacted<Vec<u8>>) -> Result<hkdf::Prk, ElementError> {
+    if seed.expose().len() < SHORTEST {
+        return Err(ElementError::Unsupported("derive a key from a seed of fewer than 32 octets"));
+    }
+    Ok(hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(seed.expose()))
+}
 
 /// The P-256 key of the device with that serial number, as PKCS#8 DER.
 ///
@@ -25,11 +44,8 @@ const WIDTH: usize = 32;
 /// # Errors
 /// [`ElementError::Unsupported`] if the seed is shorter than [`SHORTEST`].
 pub fn birth_key(seed: &Redacted<Vec<u8>>, serial_number: &SerialNumber) -> Result<Redacted<Vec<u8>>, ElementError> {
-    if seed.expose().len() < SHORTEST {
-        return Err(ElementError::Unsupported("derive a key from a seed of fewer than 32 octets"));
-    }
     let failed = |_| ElementError::Crypto("derive a key");
-    let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(seed.expose());
+    let derived = extracted(seed)?;
     for counter in 0..=u8::MAX {
         let info = [b"p256\0", serial_number.as_str().as_bytes(), &[0, counter]];
         let mut private = Zeroizing::new([0; WIDTH]);

@@ -29,7 +29,9 @@ use cryptoki::{
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
     session::Session,
 };
-use landfall_element::{CertificateStore, ElementError, KeyAgreement, SecureElement, Trouble, Vault, keys, label};
+use landfall_element::{
+    CertificateStore, ElementError, Exposure, KeyAgreement, SecureElement, Trouble, Vault, keys, label,
+};
 use landfall_pki::{Algorithm, PublicKey, SignError, Signer, der_from_fixed};
 use landfall_types::{KeyUri, Redacted};
 use object::{Query, bytes, flag};
@@ -168,6 +170,21 @@ impl SecureElement for Pkcs11Element {
         labels.sort();
         labels.dedup();
         labels.iter().map(|label| self.0.key_uri(label)).collect()
+    }
+
+    fn expose(&self, key: &KeyUri) -> Result<Exposure, ElementError> {
+        let query = self.query(key)?;
+        self.0.with(|session| {
+            let private = query.one(session, key)?;
+            // PKCS #11 s4.9: of a sensitive key no value is told; of one that is not extractable none is wrapped.
+            let told = Redacted::new(bytes(session, private, AttributeType::Value)?);
+            match told.expose().is_empty() && must_stay_inside(session, private).is_ok() {
+                true => {
+                    Ok(Exposure::Refused("the token tells no CKA_VALUE, and the key is not CKA_EXTRACTABLE".into()))
+                }
+                false => Ok(Exposure::GivenOut),
+            }
+        })
     }
 
     fn key_agreement(&self) -> Option<&dyn KeyAgreement> {

@@ -1,6 +1,7 @@
 //! Response codes (TPM 2.0 Library part 2, s6.6), as what a person can do about them.
 
 use landfall_element::{ElementError, Trouble};
+use std::fmt;
 
 /// A response code without the number of the parameter, handle or session that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,13 @@ impl Code {
             Self::LOCKOUT => "; wait, or `tpm2_dictionarylockout -c`",
             _ => "",
         };
-        ElementError::hardware(trouble, format!("{command}: response code {:#05x}{advice}", self.0))
+        ElementError::hardware(trouble, format!("{command}: {self}{advice}"))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "response code {:#05x}", self.0)
     }
 }
 

@@ -27,8 +27,8 @@ pub use transport::{InvalidTcti, Tcti};
 pub use wire::Malformed;
 
 use landfall_element::{
-    Attestation, CertificateStore, ElementError, Evidence, KeyAgreement, SecureElement, Trouble, Vault, files, keys,
-    label,
+    Attestation, CertificateStore, ElementError, Evidence, Exposure, KeyAgreement, SecureElement, Trouble, Vault,
+    files, keys, label,
 };
 use landfall_pki::{Algorithm, Certificate, PublicKey, SignError, Signer, der_from_fixed};
 use landfall_types::{KeyUri, Redacted};
@@ -111,6 +111,11 @@ impl TpmElement {
         let certificate = |der: Vec<u8>| Ok(Certificate::from_der(der_of(&der))?);
         content.map(certificate).transpose()
     }
+}
+
+/// Whether these octets can be read as the answer to a command: for tests with octets that no TPM made.
+pub fn is_answer(octets: &[u8]) -> bool {
+    tpm::is_answer(octets)
 }
 
 /// Some TPMs pad a certificate in NV: the DER itself says where it ends.
@@ -366,6 +371,16 @@ impl SecureElement for TpmElement {
 
     fn list(&self) -> Result<Vec<KeyUri>, ElementError> {
         files::labels(&self.0.config.folder)?.iter().map(|name| label::uri(SCHEME, name)).collect()
+    }
+
+    fn expose(&self, key: &KeyUri) -> Result<Exposure, ElementError> {
+        if !self.0.public(key)?.is_born_here() {
+            return Ok(Exposure::GivenOut);
+        }
+        self.0.with_key(key, |tpm, object| match tpm.duplicate(object) {
+            Err(Failed::Code(code, command)) => Ok(Exposure::Refused(format!("{command}: {code}"))),
+            given => given.map(|()| Exposure::GivenOut),
+        })
     }
 
     fn attestation(&self) -> Option<&dyn Attestation> {

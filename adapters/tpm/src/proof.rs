@@ -15,6 +15,7 @@ use crate::{
     wire::{Reader, Writer},
 };
 use aws_lc_rs::{
+    agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral},
     cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey},
     digest, hmac,
     iv::FixedLength,
@@ -28,8 +29,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Where the endorsement certificate for the key by template L-1 is (TCG EK Credential Profile, s2.2.1.4).
-const ENDORSEMENT_CERTIFICATE: u32 = 0x01c0_0002;
+/// Where the endorsement certificates for the keys by templates L-1, RSA, and L-2, P-256, are (TCG EK Credential Profile,
+/// s2.2.1.4).
+const RSA_CERTIFICATE: u32 = 0x01c0_0002;
+const ELLIPTIC_CERTIFICATE: u32 = 0x01c0_000a;
 /// The media type of [`Certified`] in JSON.
 const MEDIA_TYPE: &str = "application/vnd.landfall.tpm-certify+json";
 const SECRET: usize = 32;
@@ -67,6 +70,9 @@ pub struct Answer {
     pub secret: String,
     /// The TPM's statement about the birth key.
     pub certified: Certified,
+    /// Its statements about the device's other keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Certified>,
 }
 
 /// The TPM's statement about one of its keys.
@@ -117,26 +123,38 @@ pub struct Proven {
 /// # Errors
 /// If the TPM has no endorsement certificate, or fails.
 pub fn introduce(element: &TpmElement) -> Result<Introduction, ElementError> {
-    let certificate = element.read_certificate(ENDORSEMENT_CERTIFICATE)?;
-    let none = ElementError::Unsupported("show an endorsement certificate: there is none at 0x01c00002");
+    let (certificate, _) = endorsement(element)?;
     Ok(Introduction {
-        endorsement_certificate: certificate.ok_or(none)?.to_pem(),
+        endorsement_certificate: certificate.to_pem(),
         attestation_key: STANDARD.encode(element.0.attestation_key()?.blob.public),
     })
 }
 
-/// Answers a challenge for `key`.
+/// The TPM's endorsement certificate, and the template of the key in it.
+fn endorsement(element: &TpmElement) -> Result<(Certificate, Vec<u8>), ElementError> {
+    if let Some(certificate) = element.read_certificate(RSA_CERTIFICATE)? {
+        return Ok((certificate, public::endorsement()));
+    }
+    match element.read_certificate(ELLIPTIC_CERTIFICATE)? {
+        Some(certificate) => Ok((certificate, public::elliptic_endorsement())),
+        None => {
+            Err(ElementError::Unsupported("show an endorsement certificate: there is none at 0x01c00002 or 0x01c0000a"))
+        }
+    }
+}
+
+/// Answers a challenge for `keys`, that of the IDevID first.
 ///
 /// # Errors
 /// If the challenge was not made for this TPM, or it fails.
-pub fn answer(element: &TpmElement, key: &KeyUri, challenge: &Challenge) -> Result<Answer, ElementError> {
+pub fn answer(element: &TpmElement, keys: &[KeyUri], challenge: &Challenge) -> Result<Answer, ElementError> {
     let shared = &element.0;
     let unread = || ElementError::Unsupported("read the challenge");
     let octets = |text: &str| STANDARD.decode(text).map_err(|_| unread());
     let (credential, seed) = (octets(&challenge.credential)?, octets(&challenge.seed)?);
-    let stored = shared.attestation_key()?;
+    let (stored, (_, template)) = (shared.attestation_key()?, endorsement(element)?);
     let secret = shared.with_stored(&stored, &changed(), |tpm, attestation| {
-        let (endorsement, _) = tpm.create_primary(ENDORSEMENT, endorsement_auth(shared), &public::endorsement())?;
+        let (endorsement, _) = tpm.create_primary(ENDORSEMENT, endorsement_auth(shared), &template)?;
         let opened = with_policy(tpm, shared, |tpm, policy| {
             tpm.activate_credential(attestation, endorsement, policy, &credential, &seed)
         });
@@ -144,7 +162,10 @@ pub fn answer(element: &TpmElement, key: &KeyUri, challenge: &Challenge) -> Resu
         opened
     })?;
     let nonce = octets(&challenge.nonce)?;
-    Ok(Answer { secret: STANDARD.encode(secret.expose()), certified: statement(element, key, &nonce)? })
+    let mut certified = keys.iter().map(|key| statement(element, key, &nonce));
+    let first = certified.next().unwrap_or(Err(ElementError::Unsupported("prove where no key is")))?;
+    let others = certified.collect::<Result<_, _>>()?;
+    Ok(Answer { secret: STANDARD.encode(secret.expose()), certified: first, others })
 }
 
 fn with_policy<T>(
@@ -176,8 +197,12 @@ pub(crate) fn certify(element: &TpmElement, key: &KeyUri, challenge: &[u8]) -> R
     Ok(Evidence { media_type: MEDIA_TYPE, bytes: text.into_bytes() })
 }
 
-/// Certified by the attestation key while both are loaded.
-fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Certified, ElementError> {
+/// The TPM's statement that it holds `key`, certified by the attestation key while both are loaded. It covers the SHA-256 of
+/// `nonce`.
+///
+/// # Errors
+/// If the key is not in the TPM, or it fails.
+pub fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Certified, ElementError> {
     let shared = &element.0;
     let attestation = shared.attestation_key()?;
     let nonce = digest::digest(&digest::SHA256, nonce);
@@ -195,6 +220,28 @@ fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Certifi
         statement: STANDARD.encode(statement),
         signature: STANDARD.encode(signature),
     })
+}
+
+/// The attestation key's public and wrapped private area, TPM2B_PUBLIC and TPM2B_PRIVATE, as `tpm2_load` takes them; of use
+/// to its TPM only.
+///
+/// # Errors
+/// If there is none yet and none can be made.
+pub fn attestation_key(element: &TpmElement) -> Result<(Vec<u8>, Vec<u8>), ElementError> {
+    let blob = element.0.attestation_key()?.blob;
+    let sized = |content: &[u8]| Writer::default().sized(content).done();
+    Ok((sized(&blob.public), sized(&blob.private)))
+}
+
+/// A statement in the forms that tpm2-tools and OpenSSL read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The key's public area, a TPM2B_PUBLIC.
+    pub public: Vec<u8>,
+    /// The statement, a TPMS_ATTEST.
+    pub statement: Vec<u8>,
+    /// The signature over it, in DER.
+    pub signature: Vec<u8>,
 }
 
 /// Whom a factory believes about TPMs.
@@ -224,12 +271,19 @@ impl Verifier {
             let mut octets = vec![0; SECRET];
             aws_lc_rs::rand::fill(&mut octets).map(|()| Redacted::new(octets)).map_err(|_| failed())
         };
-        let (secret, seed, nonce) = (random()?, random()?, random()?);
+        let (secret, nonce) = (random()?, random()?);
+        let (seed, sealed) = match certificate.public_key().kind() {
+            KeyKind::Rsa { .. } => {
+                let seed = random()?;
+                let sealed = encrypted(certificate.public_key(), seed.expose());
+                (seed, sealed.ok_or_else(failed)?)
+            }
+            _ => agreed(certificate.public_key()).ok_or_else(failed)?,
+        };
         let credential = credential(seed.expose(), attestation.name(), secret.expose()).ok_or_else(failed)?;
-        let seed = encrypted(certificate.public_key(), seed.expose()).ok_or_else(failed)?;
         let (secret, nonce) = (STANDARD.encode(secret.expose()), STANDARD.encode(nonce.expose()));
         let challenge =
-            Challenge { credential: STANDARD.encode(credential), seed: STANDARD.encode(seed), nonce: nonce.clone() };
+            Challenge { credential: STANDARD.encode(credential), seed: STANDARD.encode(sealed), nonce: nonce.clone() };
         Ok((challenge, Pending { introduction: shown.clone(), secret, nonce }))
     }
 
@@ -238,8 +292,8 @@ impl Verifier {
         let certificate = Certificate::from_pem(&shown.endorsement_certificate).map_err(malformed)?;
         let policy = PathPolicy::at(now).enciphers();
         let path = validate(&certificate, &self.intermediates, &self.makers, &policy)?;
-        if !matches!(certificate.public_key().kind(), KeyKind::Rsa { bits: 2048.. }) {
-            let detail = format!("its key is {}, and only RSA is spoken here", certificate.public_key().kind());
+        if !matches!(certificate.public_key().kind(), KeyKind::Rsa { bits: 2048.. } | KeyKind::P256) {
+            let detail = format!("its key is {}, and not RSA or on P-256", certificate.public_key().kind());
             return Err(refuse("tpm-endorsement-key", "TCG EK Credential Profile s2.2", detail));
         }
         let maker = path.chain.get(1).map_or_else(|| certificate.issuer(), Certificate::subject);
@@ -248,11 +302,18 @@ impl Verifier {
 }
 
 impl Pending {
-    /// Checks the answer: that `key` was made in the TPM that was introduced, and cannot leave it.
+    /// Checks the answer: that each of `keys`, that of the IDevID first, was made in the TPM that was introduced, and
+    /// cannot leave it.
     ///
     /// # Errors
     /// A [`Refusal`] that says which of it is not so.
-    pub fn check(&self, verifier: &Verifier, answer: &Answer, key: &PublicKey, now: Time) -> Result<Proven, Refusal> {
+    pub fn check(
+        &self,
+        verifier: &Verifier,
+        answer: &Answer,
+        keys: &[&PublicKey],
+        now: Time,
+    ) -> Result<Proven, Refusal> {
         let (certificate, maker) = verifier.endorsement(&self.introduction, now)?;
         // Only the TPM of that endorsement certificate, holding that attestation key, knows the secret.
         let (told, kept) = (decode("secret", &answer.secret)?, decode("secret", &self.secret)?);
@@ -262,12 +323,30 @@ impl Pending {
         }
         let attestation = read("attestation-key", &decode("attestation-key", &self.introduction.attestation_key)?)?;
         let nonce = decode("nonce", &self.nonce)?;
-        answer.certified.check(attestation.key(), &nonce, key)?;
+        let mut certified = std::iter::once(&answer.certified).chain(&answer.others);
+        for key in keys {
+            let certified = certified.next().ok_or_else(|| {
+                refuse("tpm-key", "SP 1800-36B H.1.1", "the TPM says nothing about one of the keys in the request")
+            })?;
+            certified.check(attestation.key(), &nonce, key)?;
+        }
         Ok(Proven { maker, endorsement: certificate.fingerprint().to_string() })
     }
 }
 
 impl Certified {
+    /// The statement in the forms that other tools read.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if it is not base64.
+    pub fn parts(&self) -> Result<Parts, Refusal> {
+        Ok(Parts {
+            public: Writer::default().sized(&decode("key", &self.key)?).done(),
+            statement: decode("statement", &self.statement)?,
+            signature: decode("signature", &self.signature)?,
+        })
+    }
+
     /// Checks that `attestation` signed a statement, fresh by `nonce`, about a TPM's own `key`.
     fn check(&self, attestation: &PublicKey, nonce: &[u8], key: &PublicKey) -> Result<(), Refusal> {
         let (statement, signature) = (decode("statement", &self.statement)?, decode("signature", &self.signature)?);
@@ -296,6 +375,23 @@ impl Certified {
             }
         }
     }
+}
+
+/// The key whose public area (TPMT_PUBLIC) a device shows.
+///
+/// # Errors
+/// A [`Refusal`] if it is no key on P-256 or P-384 with a name by SHA-256.
+pub fn key_in(area: &[u8]) -> Result<PublicKey, Refusal> {
+    read("key", area).map(|public| public.key().clone())
+}
+
+/// The name of the key that a TPM's statement (TPMS_ATTEST) is about.
+///
+/// # Errors
+/// A [`Refusal`] if it is no statement about a key.
+pub fn name_in(statement: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let said = Statement::read(statement).map_err(|why| malformed("statement", &why))?;
+    Ok(said.name.to_vec())
 }
 
 /// What of a TPMS_ATTEST is of interest here (part 2, s10.12.12).
@@ -340,6 +436,26 @@ fn encrypted(endorsement: &PublicKey, seed: &[u8]) -> Option<Vec<u8>> {
     let mut out = vec![0; key.ciphertext_size()];
     let written = key.encrypt(&OAEP_SHA256_MGF1SHA256, seed, &mut out, Some(b"IDENTITY\0")).ok()?;
     Some(written.to_vec())
+}
+
+/// A seed for an endorsement key on P-256 (part 1, annex C.6.1): what both sides agree on, and the point for the TPM.
+fn agreed(endorsement: &PublicKey) -> Option<(Redacted<Vec<u8>>, Vec<u8>)> {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let ephemeral = EphemeralPrivateKey::generate(&ECDH_P256, &random).ok()?;
+    let point = ephemeral.compute_public_key().ok()?;
+    let (x, y) = point.as_ref().get(1..)?.split_at_checked(32)?;
+    let theirs = endorsement.key_bits();
+    let their_x = theirs.get(1..33)?;
+    let peer = UnparsedPublicKey::new(&ECDH_P256, theirs);
+    let seed = agree_ephemeral(ephemeral, peer, (), |z| {
+        // KDFe (part 1, s11.4.10.3), for one block.
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for part in [&1u32.to_be_bytes()[..], z, b"IDENTITY\0", x, their_x] {
+            hash.update(part);
+        }
+        Ok(Redacted::new(hash.finish().as_ref().to_vec()))
+    });
+    Some((seed.ok()?, Writer::default().sized(x).sized(y).done()))
 }
 
 /// KDFa with SHA-256 for at most one block (part 1, s11.4.10.2).

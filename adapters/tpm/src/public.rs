@@ -82,6 +82,20 @@ pub(crate) fn endorsement() -> Vec<u8> {
         .done()
 }
 
+/// The endorsement key on P-256 (TCG EK Credential Profile, template L-2).
+pub(crate) fn elliptic_endorsement() -> Vec<u8> {
+    head(ECC, BORN_HERE | ADMIN_WITH_POLICY | RESTRICTED | DECRYPT, &ENDORSEMENT_POLICY)
+        .u16(AES)
+        .u16(128)
+        .u16(CFB)
+        .u16(NULL)
+        .u16(P256)
+        .u16(NULL)
+        .sized(&[0; 32])
+        .sized(&[0; 32])
+        .done()
+}
+
 /// A sealed secret; with a policy it opens by that alone.
 pub(crate) fn sealed(policy: &[u8]) -> Vec<u8> {
     let by = if policy.is_empty() { USER_WITH_AUTH } else { 0 };

@@ -240,6 +240,16 @@ impl Tpm {
         digest
     }
 
+    /// Asks for the object in a form that another TPM, or nobody's, takes in. What was made to stay is refused.
+    pub(crate) fn duplicate(&mut self, object: u32) -> Result<(), Failed> {
+        let session = self.policy_session()?;
+        let parameters = Writer::default().sized(&[]).u16(NULL).done();
+        let handles = [object, NOTHING];
+        let asked = self.run("TPM2_Duplicate", 0x14b, &handles, &[Auth::Policy(session)], &parameters, false);
+        self.flush(session);
+        asked.map(drop)
+    }
+
     /// Makes a loaded object persistent, or removes a persistent one.
     pub(crate) fn evict_control(&mut self, auth: &[u8], object: u32, persistent: u32) -> Result<(), Failed> {
         let auths = [Auth::Value(auth)];
@@ -348,6 +358,17 @@ fn command(code: u32, handles: &[u32], auths: &[Auth<'_>], parameters: &[u8]) ->
     let body = body.raw(parameters).done();
     let size = u32::try_from(body.len() + 10).unwrap_or(u32::MAX);
     Writer::default().u16(if auths.is_empty() { NO_SESSIONS } else { SESSIONS }).u32(size).u32(code).raw(&body).done()
+}
+
+pub(crate) fn is_answer(octets: &[u8]) -> bool {
+    let mut read = false;
+    for makes_handle in [false, true] {
+        if let Ok(answer) = Answer::read(octets, makes_handle) {
+            read = true;
+            let _ = answer.map(|answer| signature(&answer.parameters));
+        }
+    }
+    read
 }
 
 struct Answer {

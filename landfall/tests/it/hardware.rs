@@ -12,13 +12,13 @@ use std::{
 };
 
 /// A device whose keys are in the element that its configuration names.
-struct Device<'a> {
+pub(crate) struct Device<'a> {
     ground: &'a Ground,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl<'a> Device<'a> {
-    fn new(ground: &'a Ground, name: &str, element: &str) -> Self {
+    pub(crate) fn new(ground: &'a Ground, name: &str, element: &str) -> Self {
         let folder = ground.state(name);
         fs::create_dir_all(&folder).unwrap();
         let registrar = ground.address(Role::Registrar);
@@ -30,38 +30,38 @@ impl<'a> Device<'a> {
         Self { ground, folder }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
     /// What the agent says, and whether it could.
-    fn says(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) fn says(&self, arguments: &[&str]) -> (bool, String) {
         let config = self.file("device.toml");
         let output = landfall(&self.folder, &[&["device", "--config", &config][..], arguments].concat());
         let said = if output.status.success() { output.stdout } else { [output.stdout, output.stderr].concat() };
         (output.status.success(), String::from_utf8(said).unwrap())
     }
 
-    fn does(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn does(&self, arguments: &[&str]) -> Value {
         let (done, said) = self.says(&[arguments, &["--json"]].concat());
         assert!(done, "{arguments:?}: {said}");
         serde_json::from_str(&said).unwrap()
     }
 
     /// Writes what the agent says to a file.
-    fn writes(&self, arguments: &[&str], file: &str) {
+    pub(crate) fn writes(&self, arguments: &[&str], file: &str) {
         let (done, said) = self.says(arguments);
         assert!(done, "{arguments:?}: {said}");
         fs::write(self.folder.join(file), said).unwrap();
     }
 
     /// Has the factory certify the key in `device.csr`; what it says if it does not.
-    fn certified(&self, more: &[&str]) -> Result<(), String> {
+    pub(crate) fn certified(&self, more: &[&str]) -> Result<(), String> {
         let (request, bundle) = (self.file("device.csr"), self.file("bundle.json"));
         self.factory(&[&["certify", &request, "--out", &bundle][..], more].concat())
     }
 
-    fn factory(&self, arguments: &[&str]) -> Result<(), String> {
+    pub(crate) fn factory(&self, arguments: &[&str]) -> Result<(), String> {
         let output = landfall(&self.ground.of(Role::Masa), &[&["factory"][..], arguments].concat());
         match output.status.success() {
             true => Ok(()),
@@ -70,7 +70,7 @@ impl<'a> Device<'a> {
     }
 
     /// The TPM's part of a proof, and the factory's options that check it.
-    fn proves(&self, maker: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn proves(&self, maker: &str) -> Result<Vec<String>, String> {
         fs::write(self.folder.join("maker.pem"), maker).unwrap();
         self.writes(&["introduce"], "introduction.json");
         let [maker, proof, challenge] = ["maker.pem", "proof.json", "challenge.json"].map(|name| self.file(name));
@@ -82,12 +82,12 @@ impl<'a> Device<'a> {
         Ok(["--proof", &proof, "--answer", &answer, "--tpm-maker", &maker].map(str::to_owned).into())
     }
 
-    fn certified_with_proof(&self, maker: &str) -> Result<(), String> {
+    pub(crate) fn certified_with_proof(&self, maker: &str) -> Result<(), String> {
         let proof = self.proves(maker)?;
         self.certified(&proof.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    fn serial_number(&self) -> String {
+    pub(crate) fn serial_number(&self) -> String {
         let bundle: Value = serde_json::from_slice(&fs::read(self.folder.join("bundle.json")).unwrap()).unwrap();
         assert!(bundle.get("key").is_none(), "the factory never had the key");
         bundle["serial-number"].as_str().unwrap().to_owned()
@@ -115,7 +115,7 @@ impl<'a> Device<'a> {
     }
 }
 
-fn wrapped_keys(folder: &Path) -> Vec<String> {
+pub(crate) fn wrapped_keys(folder: &Path) -> Vec<String> {
     let names = entries(folder).into_iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
     names.filter(|name| name.ends_with(".key")).collect()
 }
@@ -239,6 +239,65 @@ fn a_factory_keeps_its_own_keys_in_a_token() {
         assert!(named.starts_with("pkcs11:token=devices;object="), "{named}");
         assert!(!folder.path().join("data/keys").exists(), "no key is in a file");
     });
+}
+
+/// Method 4 of H.1.1: another factory, that of the elements, makes keys and certificates and hands over the list of them.
+#[test]
+fn elements_that_came_with_keys_are_taken_in_and_onboarded_with() {
+    let Some(tpm) = Swtpm::new() else { return };
+    let ground = Ground::lay(1);
+    let device = Device::new(&ground, "adopted", &format!("tpm:{}", tpm.tcti()));
+    device.writes(&["request"], "device.csr");
+    let chips = landfall_testkit::temp_dir();
+    fs::write(chips.path().join("landfall.toml"), "").unwrap();
+    let chips_do = |arguments: &[&str]| {
+        let output = landfall(chips.path(), arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    // The elements' certificates name the MASA of the devices' manufacturer.
+    let masa = format!("localhost:{}", ground.address(Role::Masa).rsplit(':').next().unwrap());
+    chips_do(&["factory", "init", "--organization", "Chips", "--masa-url", &masa]);
+    chips_do(&[
+        "factory",
+        "certify",
+        &device.file("device.csr"),
+        "--secure-element",
+        "--prefix",
+        "CH",
+        "--out",
+        "chip.json",
+    ]);
+    let chip: Value = serde_json::from_slice(&fs::read(chips.path().join("chip.json")).unwrap()).unwrap();
+    let text = |name: &str| chip[name].as_str().unwrap().to_owned();
+    fs::write(device.folder.join("list.pem"), text("idevid") + &text("chain")).unwrap();
+
+    let (list, out) = (device.file("list.pem"), device.file("adopted"));
+    let anchor = chips.path().join("data/manufacturer/root.pem").display().to_string();
+    let own = ground.data(Role::Masa).join("manufacturer/root.pem").display().to_string();
+    let adopt = |anchor: &str| device.factory(&["adopt", &list, "--anchor", anchor, "--out", &out]);
+    assert!(adopt(&own).unwrap_err().contains("path-unknown-issuer"), "the elements' factory is not believed");
+    adopt(&anchor).unwrap();
+    adopt(&anchor).unwrap();
+    let records = landfall(&ground.of(Role::Masa), &["factory", "export"]).stdout;
+    assert_eq!(String::from_utf8(records).unwrap().matches("pre-provisioned").count(), 1, "twice is once");
+    let serial = text("serial-number");
+    fs::copy(device.folder.join(format!("adopted/{serial}.json")), device.folder.join("bundle.json")).unwrap();
+
+    // MASA and registrar believe the elements' CA for these devices.
+    let masa_listens = format!("[masa]\nlisten = \"127.0.0.1:{}\"\n", masa.rsplit(':').next().unwrap());
+    let anchors = format!("idevid-anchors = [{own:?}, {anchor:?}]\n");
+    ground.change(Role::Masa, &masa_listens, &format!("{masa_listens}{anchors}"), "");
+    let vendor = format!(
+        "[[registrar.vendor]]\nid = \"chips\"\nanchors = [{anchor:?}]\nmasa-anchors = [{own:?}]\nvoucher-anchors = [{own:?}]\n"
+    );
+    ground.change(Role::Registrar, "[registrar]", "[registrar]", &vendor);
+    let folder = device.folder.join("state/tpm");
+    device.lives("tpm:idevid", |key| key.starts_with("tpm:ldevid-"), || wrapped_keys(&folder));
+
+    // A list with another's certificate for the same element, and one in which the certificate was changed.
+    let forged = text("idevid").replacen("M", "N", 1);
+    fs::write(device.folder.join("list.pem"), forged + &text("chain")).unwrap();
+    adopt(&anchor).unwrap_err();
 }
 
 #[test]

@@ -231,6 +231,7 @@ impl Agent {
         self.has_birth_key()?;
         let used = self.state.read()?.map(|held| held.credential.key);
         for key in self.ldevid_keys()?.iter().filter(|key| Some(*key) != used.as_ref()) {
+            tracing::warn!(%key, "an interrupted run left this key without a credential; it is destroyed");
             discard(&*self.element, key);
         }
         Ok(lock)

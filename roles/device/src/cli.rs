@@ -3,12 +3,14 @@
 use crate::{
     Agent, Config, DeviceError, Onboarded, Outcome, Standing,
     agent::{LdevidSummary, UNDECIDED},
+    attest::{attest, probe},
     birth,
     dpp::{self, cli as easy},
-    request::{introduce, prove, request},
+    request::{Wanted, introduce, prove, request},
 };
 use clap::{Args, Subcommand};
 use landfall_brski::pledge::Progress;
+use landfall_element::Exposure;
 use landfall_types::SerialNumber;
 use serde::Serialize;
 use serde_json::json;
@@ -96,6 +98,9 @@ enum Command {
     Reset,
     /// Makes the birth key in the device's element, if it is not there, and asks the factory for its certificate.
     Request {
+        /// Makes the bootstrapping key for Wi-Fi Easy Connect instead, which the factory makes a URI of.
+        #[arg(long)]
+        dpp: bool,
         /// The serial number, if the device has one already.
         #[arg(long, value_name = "SERIAL")]
         serial_number: Option<SerialNumber>,
@@ -107,6 +112,16 @@ enum Command {
         /// What `landfall factory challenge` made.
         challenge: PathBuf,
     },
+    /// Has the TPM certify the device's keys, in files that OpenSSL and tpm2-tools read.
+    Attest {
+        /// The folder for them.
+        folder: PathBuf,
+        /// What the statements shall cover beside the credentials, so that they are fresh: up to 64 octets in hexadecimal.
+        #[arg(long, value_name = "HEX", default_value = "")]
+        nonce: String,
+    },
+    /// Tries to take the private keys out of the device's element, as a thief with its PIN would: yes if it refuses.
+    Probe,
     /// Onboards if need be, then keeps the network credential alive.
     Run,
 }
@@ -170,8 +185,9 @@ impl Device {
                 };
                 return say(out, json, &json!({ "reset": true, "forgot": forgot }), words, true);
             }
-            Command::Request { serial_number } => {
-                let request = request(&config, serial_number.as_ref())?;
+            Command::Request { dpp, serial_number } => {
+                let wanted = if dpp { Wanted::Bootstrapping } else { Wanted::Birth };
+                let request = request(&config, wanted, serial_number.as_ref())?;
                 return say(out, json, &json!({ "request": request }), &request, true);
             }
             Command::Introduce => return say_json(out, &introduce(&config)?),
@@ -179,6 +195,28 @@ impl Device {
                 let content = fs::read(&challenge).map_err(DeviceError::io(&challenge))?;
                 let challenge = serde_json::from_slice(&content).map_err(|e| DeviceError::file(&challenge, e))?;
                 return say_json(out, &prove(&config, &challenge)?);
+            }
+            Command::Attest { folder, nonce } => {
+                let nonce = hex::decode(&nonce).ok().filter(|nonce| nonce.len() <= 64);
+                let nonce = nonce.ok_or_else(|| DeviceError::Config("the nonce is at most 64 octets in hex".into()))?;
+                let keys = attest(&config, &folder, &nonce)?;
+                let words: String = keys.iter().map(|key| format!("{key} is the TPM's\n")).collect();
+                return say(out, json, &json!({ "folder": folder, "keys": keys }), &words, true);
+            }
+            Command::Probe => {
+                let (mut kept, mut words, mut keys) = (true, String::new(), Vec::new());
+                for (key, exposure) in probe(&config)? {
+                    let how = match exposure {
+                        Exposure::Refused(how) => how,
+                        Exposure::GivenOut => {
+                            kept = false;
+                            "it is given out".into()
+                        }
+                    };
+                    words.push_str(&format!("{key}: {how}\n"));
+                    keys.push(json!({ "key": key, "found": how }));
+                }
+                return say(out, json, &json!({ "kept": kept, "keys": keys }), &words, kept);
             }
             Command::Run if is_by_easy_connect_only(&config)? => {
                 let device = easy::device(config)?;

@@ -7,6 +7,7 @@
 //! It can be killed at any point: what is durable is a whole credential or none, and the next start goes on from it.
 
 mod agent;
+mod attest;
 mod birth;
 pub mod cli;
 mod config;
@@ -20,6 +21,7 @@ mod request;
 mod state;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
+pub use attest::{attest, probe};
 pub use config::{Config, Discovery, Form, Keys};
 pub use error::DeviceError;
-pub use request::{introduce, prove, request};
+pub use request::{Wanted, introduce, prove, request};

@@ -37,7 +37,7 @@ impl Scene {
 
     /// Which check refuses the answer.
     fn refusal(&self, pending: &Pending, answer: &Answer) -> String {
-        pending.check(&self.verifier, answer, &self.public, Time::now()).unwrap_err().check.to_string()
+        pending.check(&self.verifier, answer, &[&self.public], Time::now()).unwrap_err().check.to_string()
     }
 }
 
@@ -49,8 +49,8 @@ fn a_key_in_a_tpm_is_proven() {
     // All of it crosses a wire or lies in a file in between.
     let challenge: Challenge = serde_json::from_str(&serde_json::to_string(&challenge).unwrap()).unwrap();
     let pending: Pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
-    let answer = answer(&scene.element, &scene.key, &challenge).unwrap();
-    let proven = pending.check(&scene.verifier, &answer, &scene.public, Time::now()).unwrap();
+    let answer = answer(&scene.element, std::slice::from_ref(&scene.key), &challenge).unwrap();
+    let proven = pending.check(&scene.verifier, &answer, &[&scene.public], Time::now()).unwrap();
     assert_eq!(proven.maker, "CN=swtpm-localca");
     assert_eq!(proven.endorsement.len(), 64);
     let evidence = scene.element.attestation().unwrap().attest(&scene.key, b"challenge").unwrap();
@@ -77,7 +77,7 @@ fn the_attestation_key_is_one() {
     let Some(scene) = Scene::new() else { return };
     // A key that signs whatever it is given would sign a made-up statement.
     let (challenge, _) = scene.challenge();
-    let free = answer(&scene.element, &scene.key, &challenge).unwrap().certified.key;
+    let free = answer(&scene.element, std::slice::from_ref(&scene.key), &challenge).unwrap().certified.key;
     let shown = Introduction { attestation_key: free, ..scene.shown.clone() };
     assert_eq!(scene.verifier.challenge(&shown, Time::now()).unwrap_err().check, "tpm-attestation-key");
     for wrong in ["", "=", "AAAA"] {
@@ -93,21 +93,24 @@ fn another_tpm_does_not_open_the_challenge() {
     let element = open(&other);
     let key = element.generate("idevid", Algorithm::EcdsaP256).unwrap();
     introduce(&element).unwrap();
-    let refused = match answer(&element, &key, &challenge) {
+    let refused = match answer(&element, std::slice::from_ref(&key), &challenge) {
         Err(error) => error,
         Ok(_) => panic!("another TPM opened it"),
     };
     assert!(matches!(refused.trouble(), Some(Trouble::Reset | Trouble::Failed)), "{refused}");
     // The TPM's own key, but another attestation key than the one that the credential was made for.
     std::fs::remove_file(scene.tpm.folder().join("element/attestation")).unwrap();
-    assert!(matches!(answer(&scene.element, &scene.key, &challenge), Err(ElementError::Hardware { .. })));
+    assert!(matches!(
+        answer(&scene.element, std::slice::from_ref(&scene.key), &challenge),
+        Err(ElementError::Hardware { .. })
+    ));
 }
 
 #[test]
 fn each_part_of_the_answer_counts() {
     let Some(scene) = Scene::new() else { return };
     let (challenge, pending) = scene.challenge();
-    let good = answer(&scene.element, &scene.key, &challenge).unwrap();
+    let good = answer(&scene.element, std::slice::from_ref(&scene.key), &challenge).unwrap();
     let with = |change: &dyn Fn(&mut Answer)| {
         let mut changed = good.clone();
         change(&mut changed);
@@ -128,13 +131,17 @@ fn each_part_of_the_answer_counts() {
 
     // A statement for an earlier challenge.
     let (later, waiting) = scene.challenge();
-    let mut replayed = answer(&scene.element, &scene.key, &later).unwrap();
+    let mut replayed = answer(&scene.element, std::slice::from_ref(&scene.key), &later).unwrap();
     replayed.certified = good.certified.clone();
     assert_eq!(scene.refusal(&waiting, &replayed), "tpm-nonce");
 
+    // Two keys in the request, and a statement about the first only.
+    let twice = pending.check(&scene.verifier, &good, &[&scene.public, &scene.public], Time::now()).unwrap_err();
+    assert_eq!(twice.check, "tpm-key");
+
     // A request for a key that was made elsewhere, with the proof of another.
     let elsewhere = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
-    let refused = pending.check(&scene.verifier, &good, landfall_pki::Signer::public_key(&elsewhere), Time::now());
+    let refused = pending.check(&scene.verifier, &good, &[landfall_pki::Signer::public_key(&elsewhere)], Time::now());
     assert_eq!(refused.unwrap_err().check, "tpm-key");
 }
 
@@ -160,7 +167,49 @@ fn a_key_that_was_brought_into_the_tpm_is_not_proven() {
     let key: KeyUri = "tpm:0x81000042".parse().unwrap();
     let public = scene.element.signer(&key).unwrap().public_key().clone();
     let (challenge, pending) = scene.challenge();
-    let answer = answer(&scene.element, &key, &challenge).unwrap();
-    let refused = pending.check(&scene.verifier, &answer, &public, Time::now()).unwrap_err();
+    let answer = answer(&scene.element, std::slice::from_ref(&key), &challenge).unwrap();
+    let refused = pending.check(&scene.verifier, &answer, &[&public], Time::now()).unwrap_err();
     assert_eq!(refused.check, "tpm-key-attributes");
+}
+
+#[test]
+fn a_tpm_with_an_elliptic_endorsement_key_proves_as_well() {
+    let Some(tpm) = Swtpm::new() else { return };
+    let element = open(&tpm);
+    let Some(_) = tpm.tool("tpm2_nvundefine", &["-C", "p", "0x01c00002"]) else { return };
+    assert!(matches!(introduce(&element), Err(ElementError::Unsupported(_))), "there is no certificate");
+    tpm.tool("tpm2_createek", &["-G", "ecc", "-c", "ek.ctx", "-u", "ek.pem", "-f", "pem"]);
+    tpm.tool("tpm2_flushcontext", &["-t"]);
+    // Its maker, by openssl.
+    let authority = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 9 -subj \
+                     /CN=maker -addext keyUsage=critical,keyCertSign";
+    std::fs::write(tpm.folder().join("ek.ext"), "keyUsage = critical, keyAgreement\n").unwrap();
+    let certified = "x509 -new -force_pubkey ek.pem -subj /CN=tpm -CA ca.pem -CAkey ca.key -days 9 -extfile ek.ext -out ek-cert.pem";
+    for command in [authority, certified] {
+        if tpm.tool("openssl", &command.split(' ').collect::<Vec<_>>()).is_none() {
+            return;
+        }
+    }
+    let read = |name: &str| Certificate::from_pem(&std::fs::read_to_string(tpm.folder().join(name)).unwrap()).unwrap();
+    element.write_certificate(0x01c0_000a, &read("ek-cert.pem")).unwrap();
+    let key = element.generate("idevid", Algorithm::EcdsaP256).unwrap();
+    let public = element.signer(&key).unwrap().public_key().clone();
+    let verifier = Verifier { makers: Anchors::of([read("ca.pem")]), intermediates: Vec::new() };
+    let shown = introduce(&element).unwrap();
+    let (challenge, pending) = verifier.challenge(&shown, Time::now()).unwrap();
+    let answered = answer(&element, std::slice::from_ref(&key), &challenge).unwrap();
+    assert_eq!(pending.check(&verifier, &answered, &[&public], Time::now()).unwrap().maker, "CN=maker");
+    // A challenge for another key on the curve: it agrees on another secret.
+    let mut seed = STANDARD.decode(&challenge.seed).unwrap();
+    let other = any_point();
+    seed[2..34].copy_from_slice(&other[1..33]);
+    seed[36..68].copy_from_slice(&other[33..65]);
+    let wrong = Challenge { seed: STANDARD.encode(seed), ..challenge };
+    assert!(matches!(answer(&element, &[key], &wrong), Err(ElementError::Hardware { .. })));
+}
+
+/// A point on P-256 that nobody agreed on anything with.
+fn any_point() -> Vec<u8> {
+    let key = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
+    landfall_pki::Signer::public_key(&key).key_bits().to_vec()
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, path::Path, sync::Arc};
 
 /// The label of the bootstrapping key in the element, and the name under which it seals those that it cannot use.
-const LABEL: &str = "dpp-bootstrap";
+pub(crate) const LABEL: &str = "dpp-bootstrap";
 /// The file in the state folder.
 const FILE: &str = "dpp.json";
 

@@ -30,7 +30,7 @@ pub use networks::{Keep, MemoryStore, Networks};
 pub use radio::{Join, NoRadio, Supplicant};
 pub use standing::{Certified, NetworkSummary, Standing};
 
-pub(crate) use birth::Birth;
+pub(crate) use birth::{Birth, LABEL};
 
 /// Who watches.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Send + Sync);

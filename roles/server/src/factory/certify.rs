@@ -1,12 +1,28 @@
 //! Issuing an IDevID for a key that the device made, in itself or in its secure element (H.1.1, methods 1 and 2).
 
-use super::{Factory, FactoryError, provision::event};
+use super::{Factory, FactoryError, dpp, provision::event};
+use landfall_dpp::curve::PublicKey as BootstrappingKey;
 use landfall_lifecycle::factory::{FactoryDevice, HardwareProof, LOG, Method, Product};
 use landfall_pki::{Csr, KeyKind};
 use landfall_tpm::proof::{Answer, Pending, Verifier};
 use landfall_types::{Changes, DeviceBundle, SerialNumber};
 
 const SECTION: &str = "NIST SP 1800-36B H.1.1";
+
+/// What a device asks to have certified: requests (PKCS #10 in DER), each signed by the key that it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// For the birth key.
+    pub birth: &'a [u8],
+    /// For the bootstrapping key of a device that is made for Wi-Fi Easy Connect.
+    pub bootstrapping: Option<&'a [u8]>,
+}
+
+impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for Request<'a> {
+    fn from(birth: &'a B) -> Self {
+        Self { birth: birth.as_ref(), bootstrapping: None }
+    }
+}
 
 /// A TPM's proof that a key lives in it: whom the factory believes, what it kept of its challenge, and the answer.
 #[derive(Clone, Debug)]
@@ -29,79 +45,129 @@ pub enum Choice {
 }
 
 impl Factory {
-    /// Issues an IDevID for the key in `request` (PKCS #10 in DER), whose possession the device must have proven.
+    /// Issues an IDevID for the key in `request`, whose possession the device must have proven, and makes the URI of its
+    /// bootstrapping key if the product has one.
     ///
-    /// A device whose answer was lost may ask again with the same key, and gets the same IDevID.
-    pub fn certify(
+    /// A device whose answer was lost may ask again with the same keys, and gets the same.
+    pub fn certify<'a>(
         &self,
         product: &Product,
         method: Method,
-        request: &[u8],
+        request: impl Into<Request<'a>>,
         choice: Choice,
     ) -> Result<DeviceBundle, FactoryError> {
-        let done = self.certify_backed(product, method, request, choice, None);
-        self.rejecting(done, method, None, || asks(request))
+        let request = request.into();
+        let asked = Asked::of(product, request);
+        let done = asked.and_then(|asked| self.certify_backed(product, method, &asked, choice, None));
+        self.rejecting(done, method, None, || asks(request.birth))
     }
 
-    /// The same for a key of which a TPM proves that it lives there, which is recorded with the device.
-    pub fn certify_proven(
+    /// The same for keys of which a TPM proves that they live there, which is recorded with the device.
+    pub fn certify_proven<'a>(
         &self,
         product: &Product,
-        request: &[u8],
+        request: impl Into<Request<'a>>,
         choice: Choice,
         proof: &Proof,
     ) -> Result<DeviceBundle, FactoryError> {
-        let done = self.certify_checked(product, request, choice, proof);
-        self.rejecting(done, Method::InSecureElement, None, || asks(request))
+        let request = request.into();
+        let done = Asked::of(product, request).and_then(|asked| self.certify_checked(product, &asked, choice, proof));
+        self.rejecting(done, Method::InSecureElement, None, || asks(request.birth))
     }
 
     fn certify_checked(
         &self,
         product: &Product,
-        request: &[u8],
+        asked: &Asked,
         choice: Choice,
         proof: &Proof,
     ) -> Result<DeviceBundle, FactoryError> {
-        let csr = Csr::from_der(request)?;
         let Proof { verifier, pending, answer } = proof;
-        let proven = pending.check(verifier, answer, csr.public_key(), self.now())?;
+        let proven = pending.check(verifier, answer, &asked.keys(), self.now())?;
         let hardware = HardwareProof { maker: proven.maker, endorsement: proven.endorsement };
         let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &hardware.endorsement, 16)?;
-        let key = csr.public_key().fingerprint();
+        let key = asked.csr.public_key().fingerprint();
         if let Some(other) = others.into_iter().find(|other| other.key != key && other.void.is_none()) {
             let detail = format!("the device {} has this TPM", other.serial_number);
             return Err(FactoryError::refused("tpm-unused", SECTION, detail));
         }
-        self.certify_backed(product, Method::InSecureElement, request, choice, Some(hardware))
+        self.certify_backed(product, Method::InSecureElement, asked, choice, Some(hardware))
     }
 
     fn certify_backed(
         &self,
         product: &Product,
         method: Method,
-        request: &[u8],
+        asked: &Asked,
         choice: Choice,
         hardware: Option<HardwareProof>,
     ) -> Result<DeviceBundle, FactoryError> {
-        let csr = Csr::from_der(request)?;
-        csr.verify_possession()
-            .map_err(|why| FactoryError::refused("csr-possession", "RFC 2986 s4.2", why.to_string()))?;
-        strong_enough(&csr)?;
-        let asked = match choice {
+        let own = match choice {
             Choice::Factory => None,
-            Choice::Device => Some(own_serial(product, &csr)?),
+            Choice::Device => Some(own_serial(product, &asked.csr)?),
         };
-        if let Some(known) = self.known(&csr, asked.as_ref())? {
-            return self.bundle(&known, None);
+        if let Some(known) = self.known(&asked.csr, own.as_ref())? {
+            return self.certified_before(product, asked, &known);
         }
-        match asked {
-            Some(serial) => self.certify_as(product, method, &csr, serial, hardware),
+        self.bootstrapping_unused(asked)?;
+        match own {
+            Some(serial) => self.certify_as(product, method, asked, serial, hardware),
             None => self.allocating(product, 1, |range, changes| {
                 let serial = range.scheme.serial(range.first)?;
-                let (mut device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+                let (mut device, bundle) = self.born(product, serial, asked, method)?;
                 device.hardware = hardware.clone();
                 Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
             }),
+        }
+    }
+
+    /// The IDevID of a device that made its keys, its record and its bundle, with the URI of its bootstrapping key.
+    fn born(
+        &self,
+        product: &Product,
+        serial: SerialNumber,
+        asked: &Asked,
+        method: Method,
+    ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
+        let (mut device, mut bundle) = self.birth(product, serial, asked.csr.public_key(), method, None, self.now())?;
+        if let (Some(key), Some(maker)) = (&asked.bootstrapping, dpp::Maker::of(product)?) {
+            let (record, birth) = maker.describe(&device.serial_number, &key.0)?;
+            (device.dpp, bundle.dpp) = (Some(record), Some(birth));
+        }
+        Ok((device, bundle))
+    }
+
+    /// The same bundle again. The bootstrapping key must be the one that it was made with.
+    fn certified_before(
+        &self,
+        product: &Product,
+        asked: &Asked,
+        known: &FactoryDevice,
+    ) -> Result<DeviceBundle, FactoryError> {
+        let mut bundle = self.bundle(known, None)?;
+        let hash = asked.bootstrapping.as_ref().map(|key| key.0.bootstrap_hash());
+        if hash != known.dpp.as_ref().map(|dpp| dpp.bootstrap_hash) {
+            let detail =
+                format!("{} was certified with another bootstrapping key, or without one", known.serial_number);
+            return Err(FactoryError::refused("csr-bootstrapping-key", SECTION, detail));
+        }
+        if let (Some(key), Some(maker)) = (&asked.bootstrapping, dpp::Maker::of(product)?) {
+            bundle.dpp = Some(maker.describe(&known.serial_number, &key.0)?.1);
+        }
+        Ok(bundle)
+    }
+
+    /// A bootstrapping key belongs to one device.
+    fn bootstrapping_unused(&self, asked: &Asked) -> Result<(), FactoryError> {
+        let Some(key) = &asked.bootstrapping else { return Ok(()) };
+        let hash = key.0.bootstrap_hash().to_string();
+        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_BOOTSTRAP, &hash, 1)?;
+        match others.into_iter().next() {
+            Some(other) => {
+                let detail = format!("the device {} has this bootstrapping key", other.serial_number);
+                Err(FactoryError::refused("csr-bootstrapping-unused", SECTION, detail))
+            }
+            None => Ok(()),
         }
     }
 
@@ -109,11 +175,11 @@ impl Factory {
         &self,
         product: &Product,
         method: Method,
-        csr: &Csr,
+        asked: &Asked,
         serial: SerialNumber,
         hardware: Option<HardwareProof>,
     ) -> Result<DeviceBundle, FactoryError> {
-        let (mut device, bundle) = self.birth(product, serial, csr.public_key(), method, None, self.now())?;
+        let (mut device, bundle) = self.born(product, serial, asked, method)?;
         device.hardware = hardware;
         let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
         match self.store.commit_blocking(changes) {
@@ -155,6 +221,50 @@ fn asks(request: &[u8]) -> String {
         },
         Err(_) => "a request that cannot be read".into(),
     }
+}
+
+/// A request that was opened: the device has the keys, and they are what the product's devices have.
+struct Asked {
+    csr: Csr,
+    /// As Wi-Fi Easy Connect writes it, and as the request does.
+    bootstrapping: Option<(BootstrappingKey, landfall_pki::PublicKey)>,
+}
+
+impl Asked {
+    fn of(product: &Product, request: Request<'_>) -> Result<Self, FactoryError> {
+        let csr = possessed(request.birth)?;
+        strong_enough(&csr)?;
+        let refused = |detail: String| Err(FactoryError::refused("csr-bootstrapping", "DPP s5.2", detail));
+        let bootstrapping = match (&product.dpp, request.bootstrapping) {
+            (None, None) => None,
+            (Some(dpp), Some(request)) => {
+                let key = possessed(request)?.public_key().clone();
+                match BootstrappingKey::from_spki(key.spki_der()) {
+                    Ok(own) if own.curve() == dpp.curve => Some((own, key)),
+                    Ok(own) => return refused(format!("its key is on {}, and not on {}", own.curve(), dpp.curve)),
+                    Err(why) => return refused(why.to_string()),
+                }
+            }
+            (Some(_), None) => {
+                return refused("devices for Wi-Fi Easy Connect ask for two keys, and this one is missing".into());
+            }
+            (None, Some(_)) => return refused("these devices are not made for Wi-Fi Easy Connect".into()),
+        };
+        Ok(Self { csr, bootstrapping })
+    }
+
+    /// The keys, that of the IDevID first.
+    fn keys(&self) -> Vec<&landfall_pki::PublicKey> {
+        let bootstrapping = self.bootstrapping.as_ref().map(|(_, key)| key);
+        std::iter::once(self.csr.public_key()).chain(bootstrapping).collect()
+    }
+}
+
+/// A request whose sender has shown to have the key.
+fn possessed(request: &[u8]) -> Result<Csr, FactoryError> {
+    let csr = Csr::from_der(request)?;
+    csr.verify_possession().map_err(|why| FactoryError::refused("csr-possession", "RFC 2986 s4.2", why.to_string()))?;
+    Ok(csr)
 }
 
 /// The serial number that the device says it has. It must not be one that the factory itself gives out.

@@ -56,7 +56,18 @@ impl<'a> Maker<'a> {
     /// A key for the device with that serial number: what is recorded of it, and what the device gets.
     pub(super) fn make(&self, serial: &SerialNumber) -> Result<(DppRecord, DppBirth), FactoryError> {
         let key = generate(self.dpp)?;
-        let public = key.public();
+        let (record, birth) = self.describe(serial, key.public())?;
+        let pkcs8 = key.to_pkcs8().map_err(|why| PkiError::Misuse(why.to_string()))?;
+        let key = BundleKey(Redacted::new(pem::encode("PRIVATE KEY", pkcs8.expose())));
+        Ok((record, DppBirth { key: Some(key), ..birth }))
+    }
+
+    /// The same for a key that the device made itself.
+    pub(super) fn describe(
+        &self,
+        serial: &SerialNumber,
+        public: &PublicKey,
+    ) -> Result<(DppRecord, DppBirth), FactoryError> {
         let uri = Uri {
             mac: self.template.mac.map(|base| self.mac(base, serial)).transpose()?,
             information: Some(Told::write(serial, &self.product.model)),
@@ -70,9 +81,7 @@ impl<'a> Maker<'a> {
             chirp_hash: public.chirp_hash(),
             configurator: self.configurator,
         };
-        let pkcs8 = key.to_pkcs8().map_err(|why| PkiError::Misuse(why.to_string()))?;
-        let key = BundleKey(Redacted::new(pem::encode("PRIVATE KEY", pkcs8.expose())));
-        Ok((record, DppBirth { uri, key: Some(key), configurator: self.dpp.configurator.clone() }))
+        Ok((record, DppBirth { uri, key: None, configurator: self.dpp.configurator.clone() }))
     }
 
     /// The base and the serial number's counter: a device that is made anew keeps its address.

@@ -52,6 +52,7 @@ impl Factory {
             key: idevid.public_key().fingerprint(),
             key_uri: None,
             hardware: None,
+            seed: None,
             dpp: None,
             batch: None,
             station: self.station.clone(),
@@ -67,7 +68,7 @@ impl Factory {
     /// not kept.
     ///
     /// # Errors
-    /// A refusal if the serial number or the key is known.
+    /// A refusal if the serial number, the key or the seed is known.
     pub fn derive(
         &self,
         product: &Product,
@@ -85,7 +86,15 @@ impl Factory {
         seed: &Redacted<Vec<u8>>,
     ) -> Result<DeviceBundle, FactoryError> {
         let key = SoftwareKey::from_pkcs8_der(seed::birth_key(seed, &serial_number)?.expose())?;
-        let (device, _) = self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, self.now())?;
+        let (mut device, _) =
+            self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, self.now())?;
+        let seed = seed::fingerprint(seed)?;
+        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_SEED, &seed.to_string(), 16)?;
+        if let Some(other) = others.into_iter().find(|other| other.serial_number != device.serial_number) {
+            let detail = format!("the device {} has this seed", other.serial_number);
+            return Err(FactoryError::refused("seed-unused", SECTION, detail));
+        }
+        device.seed = Some(seed);
         self.bundle(&self.record(device)?, None)
     }
 

@@ -36,6 +36,7 @@ impl Factory {
             key: key.fingerprint(),
             key_uri: None,
             hardware: None,
+            seed: None,
             dpp: None,
             batch: batch.cloned(),
             station: batch.is_none().then(|| self.station.clone()).flatten(),

@@ -20,7 +20,7 @@ mod provision;
 mod publish;
 mod records;
 
-pub use certify::{Choice, Proof};
+pub use certify::{Choice, Proof, Request};
 pub use dpp::{ListFormat, Which};
 pub use error::FactoryError;
 pub use init::{Made, NewManufacturer};
