@@ -1,6 +1,8 @@
 //! The command line, as people and programs meet it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+#[path = "it/attested.rs"]
+mod attested;
 #[path = "it/books.rs"]
 mod books;
 #[path = "it/commands.rs"]

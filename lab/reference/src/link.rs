@@ -46,11 +46,19 @@ impl Link {
         // A generated address would first be probed for duplicates; a fixed one is there at once.
         ip(&["link", "set", BRIDGE, "addrgenmode", "none"])?;
         ip(&["link", "set", BRIDGE, "up"])?;
+        // A bridge that has lost its last port is down until it gets another.
+        ip(&["link", "add", IDLE.0, "type", "veth", "peer", "name", IDLE.1])?;
+        for end in [IDLE.0, IDLE.1] {
+            ip(&["link", "set", end, "addrgenmode", "none"])?;
+        }
+        ip(&["link", "set", IDLE.0, "master", BRIDGE, "up"])?;
+        ip(&["link", "set", IDLE.1, "up"])?;
         ip(&["addr", "add", &format!("{BRIDGE_ADDRESS}/64"), "dev", BRIDGE, "nodad"])?;
         Ok(Self { next: AtomicU16::new(2) })
     }
 
-    /// A namespace for one device: one interface on the link, one link-local IPv6 address, no route, no other address.
+    /// A namespace for one device: one interface on the link with one link-local IPv6 address, no route; and loopback, where
+    /// its own secure element is.
     pub fn namespace(&self) -> Result<Namespace> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let namespace = Namespace { name: format!("{PREFIX}{}-{number}", std::process::id()) };
@@ -59,6 +67,7 @@ impl Link {
         ip(&["link", "add", &port, "type", "veth", "peer", "name", INTERFACE, "netns", name])?;
         ip(&["link", "set", &port, "addrgenmode", "none"])?;
         ip(&["link", "set", &port, "master", BRIDGE, "up"])?;
+        ip(&["-n", name, "link", "set", "lo", "up"])?;
         ip(&["-n", name, "link", "set", INTERFACE, "addrgenmode", "none"])?;
         ip(&["-n", name, "link", "set", INTERFACE, "up"])?;
         ip(&["-n", name, "addr", "add", &format!("fe80::d:{number:x}/64"), "dev", INTERFACE, "nodad"])?;
@@ -68,6 +77,8 @@ impl Link {
 
 /// The device's interface in its namespace.
 const INTERFACE: &str = "link0";
+/// Both ends of a cable that leads nowhere.
+const IDLE: (&str, &str) = ("lf-port1", "lf-idle");
 const PREFIX: &str = "lf-device-";
 
 /// A device's network namespace; removed when dropped.

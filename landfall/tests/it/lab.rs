@@ -43,6 +43,50 @@ fn build_2_fills_its_table_and_leaves_evidence_without_secrets() {
     easily_joined(folder.path());
 }
 
+#[test]
+fn the_factory_builds_onboard_with_the_keys_in_the_elements_or_say_that_there_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, text) = says(folder.path(), &["lab", "--build", "factory", "--json"]);
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["failed"], 0, "{report:#}");
+    let rows = report["rows"].as_array().unwrap();
+    for (build, missing, tools) in [
+        ("TPM", "no TPM", &["swtpm", "swtpm_setup", "swtpm_localca"][..]),
+        ("PKCS#11", "no PKCS#11 token", &["softhsm2-util"][..]),
+    ] {
+        let installed = tools.iter().all(|program| landfall_testkit::tool(program).is_some());
+        let its: Vec<&Value> = rows.iter().filter(|row| row["build"].as_str().unwrap().ends_with(build)).collect();
+        let ids: Vec<&str> = its.iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["S0.C1", "S0.C2", "S0.C3", "S1.C6", "S0.C1", "S0.C2", "S0.C3", "S1.C6"], "{build}");
+        for row in its {
+            match installed {
+                true => assert!(!row["refused"].as_str().unwrap().is_empty(), "no negative case: {row}"),
+                false => assert!(row["why"].as_str().unwrap().starts_with(missing), "{row}"),
+            }
+        }
+    }
+}
+
+/// Without the programs that simulate elements nothing counts as shown. They are hidden from this one run.
+#[test]
+fn a_lab_without_elements_shows_no_factory_build() {
+    let name = landfall_testkit::current_test();
+    let hidden: Vec<_> = ["swtpm_setup", "softhsm2-util"].into_iter().filter_map(landfall_testkit::tool).collect();
+    let hide = hidden.iter().map(|path| format!("mount --bind /dev/null {}; ", path.display())).collect::<String>();
+    let mut command = Command::new("unshare");
+    let lab = format!("{hide} exec {} lab --build factory --loopback", env!("CARGO_BIN_EXE_landfall"));
+    let Ok(output) = command.args(["--mount", "sh", "-e", "-c", &lab]).output() else {
+        return landfall_testkit::skip(&name, "there is no unshare");
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    if !hidden.is_empty() && !said.contains("The factory builds") {
+        return landfall_testkit::skip(&name, "programs cannot be hidden: not root");
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not run: no TPM") && said.contains("not run: no PKCS#11 token"), "{said}");
+    assert!(said.contains("0 passed, 0 failed, 16 not run"), "{said}");
+}
+
 /// Runs a build, which has to show all that it tries; how many rows it showed.
 fn filled(folder: &Path, build: &str) -> usize {
     let (status, text) = says(folder, &["lab", "--build", build, "--evidence", "evidence", "--json"]);

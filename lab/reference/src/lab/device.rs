@@ -1,6 +1,11 @@
-//! A device: a process of its own, in a network namespace of its own where there is one.
+//! A device: a process of its own, in a network namespace of its own where there is one, with a chip for its keys if it has
+//! one.
 
-use super::{party::Owner, place::Place};
+use super::{
+    chip::{self, Chip},
+    party::Owner,
+    place::Place,
+};
 use crate::link::Namespace;
 use anyhow::{Context, Result, bail, ensure};
 use landfall_brski::registrar::{Standing, VoucherRecord};
@@ -24,8 +29,18 @@ pub(crate) struct Device {
     pub(crate) serial: String,
     /// What the factory handed out.
     pub(crate) bundle: DeviceBundle,
+    /// The rest of it.
+    pub(crate) body: Body,
+}
+
+/// A device that knows nothing yet: a folder, a place on the link, and where it keeps its keys.
+pub(crate) struct Body {
     /// Its folder.
     pub(crate) folder: PathBuf,
+    /// Its secure element, if it has one.
+    pub(crate) chip: Option<Chip>,
+    /// The lines of `[keys]` in its configuration.
+    keys: String,
     namespace: Option<Namespace>,
 }
 
@@ -61,10 +76,8 @@ impl Device {
     pub(crate) fn unpack(place: &Place, bundle: &Path) -> Result<Self> {
         let content = fs::read(bundle).with_context(|| bundle.display().to_string())?;
         let parsed: DeviceBundle = serde_json::from_slice(&content)?;
-        let serial = parsed.serial_number.to_string();
-        let folder = place.folder(&format!("devices/{serial}"))?;
-        fs::write(folder.join("bundle.json"), content)?;
-        Ok(Self { serial, bundle: parsed, folder, namespace: place.namespace()? })
+        let body = Body::blank(place, parsed.serial_number.as_str(), "")?;
+        body.born(parsed)
     }
 
     /// Its IDevID.
@@ -74,7 +87,7 @@ impl Device {
 
     /// Where copies of what crossed its wire are.
     pub(crate) fn evidence(&self) -> PathBuf {
-        self.folder.join("evidence")
+        self.body.folder.join("evidence")
     }
 
     /// Its LDevID, as it keeps it.
@@ -129,13 +142,13 @@ impl Device {
 
     /// A thief's copy of everything that this device keeps, in a device with the same network.
     pub(crate) fn copy_state(&self, to: &str) -> Result<()> {
-        copy(&self.folder.join("state"), &self.folder.join(to))
+        copy(&self.body.folder.join("state"), &self.body.folder.join(to))
     }
 
     /// Puts such a copy in the place of what the device keeps.
     pub(crate) fn use_state(&self, from: &str) -> Result<()> {
-        fs::remove_dir_all(self.folder.join("state"))?;
-        copy(&self.folder.join(from), &self.folder.join("state"))
+        fs::remove_dir_all(self.body.folder.join("state"))?;
+        copy(&self.body.folder.join(from), &self.body.folder.join("state"))
     }
 
     /// Adds what the registrar sent to the MASA to the evidence, and copies all of it to where the user wants it.
@@ -155,15 +168,59 @@ impl Device {
         }
     }
 
-    async fn run(&self, place: &Place, arguments: &[&str], mut tell: impl FnMut(&str) + Send) -> Result<Value> {
+    async fn run(&self, place: &Place, arguments: &[&str], tell: impl FnMut(&str) + Send) -> Result<Value> {
+        self.body.run(place, arguments, tell).await
+    }
+}
+
+impl Body {
+    /// A device whose agent is configured with these lines of `[keys]`.
+    pub(crate) fn blank(place: &Place, name: &str, keys: &str) -> Result<Self> {
+        let folder = place.folder(&format!("devices/{name}"))?;
+        Ok(Self { folder, chip: None, keys: keys.into(), namespace: place.namespace()? })
+    }
+
+    /// A device with a chip of its own, which keeps its keys.
+    pub(crate) fn with_chip(place: &Place, name: &str, kind: chip::Kind) -> Result<Self> {
+        Self::blank(place, name, "")?.soldered(kind)
+    }
+
+    /// The same beside the servers, where simulated radios are.
+    pub(crate) fn with_chip_here(place: &Place, name: &str, kind: chip::Kind) -> Result<Self> {
+        let folder = place.folder(&format!("devices/{name}"))?;
+        Self { folder, chip: None, keys: String::new(), namespace: None }.soldered(kind)
+    }
+
+    fn soldered(self, kind: chip::Kind) -> Result<Self> {
+        let blank = self;
+        let chip = Chip::solder(kind, &blank.folder.join("chip"), blank.namespace.as_ref())?;
+        Ok(Self { keys: format!("element = {:?}\n", chip.uri()), chip: Some(chip), ..blank })
+    }
+
+    /// The device once the factory has handed out its bundle.
+    pub(crate) fn born(self, bundle: DeviceBundle) -> Result<Device> {
+        fs::write(self.folder.join("bundle.json"), serde_json::to_vec(&bundle)?)?;
+        Ok(Device { serial: bundle.serial_number.to_string(), bundle, body: self })
+    }
+
+    /// What the device's agent says, as a process of its own.
+    pub(crate) async fn run(
+        &self,
+        place: &Place,
+        arguments: &[&str],
+        mut tell: impl FnMut(&str) + Send,
+    ) -> Result<Value> {
         let config = self.folder.join("device.toml");
         let text = format!(
-            "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n{}\n[discovery]\n{}",
-            self.keys(),
+            "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}\
+             [dpp]\npatience-ms = 1500\npause-ms = 300\n",
+            self.keys,
             place.discovery()
         );
         fs::write(&config, text)?;
-        let mut command = Command::from(place.command(self.namespace.as_ref()));
+        let mut command = place.command(self.namespace.as_ref());
+        command.envs(self.chip.as_ref().and_then(Chip::environment));
+        let mut command = Command::from(command);
         command.arg("device").args(arguments).args(["--json", "--progress", "--config"]).arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("running {}", place.program.display()))?;
@@ -176,21 +233,20 @@ impl Device {
         let output = child.wait_with_output().await?;
         let last = said.last().map(|line| line.trim()).unwrap_or_default();
         let answered = output.status.code() != Some(2) || !output.stdout.is_empty();
-        ensure!(answered, "device {} could not: {last}", self.serial);
-        serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("device {} did not answer in JSON: {last}", self.serial))
-    }
-
-    /// A device that made its key itself keeps it in its element, and not in the bundle (H.1.1 method 1).
-    fn keys(&self) -> &'static str {
-        match self.bundle.key {
-            Some(_) => "",
-            None => "[keys]\nidevid = \"software:idevid\"\n",
-        }
+        ensure!(answered, "{}", complaint(last));
+        serde_json::from_slice(&output.stdout).with_context(|| format!("the device did not answer in JSON: {last}"))
     }
 }
 
-fn became(said: &Value) -> Result<Became> {
+/// What the agent complains of, in words.
+fn complaint(said: &str) -> String {
+    let parsed: Option<Value> = serde_json::from_str(said).ok();
+    let words = parsed.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str);
+    words.unwrap_or(said).to_owned()
+}
+
+/// What an answer of the agent means.
+pub(crate) fn became(said: &Value) -> Result<Became> {
     match said.get("onboarded").and_then(Value::as_bool) {
         Some(true) => Ok(Became::Onboarded(said.get("result").cloned().unwrap_or_default())),
         Some(false) => {
@@ -201,7 +257,8 @@ fn became(said: &Value) -> Result<Became> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| to.display().to_string())?;
     for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
         let entry = entry?;

@@ -3,8 +3,10 @@
 mod build1;
 mod build2;
 mod build3;
+mod chip;
 mod device;
 mod easyconnect;
+mod factory;
 mod party;
 mod place;
 
@@ -42,7 +44,8 @@ pub struct Options {
 }
 
 /// The builds that the lab has, with where the guide describes them.
-pub const BUILDS: &[(&str, &str)] = &[("1", build1::BUILD.title), ("2", build2::BUILD.title), ("3", build3::TITLE)];
+pub const BUILDS: &[(&str, &str)] =
+    &[("1", build1::BUILD.title), ("2", build2::BUILD.title), ("3", build3::TITLE), ("factory", factory::TITLE)];
 
 /// The lab's own stack, in octets.
 const STACK: usize = 64 * 1024 * 1024;
@@ -99,6 +102,9 @@ async fn builds(options: &Options, narrator: Narrator, folder: TempDir, link: Op
     }
     if wanted("3") {
         kept = Some(build3::run(&place, &mut table).await?);
+    }
+    if wanted("factory") {
+        factory::run(&place, &mut table).await?;
     }
     report.sort();
     narrator.chapter("What was shown");

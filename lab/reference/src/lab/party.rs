@@ -136,7 +136,7 @@ impl Manufacturer {
         organization: &str,
         manners: &MasaManners,
     ) -> Result<Self> {
-        let folder = place.folder(vendor)?;
+        let folder = place.new_folder(vendor)?;
         let port = free_port()?;
         let masa_url = format!("localhost:{port}");
         let anchors: Vec<String> = manners.also.iter().map(|path| format!("{path:?}")).collect();

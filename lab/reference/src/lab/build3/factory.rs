@@ -1,54 +1,49 @@
 //! Scenario 0: birth credentials, and how what is known of them reaches who needs it.
 
-use super::{Device, Shown, Site};
+use super::{Shown, Site};
 use crate::lab::{
+    device::Body,
     party::{Manufacturer, MasaManners},
     place::Place,
 };
 use anyhow::{Context, Result, bail, ensure};
-use landfall_element::{KeySource, SecureElement, SoftwareElement};
 use landfall_lifecycle::factory::Method;
-use landfall_pki::{Algorithm, Anchors, Certificate, CsrRequest, PathPolicy, validate};
+use landfall_pki::{Anchors, Certificate, PathPolicy, pem, validate};
 use landfall_server::{
     admin::view::{Prefetch, Prefetched},
     factory::Choice,
 };
 use landfall_types::Time;
+use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 /// S0.C1: methods 1 and 3 of H.1.1.
 pub(super) async fn birth_credentials(place: &Place, site: &Site) -> Result<Shown> {
     // Method 3: the factory makes the key and loads it; the device keeps it encrypted.
     let loaded = site.onboarded(place).await?;
-    let keys = loaded.folder.join("state/keys");
+    let keys = loaded.body.folder.join("state/keys");
     for entry in fs::read_dir(&keys)? {
         let mode = entry?.metadata()?.permissions().mode() & 0o077;
         ensure!(mode == 0, "others may read the keys of {}", loaded.serial);
     }
     // Method 1: the device makes the key, and the factory only ever sees a request.
-    let folder = place.folder("devices/self-made")?;
-    let element = SoftwareElement::open(&folder.join("state/keys"), KeySource::KeyFile(folder.join("state/keys.key")))?;
-    let key = element.generate("idevid", Algorithm::EcdsaP256)?;
-    let signer = element.signer(&key)?;
-    let request = CsrRequest::default().prepare(signer.public_key(), signer.algorithm())?;
-    let signature = signer.sign(request.to_be_signed())?;
-    let request = request.sign(&signature)?;
+    let blank = Body::blank(place, "self-made", "")?;
+    let asked = blank.run(place, &["request"], |_| ()).await?;
+    let request = asked.get("request").and_then(Value::as_str).context("the device asks for nothing")?;
+    let request = pem::decode(request)?.into_iter().next().context("an empty request")?.der;
     let certify = |request: &[u8]| {
         tokio::task::block_in_place(|| {
             site.kestrel.factory.certify(&site.thermostat, Method::OnDevice, request, Choice::Factory)
         })
     };
-    let bundle = certify(request.der())?;
+    let bundle = certify(&request)?;
     ensure!(bundle.key.is_none(), "the factory has the key of a device that made its own");
     site.kestrel.record().await?;
-    let path = folder.join("bundle.json");
-    fs::write(&path, serde_json::to_vec(&bundle)?)?;
-    let made = Device::unpack(place, &path)?;
-    fs::rename(folder.join("state"), made.folder.join("state"))?;
+    let made = blank.born(bundle)?;
     site.kestrel.sell(&[&made.serial], site.orchard.name).await?;
     made.onboard(place, 3).await?.onboarded()?;
     // One bit of the signature differs: nobody has shown possession of the key.
-    let mut forged = request.der().to_vec();
+    let mut forged = request.clone();
     *forged.last_mut().context("an empty request")? ^= 1;
     let Err(why) = certify(&forged) else { bail!("the factory certified a key that nobody showed to have") };
     Ok(Shown {
@@ -112,6 +107,6 @@ pub(super) async fn bootstrapping_information(place: &Place, site: &mut Site) ->
 }
 
 /// Stops a manufacturer that was only there for one case.
-pub(super) async fn close(mut manufacturer: Manufacturer) {
+pub(in crate::lab) async fn close(mut manufacturer: Manufacturer) {
     manufacturer.masa_goes_away().await;
 }

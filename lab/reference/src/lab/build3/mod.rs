@@ -13,6 +13,7 @@ use super::{
     place::Place,
 };
 use anyhow::{Context, Result};
+pub(super) use factory::close;
 use landfall_lifecycle::factory::Product;
 use landfall_pki::Algorithm;
 use std::path::Path;

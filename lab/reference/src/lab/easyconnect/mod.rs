@@ -8,6 +8,7 @@ mod air;
 mod device;
 mod evidence;
 mod factory;
+pub(super) mod hardware;
 mod maker;
 mod network;
 mod owner;
