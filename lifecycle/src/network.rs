@@ -4,9 +4,11 @@
 
 mod certificate;
 mod credential;
+mod quarantine;
 
 pub use certificate::Revocation;
 pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
+pub use quarantine::Quarantine;
 
 use crate::{device::State, transfer::Via};
 use landfall_brski::voucher::Assertion;

@@ -97,6 +97,32 @@ impl Hosts {
         command
     }
 
+    /// Does something on that host, such as opening a socket, which then stays there.
+    ///
+    /// # Panics
+    /// If there is no such host.
+    pub fn inside<T: Send>(&self, host: &str, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = std::fs::File::open(Path::new("/run/netns").join(self.namespace(host))).expect("a host");
+        // A thread of its own, since a thread that has moved does not come back.
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                nix::sched::setns(&namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("a network namespace");
+                work()
+            });
+            there.join().expect("what was to be done there")
+        })
+    }
+
+    /// Runs `ip` with these words, separated by spaces, on that host.
+    ///
+    /// # Panics
+    /// If it refuses.
+    pub fn set(&self, host: &str, words: &str) {
+        let namespace = self.namespace(host);
+        let words: Vec<&str> = ["-n", &namespace].into_iter().chain(words.split_whitespace()).collect();
+        self.ip(&words);
+    }
+
     /// The name of the host's network namespace.
     pub fn namespace(&self, host: &str) -> String {
         format!("{}-{host}", self.prefix)

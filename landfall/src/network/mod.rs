@@ -3,6 +3,7 @@
 mod configurator;
 mod devices;
 mod init;
+mod segments;
 mod status;
 
 use crate::{
@@ -78,6 +79,12 @@ enum Verb {
     Forget(Judged),
     /// Deletes a device's credentials: it may be onboarded anew, to the same network or to another one.
     DeleteCredentials(Judged),
+    /// Puts a device into quarantine: at once where it is, and whenever it comes in from now on.
+    Quarantine(Judged),
+    /// Takes a device out of quarantine.
+    Release(Judged),
+    /// Shows the parts of the network on the server's bridges, and who is behind which port.
+    Segments,
     /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
     #[command(subcommand)]
     Configurator(configurator::Verb),
@@ -169,6 +176,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Reinstate(judged) => devices::judge(connection, "reinstate", judged, output),
         Verb::Forget(judged) => devices::judge(connection, "forget", judged, output),
         Verb::DeleteCredentials(judged) => devices::judge(connection, "delete-credentials", judged, output),
+        Verb::Quarantine(judged) => devices::judge(connection, "quarantine", judged, output),
+        Verb::Release(judged) => devices::judge(connection, "release", judged, output),
+        Verb::Segments => segments::show(connection, output),
         Verb::Configurator(verb) => configurator::run(connection, verb, output),
         Verb::ApConfig(access_point) => configurator::access_point(connection, access_point, output),
         Verb::Prefetch { serial_numbers, vendor, issuer, masa } => match (serial_numbers.is_empty(), vendor, issuer) {

@@ -19,7 +19,10 @@ pub(super) fn status(connection: &Connection, output: &Output) -> anyhow::Result
 fn text(status: &Status) -> String {
     let mut text = format!("landfall {} since {}\n", status.version, status.since);
     for role in &status.roles {
-        let _ = writeln!(text, "{} at {}", role.role, role.address);
+        let _ = match role.address.as_str() {
+            "" => writeln!(text, "{} at work", role.role),
+            address => writeln!(text, "{} at {address}", role.role),
+        };
     }
     if !status.not_ready.is_empty() {
         let _ = writeln!(text, "NOT READY: {}", status.not_ready.join(", "));

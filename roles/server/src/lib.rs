@@ -5,6 +5,7 @@ pub mod admin;
 pub mod book;
 pub mod configurator;
 pub mod domain;
+pub mod enforcer;
 mod exchange;
 pub mod factory;
 mod happen;

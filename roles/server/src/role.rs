@@ -22,14 +22,16 @@ pub enum RoleName {
     Proxy,
     /// The configurator of Wi-Fi Easy Connect.
     Configurator,
+    /// The parts of the network on this machine's bridges.
+    Enforcer,
     /// What access points ask whether a device may be let in.
     Access,
 }
 
 impl RoleName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 6] =
-        [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator, Self::Access];
+    pub const ALL: [Self; 7] =
+        [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator, Self::Enforcer, Self::Access];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +41,7 @@ impl RoleName {
             Self::Registrar => "registrar",
             Self::Proxy => "proxy",
             Self::Configurator => "configurator",
+            Self::Enforcer => "enforcer",
             Self::Access => "access",
         }
     }
@@ -52,7 +55,7 @@ impl fmt::Display for RoleName {
 
 /// There is no role of that name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy, configurator and access")]
+#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy, configurator, enforcer and access")]
 pub struct UnknownRole(String);
 
 impl FromStr for RoleName {
@@ -129,8 +132,8 @@ impl Shutdown {
 pub struct Task {
     /// Which role.
     pub role: RoleName,
-    /// Where it listens, after port 0 has been settled.
-    pub address: SocketAddr,
+    /// Where it listens, after port 0 has been settled; nowhere if nobody calls on it.
+    pub address: Option<SocketAddr>,
     work: Pin<Box<dyn Future<Output = Result<(), RoleError>> + Send>>,
 }
 
@@ -138,15 +141,18 @@ impl Task {
     /// A task that does `work` until the shutdown that it was built with.
     pub fn new(
         role: RoleName,
-        address: SocketAddr,
+        address: impl Into<Option<SocketAddr>>,
         work: impl Future<Output = Result<(), RoleError>> + Send + 'static,
     ) -> Self {
-        Self { role, address, work: Box::pin(work) }
+        Self { role, address: address.into(), work: Box::pin(work) }
     }
 
     /// Runs until shutdown, or until it cannot go on.
     pub async fn run(self) -> Result<(), RoleError> {
-        tracing::info!(role = %self.role, address = %self.address, "listening");
+        match self.address {
+            Some(address) => tracing::info!(role = %self.role, %address, "listening"),
+            None => tracing::info!(role = %self.role, "at work"),
+        }
         let result = self.work.await;
         tracing::info!(role = %self.role, "stopped");
         result

@@ -3,7 +3,7 @@
 use crate::{
     Identity, RoleError, RoleName, Settings, Shutdown, Task, World, access,
     admin::{self, Console, LocalDoor, RemoteDoor},
-    configurator,
+    configurator, enforcer,
     health::{Health, Readiness},
     identity::certificates,
     masa, open, proxy, registrar,
@@ -67,8 +67,15 @@ impl Server {
                     console.configurator = Some(running);
                     tasks.push(task);
                 }
+                (RoleName::Enforcer, Settings { enforcer: Some(enforcer), .. }) => {
+                    let config = enforcer::Config::from_settings(enforcer, settings)?;
+                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    console.enforcer = Some(running);
+                    tasks.push(task);
+                }
                 (RoleName::Access, Settings { access: Some(access), .. }) => {
-                    let config = access::Config::from_settings(access, settings, &world)?;
+                    let mut config = access::Config::from_settings(access, settings, &world)?;
+                    config.enforcer = console.enforcer.clone();
                     let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
                     console.access = Some(running);
                     tasks.push(task);
@@ -95,9 +102,9 @@ impl Server {
         &self.world
     }
 
-    /// Where each role listens.
+    /// Where each role listens that does.
     pub fn addresses(&self) -> Vec<(RoleName, SocketAddr)> {
-        self.tasks.iter().map(|task| (task.role, task.address)).collect()
+        self.tasks.iter().filter_map(|task| Some((task.role, task.address?))).collect()
     }
 
     /// Where metrics and health are.
@@ -168,7 +175,7 @@ fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, Role
     match wanted.is_empty() {
         true => Err(RoleError::new(
             "the settings",
-            "have no table of a role: [registrar], [masa], [supply-chain], [proxy], [configurator] or [access]",
+            "have no table of a role: [registrar], [masa], [supply-chain], [proxy], [configurator], [enforcer] or [access]",
         )),
         false => Ok(wanted),
     }

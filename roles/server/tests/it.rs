@@ -1,6 +1,8 @@
 //! The server roles, each as its callers see it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+#[path = "it/enforcer/mod.rs"]
+mod enforcer;
 #[path = "it/factory/mod.rs"]
 mod factory;
 

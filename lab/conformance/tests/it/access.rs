@@ -56,10 +56,11 @@ impl Gate {
             clients: vec![Client::new("test", vec!["127.0.0.1".parse().unwrap()], secret(), orders)],
             places: Places::of(&[place]),
             at_once: 8,
+            enforcer: None,
         };
         let (trigger, shutdown) = landfall_server::shutdown();
         let (task, access) = config.build(case.lab.registrar_world.clone(), shutdown).await.unwrap();
-        let address = task.address;
+        let address = task.address.unwrap();
         tokio::spawn(task.run());
         Some(Self { case, device, program, address, access, _running: trigger })
     }

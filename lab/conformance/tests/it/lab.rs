@@ -210,7 +210,7 @@ fn vendor(manufacturer: &Manufacturer, masa: &str) -> registrar::VendorConfig {
 }
 
 fn run(task: Task) -> SocketAddr {
-    let address = task.address;
+    let address = task.address.unwrap();
     tokio::spawn(task.run());
     address
 }

@@ -209,7 +209,7 @@ impl Ground {
         let own = role.tenant(role.own()).context("a configurator without a tenant")?;
         let mut uris = own.uris();
         let uri = uris.find_map(|(curve, uri, _)| (curve == Curve::P256).then_some(uri)).context("no key on P-256")?;
-        let (address, tenant) = (task.address, own.id.clone());
+        let (address, tenant) = (task.address.context("it listens")?, own.id.clone());
         tokio::spawn(task.run());
         Ok(Self { world, address, tenant, uri, _trigger: trigger, _folder: folder })
     }

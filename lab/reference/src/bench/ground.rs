@@ -156,7 +156,7 @@ async fn start_masa(settings: &Settings, world: &World, shutdown: Shutdown) -> R
     masa.transfer.ownership = Mode::TrustOnFirstUse;
     let config = masa::Config::from_settings(&masa, settings, world)?;
     let (task, _) = config.build(world.clone(), shutdown).await?;
-    let address = task.address;
+    let address = task.address.context("it listens")?;
     tokio::spawn(task.run());
     Ok(address)
 }
@@ -169,7 +169,7 @@ async fn start_registrar(
     let of = settings.registrar.as_ref().context("no registrar in the settings")?;
     let config = registrar::Config::from_settings(of, settings, world)?;
     let (task, role) = config.build(world.clone(), shutdown).await?;
-    let address = task.address;
+    let address = task.address.context("it listens")?;
     tokio::spawn(task.run());
     Ok((role, address))
 }

@@ -17,6 +17,7 @@ pub use talk::ACCOUNTING_LOG;
 
 use crate::{
     Identity, RoleError, World,
+    enforcer::Enforcer,
     identity::anchors,
     role::{RoleName, Shutdown, Task},
     settings::{AccessSettings, Settings},
@@ -50,6 +51,8 @@ pub struct Config {
     pub places: Places,
     /// How many requests are answered at a time.
     pub at_once: usize,
+    /// Who guards the ports of this machine, if it has any.
+    pub enforcer: Option<Arc<Enforcer>>,
 }
 
 impl Config {
@@ -60,8 +63,9 @@ impl Config {
             identity: Identity::load(&access.identity, |path| settings.resolve(path), world.element.as_ref())?,
             anchors: anchors(&access.anchors, |path| settings.resolve(path))?,
             clients: access.client.iter().map(|client| Client::load(client, settings)).collect::<Result<_, _>>()?,
-            places: Places::of(&access.place),
+            places: Places::of(&access.place).with_quarantine(access.quarantine.clone()),
             at_once: access.at_once,
+            enforcer: None,
         })
     }
 
@@ -80,6 +84,7 @@ impl Config {
             clients: self.clients,
             places: self.places,
             memo: Arc::new(SignatureMemo::new(REMEMBERED)),
+            enforcer: self.enforcer,
             desk: Mutex::default(),
             sessions: Sessions::default(),
         });
@@ -105,6 +110,7 @@ pub struct Access {
     places: Places,
     /// Signatures that were checked before: devices come again with the same certificates.
     memo: Arc<SignatureMemo>,
+    enforcer: Option<Arc<Enforcer>>,
     desk: Mutex<Desk<Talk>>,
     sessions: Sessions,
 }

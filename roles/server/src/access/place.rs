@@ -1,33 +1,74 @@
-//! Where a device is to be (SP 1800-36B 7.3; S4.C4).
+//! Where a device is to be (SP 1800-36B 7.3; S4.C4, S4.C6).
 
+use super::Access;
 use crate::settings::PlaceSettings;
 use landfall_eap::radius::Place;
-use landfall_lifecycle::network::Identity;
+use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
+use landfall_types::{DeviceId, Fault, Refusal};
 
 /// Places, of which the first that fits a device is its.
 #[derive(Clone, Debug, Default)]
-pub struct Places(Vec<PlaceSettings>);
+pub struct Places {
+    usual: Vec<PlaceSettings>,
+    quarantine: Option<PlaceSettings>,
+}
 
 impl Places {
     /// Those of the settings, in their order.
     pub fn of(places: &[PlaceSettings]) -> Self {
-        Self(places.to_vec())
+        Self { usual: places.to_vec(), quarantine: None }
+    }
+
+    /// The same with a place for devices in quarantine.
+    #[must_use]
+    pub fn with_quarantine(self, quarantine: Option<PlaceSettings>) -> Self {
+        Self { quarantine, ..self }
     }
 
     /// The place of that device; nowhere in particular if none fits.
-    pub(super) fn of_device(&self, device: &Identity) -> Place {
+    fn of_device(&self, device: &Identity) -> Place {
         let fits = |place: &&PlaceSettings| {
             let made_by = |vendor| place.manufacturers.contains(vendor);
             let is = |model| place.models.contains(model);
             (place.manufacturers.is_empty() || device.vendor.as_ref().is_some_and(made_by))
                 && (place.models.is_empty() || device.model.as_ref().is_some_and(is))
         };
-        let Some(place) = self.0.iter().find(fits) else { return Place::default() };
-        let seconds = |span: crate::settings::Span| u32::try_from(span.duration().as_secs()).unwrap_or(u32::MAX);
-        Place {
-            vlan: place.vlan.clone(),
-            filter: place.filter.clone(),
-            session_timeout: place.reauthenticate.map(seconds),
+        self.usual.iter().find(fits).map_or_else(Place::default, told)
+    }
+}
+
+/// A place as access points are told of it.
+fn told(place: &PlaceSettings) -> Place {
+    let seconds = |span: crate::settings::Span| u32::try_from(span.duration().as_secs()).unwrap_or(u32::MAX);
+    Place { vlan: place.vlan.clone(), filter: place.filter.clone(), session_timeout: place.reauthenticate.map(seconds) }
+}
+
+impl Access {
+    /// Where a device is to be now.
+    pub(super) fn place(&self, device: &Identity) -> Result<Place, Refusal> {
+        let backend = |why: landfall_store::ReadError| {
+            Refusal::new(Fault::Backend, "access-records", "landfall", why.to_string())
+        };
+        match self.world.store.find::<Quarantine>(device.device.as_str()).map_err(backend)? {
+            None => Ok(self.places.of_device(device)),
+            Some(found) => self.places.quarantine.as_ref().map(told).ok_or_else(|| {
+                let detail =
+                    format!("it is in quarantine ({}), for which there is no place (access.quarantine)", found.why);
+                Refusal::new(Fault::Denied, "access-quarantine", "SP 1800-36B 4.5", detail)
+            }),
         }
+    }
+
+    /// Has a device be where it is to be now: moved at once at the ports of this machine, and put out elsewhere, so that it
+    /// comes in again to where it belongs.
+    pub async fn place_anew(self: &std::sync::Arc<Self>, device: &DeviceId) {
+        let found = self.world.store.find::<DomainDevice>(device.as_str()).ok().flatten();
+        let place = found.and_then(|found| self.place(&found.record.identity).ok());
+        if let Some(enforcer) = &self.enforcer {
+            // Rules first: they act with the next frame.
+            enforcer.relocate(device, place.and_then(|place| place.vlan).as_deref()).await;
+        }
+        let (access, device) = (self.clone(), device.clone());
+        tokio::spawn(async move { access.put_out_elsewhere(&device).await });
     }
 }

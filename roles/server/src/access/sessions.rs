@@ -1,6 +1,7 @@
 //! Where devices are inside, so that they can be put out (RFC 5176).
 
 use super::{Access, client::Client};
+use crate::enforcer::Plug;
 use landfall_eap::radius::{
     Attributes, Kind, Order, Secret, Ticket,
     order::{Input, Output, Reply},
@@ -32,6 +33,10 @@ pub(super) struct Session {
     orders: Option<SocketAddr>,
     /// What names the session (RFC 5176 s3).
     named: Attributes,
+    /// Where it is, if that may be a port of this machine.
+    pub(super) plug: Option<Plug>,
+    /// Whether it is.
+    pub(super) is_here: bool,
 }
 
 impl Session {
@@ -48,6 +53,8 @@ impl Session {
             client: client.name.clone(),
             secret: client.secret.clone(),
             orders: client.orders.map(|port| SocketAddr::new(ticket.from().ip(), port)),
+            plug: Plug::of(ticket.from().ip(), attributes),
+            is_here: false,
             named: kinds.into_iter().fold(Attributes::default(), |named, kind| named.with_all_of(kind, attributes)),
         }
     }
@@ -65,8 +72,13 @@ impl Sessions {
         held.push(session);
     }
 
-    fn take(&self, device: &DeviceId) -> Vec<Session> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(device).unwrap_or_default()
+    fn take(&self, device: &DeviceId, wanted: impl Fn(&Session) -> bool) -> Vec<Session> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, kept) = sessions.remove(device).unwrap_or_default().into_iter().partition(wanted);
+        if !Vec::is_empty(&kept) {
+            sessions.insert(device.clone(), kept);
+        }
+        taken
     }
 }
 
@@ -75,8 +87,21 @@ impl Access {
     ///
     /// It is not let in again if it is off the records, which is to be the case before.
     pub async fn put_out(&self, device: &DeviceId) -> Vec<(String, Result<(), Refusal>)> {
+        self.order_out(device, |_| true).await
+    }
+
+    /// The same, but not at the ports of this machine.
+    pub(super) async fn put_out_elsewhere(&self, device: &DeviceId) {
+        self.order_out(device, |session| !session.is_here).await;
+    }
+
+    async fn order_out(
+        &self,
+        device: &DeviceId,
+        wanted: impl Fn(&Session) -> bool,
+    ) -> Vec<(String, Result<(), Refusal>)> {
         let mut said = Vec::new();
-        for session in self.sessions.take(device) {
+        for session in self.sessions.take(device, wanted) {
             let client = session.client.clone();
             let reply = disconnect(session, self.world.clock.now()).await;
             if let Err(why) = &reply {
@@ -171,6 +196,11 @@ impl Usage {
             octets_in: attributes.number(Kind::ACCT_INPUT_OCTETS),
             octets_out: attributes.number(Kind::ACCT_OUTPUT_OCTETS),
         }
+    }
+
+    /// Whether it says that a session is over.
+    pub(super) fn is_end(&self) -> bool {
+        self.status == Some(2)
     }
 
     pub(super) fn entry<'a>(&'a self, at: Time, client: &'a str) -> UsageEntry<'a> {

@@ -7,14 +7,19 @@ use super::{
 };
 use landfall_eap::{
     packet::{Message, Packet},
-    radius::{Asked, Code, Received, Ticket},
+    radius::{Asked, Code, Place, Received, Ticket},
     tls::{
         self,
         server::{Input, Output, Shown},
     },
 };
-use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal};
-use std::{net::SocketAddr, time::Instant};
+use landfall_lifecycle::network::DomainDevice;
+use landfall_pki::Certificate;
+use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal, Time};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// The log of who was in the network, for how long, and how much went to and fro, as access points tell it (RFC 2866).
 pub const ACCOUNTING_LOG: &str = "network-accounting";
@@ -52,7 +57,11 @@ impl Access {
         let Asked { ticket, code, attributes, eap, conversation, goes_on } = asked;
         let session = Session::of(client, &ticket, &attributes);
         if code == Code::AccountingRequest {
-            return self.account(client, &ticket, &Usage::of(&attributes)).await;
+            let usage = Usage::of(&attributes);
+            if let (Some(enforcer), Some(plug), true) = (&self.enforcer, &session.plug, usage.is_end()) {
+                enforcer.left(plug).await;
+            }
+            return self.account(client, &ticket, &usage).await;
         }
         let Some(Packet::Response(message)) = eap else {
             let why = refusal("access-method", "RFC 3579 s2.1", "devices are let in by EAP only");
@@ -100,11 +109,15 @@ impl Access {
                 Output::Admitted { success, keys } => {
                     // Between what it showed and this lies a message of its own: much may have happened meanwhile.
                     let device = talk.shown.as_ref().map_or_else(|| Err(nobody()), |shown| self.judge(shown));
-                    return Some(match device {
+                    let placed = match device {
                         Ok(device) => {
-                            let (name, place) =
-                                (device.identity.serial_number.to_string(), self.places.of_device(&device.identity));
-                            self.sessions.keep(&device.identity.device, session);
+                            self.admit(&device, talk.shown.as_ref(), session).await.map(|place| (device, place))
+                        }
+                        Err(why) => Err(why),
+                    };
+                    return Some(match placed {
+                        Ok((device, place)) => {
+                            let name = device.identity.serial_number.to_string();
                             self.close(name.clone(), Outcome::Done, begun).await;
                             self.desk().accept(now, ticket, &success, (&keys, random()?), (&name, &place))
                         }
@@ -114,6 +127,24 @@ impl Access {
                 Output::Refused { failure, why } => return Some(self.refuse(ticket, Some(&failure), why, begun).await),
             }
         }
+    }
+
+    /// Where the device is to be; at a port of this machine it is there when this returns.
+    async fn admit(
+        &self,
+        device: &DomainDevice,
+        shown: Option<&Shown>,
+        mut session: Session,
+    ) -> Result<Place, Refusal> {
+        let (id, place) = (&device.identity.device, self.place(&device.identity)?);
+        if let (Some(enforcer), Some(plug)) = (&self.enforcer, &session.plug) {
+            let ends = shown.and_then(|shown| shown.chain.first()).map_or(Time::EPOCH, Certificate::not_after);
+            let asked = |seconds: u32| self.world.clock.now() + Duration::from_secs(seconds.into());
+            let until = place.session_timeout.map_or(ends, |seconds| ends.min(asked(seconds)));
+            session.is_here = enforcer.admit(id, plug, place.vlan.as_deref(), until).await?.is_some();
+        }
+        self.sessions.keep(id, session);
+        Ok(place)
     }
 
     /// Acknowledged once it is durable (RFC 2866 s4.2); until then the access point tells it again.

@@ -7,6 +7,7 @@ mod configurator;
 mod error;
 mod factory;
 mod network;
+mod segments;
 mod serve;
 mod server;
 mod transfer;
@@ -17,8 +18,8 @@ pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
 use crate::{
-    RoleName, World, access::Access, configurator::Configurator, health::Readiness, masa::Masa, registrar::Registrar,
-    supply_chain::SupplyChain,
+    RoleName, World, access::Access, configurator::Configurator, enforcer::Enforcer, health::Readiness, masa::Masa,
+    registrar::Registrar, supply_chain::SupplyChain,
 };
 use axum::Router;
 use landfall_types::Time;
@@ -32,12 +33,13 @@ pub struct Console {
     pub(crate) world: World,
     pub(crate) since: Time,
     pub(crate) readiness: Readiness,
-    pub(crate) roles: Vec<(RoleName, SocketAddr)>,
+    pub(crate) roles: Vec<(RoleName, Option<SocketAddr>)>,
     pub(crate) registrar: Option<Arc<Registrar>>,
     pub(crate) masa: Option<Arc<Masa>>,
     pub(crate) supply_chain: Option<Arc<SupplyChain>>,
     pub(crate) configurator: Option<Arc<Configurator>>,
     pub(crate) access: Option<Arc<Access>>,
+    pub(crate) enforcer: Option<Arc<Enforcer>>,
 }
 
 impl Console {
@@ -54,6 +56,7 @@ impl Console {
             supply_chain: None,
             configurator: None,
             access: None,
+            enforcer: None,
         }
     }
 
@@ -68,6 +71,14 @@ impl Console {
     /// An error if no role here lets devices join.
     fn network(&self) -> Result<(), ApiError> {
         self.registrar().map(drop).or_else(|missing| self.configurator().map(drop).map_err(|_| missing))
+    }
+
+    fn access(&self) -> Result<&Arc<Access>, ApiError> {
+        self.access.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Access))
+    }
+
+    fn enforcer(&self) -> Result<&Arc<Enforcer>, ApiError> {
+        self.enforcer.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Enforcer))
     }
 
     fn masa(&self) -> Result<&Arc<Masa>, ApiError> {
@@ -106,6 +117,9 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(network::reinstate))
         .routes(routes!(network::forget))
         .routes(routes!(network::delete_credentials))
+        .routes(routes!(segments::show))
+        .routes(routes!(segments::quarantine))
+        .routes(routes!(segments::release))
         .routes(routes!(configurator::show))
         .routes(routes!(configurator::refused))
         .routes(routes!(configurator::reach))

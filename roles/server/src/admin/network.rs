@@ -27,7 +27,7 @@ use landfall_types::{DeviceId, Record, SerialNumber, VendorId};
 use std::sync::Arc;
 
 /// Who an operator on this machine is, in the log.
-const OPERATOR: &str = "an operator";
+pub(super) const OPERATOR: &str = "an operator";
 
 /// The devices of this domain, and those that wanted to be; `state=awaiting-approval` gives those that wait for a person.
 #[utoipa::path(
@@ -261,19 +261,24 @@ async fn happen(console: &Console, name: &str, event: DeviceEvent) -> Result<Jso
     console.network()?;
     let id = find(console, name)?;
     let revoked = crate::happen::happen(&console.world, &id, event).await?;
-    if let Some(registrar) = console.registrar.as_ref().filter(|_| revoked) {
-        registrar.renew_crl(true).await.map_err(ApiError::internal)?;
+    let is_out =
+        revoked || !console.world.store.find::<DomainDevice>(id.as_str())?.is_some_and(|it| it.state.is_inside());
+    if let Some(enforcer) = console.enforcer.as_ref().filter(|_| is_out) {
+        enforcer.put_out(&id).await;
     }
-    if let Some(access) = console.access.clone().filter(|_| revoked) {
+    if let Some(access) = console.access.clone().filter(|_| is_out) {
         let id = id.clone();
         // How it went at each access point is for the log: the device is off the records, whatever they say.
         tokio::spawn(async move { access.put_out(&id).await });
+    }
+    if let Some(registrar) = console.registrar.as_ref().filter(|_| revoked) {
+        registrar.renew_crl(true).await.map_err(ApiError::internal)?;
     }
     shown(console, id.as_str()).map(Json)
 }
 
 /// The device of that id, or the only one with that serial number.
-fn find(console: &Console, name: &str) -> Result<DeviceId, ApiError> {
+pub(super) fn find(console: &Console, name: &str) -> Result<DeviceId, ApiError> {
     let store = &console.world.store;
     if let Some(found) = store.find::<DomainDevice>(name)? {
         return Ok(found.record.identity.device);
@@ -289,7 +294,7 @@ fn find(console: &Console, name: &str) -> Result<DeviceId, ApiError> {
     }
 }
 
-fn shown(console: &Console, name: &str) -> Result<Device, ApiError> {
+pub(super) fn shown(console: &Console, name: &str) -> Result<Device, ApiError> {
     let id = find(console, name)?;
     let store = &console.world.store;
     let found = store.find::<DomainDevice>(id.as_str())?.ok_or_else(|| ApiError::not_found("such device"))?;

@@ -33,7 +33,10 @@ pub(super) async fn status(State(console): State<Arc<Console>>) -> Result<Json<S
         roles: console
             .roles
             .iter()
-            .map(|(role, address)| RoleStatus { role: *role, address: address.to_string() })
+            .map(|(role, address)| RoleStatus {
+                role: *role,
+                address: address.map_or_else(String::new, |address| address.to_string()),
+            })
             .collect(),
         not_ready: console.readiness.missing(),
         dependencies: dependencies(&console)?,

@@ -19,6 +19,9 @@ pub struct AccessSettings {
     pub client: Vec<AccessClientSettings>,
     /// Where devices are to be; the first that fits counts.
     pub place: Vec<PlaceSettings>,
+    /// Where devices in quarantine are to be; without it they are not let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<PlaceSettings>,
     /// How many devices are answered at a time.
     pub at_once: usize,
 }
@@ -31,8 +34,16 @@ impl Default for AccessSettings {
             anchors: vec!["domain/root.pem".into()],
             client: Vec::new(),
             place: Vec::new(),
+            quarantine: None,
             at_once: 64,
         }
+    }
+}
+
+impl AccessSettings {
+    /// Whether any device may have its place in that VLAN.
+    pub(super) fn has_place_in(&self, vlan: &str) -> bool {
+        self.place.iter().chain(&self.quarantine).any(|place| place.vlan.as_deref() == Some(vlan))
     }
 }
 

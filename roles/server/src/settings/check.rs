@@ -46,6 +46,7 @@ pub fn check(settings: &Settings) -> Vec<Problem> {
     check.registrar();
     check.configurator();
     check.access();
+    check.enforcer();
     check.listeners();
     check.problems
 }
@@ -215,6 +216,21 @@ impl Check<'_> {
         for (at, client) in access.client.iter().enumerate() {
             if let Err(why) = crate::access::Client::load(client, self.settings) {
                 self.wrong(format!("access.client[{at}].secret-file"), why);
+            }
+        }
+    }
+
+    fn enforcer(&mut self) {
+        let Some(enforcer) = &self.settings.enforcer else { return };
+        let (picture, _) = crate::enforcer::read(enforcer, self.settings, &mut self.problems);
+        if let Err(why) = landfall_nft::Kernel::new(enforcer.namespace.as_deref()) {
+            self.wrong("enforcer", why);
+        }
+        let Some(access) = &self.settings.access else { return };
+        for segment in &picture.segments {
+            if let Some(vlan) = segment.vlan.as_ref().filter(|vlan| !access.has_place_in(vlan)) {
+                let name = &segment.name;
+                self.wrong("enforcer.segment", format_args!("no access.place or quarantine has {name}'s VLAN, {vlan}"));
             }
         }
     }

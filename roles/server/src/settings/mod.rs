@@ -6,6 +6,7 @@
 mod access;
 mod check;
 mod configurator;
+mod enforcer;
 mod registrar;
 mod shared;
 mod span;
@@ -18,6 +19,7 @@ pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
     MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
+pub use enforcer::{EnforcerSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings};
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
@@ -68,6 +70,9 @@ pub struct Settings {
     /// What access points ask whether a device may be let in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessSettings>,
+    /// The parts of the network on this machine's bridges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforcer: Option<EnforcerSettings>,
 }
 
 impl Default for Settings {
@@ -86,6 +91,7 @@ impl Default for Settings {
             proxy: None,
             configurator: None,
             access: None,
+            enforcer: None,
         }
     }
 }
@@ -160,6 +166,7 @@ impl Settings {
             (RoleName::Registrar, self.registrar.is_some()),
             (RoleName::Proxy, self.proxy.is_some()),
             (RoleName::Configurator, self.configurator.is_some()),
+            (RoleName::Enforcer, self.enforcer.is_some()),
             (RoleName::Access, self.access.is_some()),
         ];
         present.into_iter().filter_map(|(role, there)| there.then_some(role)).collect()

@@ -17,6 +17,16 @@ pub struct Subnet {
 pub struct NotASubnet(String);
 
 impl Subnet {
+    /// The address that it was written with.
+    pub const fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// How many bits of it count.
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Whether `address` is in it. An IPv4 address that came in by IPv6 counts as what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.first, address.to_canonical()) {

@@ -122,10 +122,11 @@ impl Running {
             )],
             places: Places::default(),
             at_once: 64,
+            enforcer: None,
         };
         let (trigger, shutdown) = shutdown();
         let (task, _) = config.build(ground.domain.clone(), shutdown).await?;
-        let address = task.address;
+        let address = task.address.context("it listens")?;
         tokio::spawn(task.run());
         Ok(Self { address, process: None, _trigger: Some(trigger) })
     }

@@ -5,6 +5,7 @@ mod book;
 mod configurator;
 mod factory;
 mod network;
+mod segments;
 mod server;
 mod transfer;
 
@@ -12,5 +13,6 @@ pub use book::*;
 pub use configurator::*;
 pub use factory::*;
 pub use network::*;
+pub use segments::*;
 pub use server::*;
 pub use transfer::*;

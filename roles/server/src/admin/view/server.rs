@@ -66,7 +66,7 @@ pub struct Status {
 pub struct RoleStatus {
     /// Which.
     pub role: RoleName,
-    /// Where it listens.
+    /// Where it listens; empty if nobody calls on it.
     pub address: String,
 }
 

@@ -1,0 +1,68 @@
+//! The parts of the network on this machine, and who is in them.
+
+use crate::settings::SegmentKind;
+use landfall_types::Time;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The parts of the network on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Segments {
+    /// The parts.
+    pub segments: Vec<SegmentView>,
+    /// The ports that devices are plugged into.
+    pub ports: Vec<PortView>,
+    /// How often the kernel's rules were changed since the start; the kernel has the same number.
+    pub generation: u32,
+    /// When the kernel's rules were last held against what should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub checked: Option<Time>,
+    /// How often they had to be put right since the start, the first time included.
+    pub repairs: u64,
+}
+
+/// A part of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentView {
+    /// What the operator calls it.
+    pub name: String,
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// Its bridge.
+    pub bridge: String,
+    /// The VLAN by which places mean it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<String>,
+    /// Whether its devices reach each other.
+    pub lateral: bool,
+    /// What its devices reach, if it is not for production: protocol, where, port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reach: Vec<String>,
+    /// How many devices are in it that showed their certificate.
+    pub devices: usize,
+}
+
+/// A port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PortView {
+    /// The interface.
+    pub port: String,
+    /// In which part of the network it is; in none while it is shut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// The serial number of the device behind it that showed its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// That device's address: nobody else comes through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Since when it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
+    /// Until when, unless it shows itself again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Time>,
+}

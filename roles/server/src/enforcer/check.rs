@@ -1,0 +1,84 @@
+//! Holds what the kernel has against what should be, and puts it right.
+
+use super::{
+    Enforcer, State,
+    picture::Picture,
+    plan::{self, Contents, FAMILIES, Loaded, TABLE},
+};
+use landfall_nft::{Change, Interface, KernelError};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+impl Enforcer {
+    /// Looks once, and repairs: true if anything had to be.
+    ///
+    /// # Errors
+    /// If the kernel does not answer, or does not do it.
+    pub async fn check(&self) -> Result<bool, KernelError> {
+        let mut state = self.state.lock().await;
+        let repaired = self.check_with(&mut state).await?;
+        state.checked = Some(self.world.clock.now());
+        if repaired {
+            state.repairs += 1;
+            metrics::counter!("landfall_enforcer_repairs_total").increment(1);
+        }
+        Ok(repaired)
+    }
+
+    async fn check_with(&self, state: &mut State) -> Result<bool, KernelError> {
+        let listed = self.listed().await?;
+        let is_good = Loaded::read(&listed).is_some_and(|loaded| {
+            loaded.frame == state.frame
+                && loaded.contents == Contents::of(&state.loaded)
+                && loaded.generation == Some(state.generation.into())
+        });
+        if !is_good {
+            tracing::warn!(role = "enforcer", "the kernel's rules are not what they should be, and are loaded anew");
+            let loaded = state.loaded.clone();
+            self.replace(state, loaded).await?;
+        }
+        let there = self.kernel.interfaces().await?;
+        let belongs = |port: &Interface, to: &Option<Interface>| {
+            state.wanted.segment_of(port).map(|segment| &segment.bridge) == to.as_ref()
+        };
+        let strayed = there.iter().filter(|(port, bridge)| state.wanted.ports.contains(port) && !belongs(port, bridge));
+        let mut strayed: BTreeSet<Interface> = strayed.map(|(port, _)| port.clone()).collect();
+        strayed.extend(state.down.iter().cloned());
+        let missing = state.wanted.segments.iter().map(|segment| &segment.bridge);
+        let missing: Vec<Change> = missing
+            .filter(|bridge| there.iter().all(|(name, _)| name != *bridge))
+            .cloned()
+            .map(Change::Bridge)
+            .collect();
+        if strayed.is_empty() && missing.is_empty() && state.loaded == state.wanted {
+            return Ok(!is_good);
+        }
+        self.kernel.change(&missing).await?;
+        let wanted = state.wanted.clone();
+        let mut closed = wanted.clone();
+        closed.shut.extend(strayed.iter().cloned());
+        self.load(state, closed).await?;
+        self.place(&wanted, &strayed).await?;
+        self.load(state, wanted).await?;
+        state.down.clear();
+        Ok(true)
+    }
+
+    /// Loads everything anew, and learns how the kernel tells it.
+    pub(super) async fn replace(&self, state: &mut State, picture: Picture) -> Result<(), KernelError> {
+        let next = state.generation.wrapping_add(1);
+        self.told(self.kernel.apply(&plan::whole(&picture, next)).await)?;
+        (state.generation, state.loaded) = (next, picture);
+        let unclear = || KernelError::Unable { program: "nft", why: "does not tell what it has just loaded".into() };
+        state.frame = Loaded::read(&self.listed().await?).ok_or_else(unclear)?.frame;
+        Ok(())
+    }
+
+    async fn listed(&self) -> Result<Vec<Value>, KernelError> {
+        let mut listed = Vec::new();
+        for family in FAMILIES {
+            listed.extend(self.kernel.table(family, TABLE).await?.unwrap_or_default());
+        }
+        Ok(listed)
+    }
+}

@@ -1,0 +1,279 @@
+//! The enforcer (SP 1800-36B 3.3.2, 4.3 step 8, 7.3): the parts of the network on this machine's bridges, and who is in them.
+//!
+//! One [`Picture`] says what is to be. [`plan`] makes rules of it, and the kernel takes them all or none. A device that access
+//! lets in at a port of this machine is in its segment before the port is told; one that is put out is cut off with the next
+//! frame. Everything is shut before anything is opened, and a port is shut while it is moved from one bridge to another.
+//!
+//! What the kernel has loaded is held against the picture again and again, and put right.
+
+mod check;
+mod guest;
+pub mod picture;
+pub mod plan;
+mod start;
+mod view;
+
+pub use guest::{Guest, Plug};
+pub use start::Config;
+pub(crate) use start::read;
+
+use crate::World;
+use landfall_nft::{Change, Interface, Kernel, KernelError};
+use landfall_types::{Changes, DeviceId, Fault, Refusal, Time};
+use picture::{Occupant, Picture};
+use plan::Contents;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::sync::Mutex;
+
+/// After the end of a session its authenticator has so long to ask again.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The enforcer as it runs.
+#[derive(Debug)]
+pub struct Enforcer {
+    world: World,
+    kernel: Kernel,
+    /// Ports by the names that their authenticators have.
+    names: BTreeMap<String, Interface>,
+    check: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What is to be.
+    wanted: Picture,
+    /// What the kernel took last.
+    loaded: Picture,
+    generation: u32,
+    /// The chains and sets as the kernel tells them, without who is where.
+    frame: Vec<Value>,
+    /// Who is behind which port.
+    guests: BTreeMap<Interface, Guest>,
+    /// Ports whose link was taken down, since their rules could not be changed.
+    down: BTreeSet<Interface>,
+    checked: Option<Time>,
+    repairs: u64,
+}
+
+impl Enforcer {
+    /// Lets a device in where it is plugged, into the segment of that VLAN, until then: the segment's name, or nothing if it
+    /// is not at a port of this machine.
+    ///
+    /// # Errors
+    /// If there is no such segment, or the kernel does not do it: the device is not let in.
+    pub async fn admit(
+        &self,
+        device: &DeviceId,
+        plug: &Plug,
+        vlan: Option<&str>,
+        until: Time,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(port) = self.port(plug) else { return Ok(None) };
+        let mac = plug.mac.ok_or_else(|| {
+            denied("segment-address", "RFC 3580 s3.21", "the authenticator does not say who is behind the port".into())
+        })?;
+        let mut state = self.state.lock().await;
+        let segment = vlan.and_then(|vlan| state.wanted.by_vlan(vlan)).ok_or_else(|| {
+            let vlan = vlan.unwrap_or("none");
+            denied("segment", "SP 1800-36B 7.3", format!("no segment (enforcer.segment) has its place's VLAN, {vlan}"))
+        })?;
+        let name = state.wanted.segments.get(segment).map(|segment| segment.name.clone()).unwrap_or_default();
+        let before = state.wanted.clone();
+        let mut wanted = before.clone();
+        wanted.occupants.insert(port.clone(), Occupant { mac, segment });
+        if let Err(why) = self.settle(&mut state, wanted).await {
+            // Whoever was there may still be; what is half done is undone by the next check.
+            state.wanted = before;
+            return Err(unable(&why));
+        }
+        let now = self.world.clock.now();
+        let guest = Guest {
+            device: device.clone(),
+            port: port.to_string(),
+            mac: mac.to_string(),
+            segment: name.clone(),
+            session: plug.session.clone(),
+            since: now,
+            until: until + GRACE,
+        };
+        self.remember(&mut state, port, Some(guest)).await;
+        Ok(Some(name))
+    }
+
+    /// Puts a device out wherever it is on this machine; true if it was anywhere.
+    pub async fn put_out(&self, device: &DeviceId) -> bool {
+        let mut state = self.state.lock().await;
+        let ports = state.ports_of(|guest| guest.device == *device);
+        self.vacate(&mut state, &ports, "put out").await;
+        !ports.is_empty()
+    }
+
+    /// Moves a device into the segment of that VLAN, wherever it is on this machine; true if it was anywhere. If it cannot be
+    /// moved there it is put out.
+    pub async fn relocate(&self, device: &DeviceId, vlan: Option<&str>) -> bool {
+        let mut state = self.state.lock().await;
+        let ports = state.ports_of(|guest| guest.device == *device);
+        let Some(segment) = vlan.and_then(|vlan| state.wanted.by_vlan(vlan)) else {
+            self.vacate(&mut state, &ports, "no segment").await;
+            return !ports.is_empty();
+        };
+        let name = state.wanted.segments.get(segment).map(|segment| segment.name.clone()).unwrap_or_default();
+        let mut wanted = state.wanted.clone();
+        for port in &ports {
+            wanted.occupants.entry(port.clone()).and_modify(|occupant| occupant.segment = segment);
+        }
+        if let Err(why) = self.settle(&mut state, wanted).await {
+            tracing::error!(role = "enforcer", %device, %why, "a device could not be moved, and is put out");
+            self.vacate(&mut state, &ports, "could not be moved").await;
+            return !ports.is_empty();
+        }
+        for port in &ports {
+            let guest = state.guests.get(port).map(|guest| Guest { segment: name.clone(), ..guest.clone() });
+            self.remember(&mut state, port, guest).await;
+        }
+        !ports.is_empty()
+    }
+
+    /// A session is over, as its authenticator says (RFC 2866 s5.1).
+    pub async fn left(&self, plug: &Plug) {
+        let Some(port) = self.port(plug) else { return };
+        let mut state = self.state.lock().await;
+        // The end of a session of before is no end of this one.
+        let is_it = |guest: &Guest| {
+            let same = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
+            guest.port == port.as_str()
+                && same(&guest.session, &plug.session)
+                && plug.mac.is_none_or(|mac| guest.mac == mac.to_string())
+        };
+        let ports = state.ports_of(is_it);
+        self.vacate(&mut state, &ports, "left").await;
+    }
+
+    /// Puts out whose time is over.
+    pub async fn expire(&self) {
+        let now = self.world.clock.now();
+        let mut state = self.state.lock().await;
+        let ports = state.ports_of(|guest| guest.until <= now);
+        self.vacate(&mut state, &ports, "did not show itself again").await;
+    }
+
+    fn port(&self, plug: &Plug) -> Option<&Interface> {
+        plug.names.iter().find_map(|name| self.names.get(name))
+    }
+
+    /// Takes whoever is behind these ports out of the picture, and cuts them off whatever it takes.
+    async fn vacate(&self, state: &mut State, ports: &[Interface], why: &'static str) {
+        if ports.is_empty() {
+            return;
+        }
+        let mut wanted = state.wanted.clone();
+        wanted.occupants.retain(|port, _| !ports.contains(port));
+        if let Err(trouble) = self.settle(state, wanted).await {
+            // Rules that cannot be changed let through who was inside: then the link goes.
+            tracing::error!(role = "enforcer", why = %trouble, "rules could not be changed: the ports' links are taken down");
+            let links: Vec<Change> = ports.iter().cloned().map(Change::Down).collect();
+            match self.kernel.change(&links).await {
+                Ok(()) => state.down.extend(ports.iter().cloned()),
+                Err(why) => tracing::error!(role = "enforcer", %why, "nor could the links"),
+            }
+        }
+        for port in ports {
+            if let Some(guest) = state.guests.get(port) {
+                tracing::info!(role = "enforcer", device = %guest.device, %port, why, "a device is out");
+            }
+            self.remember(state, port, None).await;
+        }
+    }
+
+    /// Has the kernel do what `wanted` says: what closes first, then the moves, then what opens.
+    async fn settle(&self, state: &mut State, wanted: Picture) -> Result<(), KernelError> {
+        let bridge = |picture: &Picture, port| picture.segment_of(port).map(|segment| segment.bridge.clone());
+        let moved = wanted.ports.iter().filter(|port| bridge(&wanted, port) != bridge(&state.loaded, port));
+        let moved: BTreeSet<Interface> = moved.cloned().collect();
+        state.wanted = wanted.clone();
+        let mut closed = wanted.clone();
+        closed.shut.extend(moved.iter().cloned());
+        self.load(state, closed).await?;
+        if moved.is_empty() {
+            return Ok(());
+        }
+        self.place(&wanted, &moved).await?;
+        self.load(state, wanted).await
+    }
+
+    /// Puts ports into the bridges where they belong.
+    async fn place(&self, picture: &Picture, ports: &BTreeSet<Interface>) -> Result<(), KernelError> {
+        let moves = ports.iter().filter_map(|port| {
+            let bridge = picture.segment_of(port)?.bridge.clone();
+            Some(Change::Port { port: port.clone(), bridge })
+        });
+        self.kernel.change(&moves.collect::<Vec<_>>()).await
+    }
+
+    /// Has the kernel load what `picture` says of who is where.
+    async fn load(&self, state: &mut State, picture: Picture) -> Result<(), KernelError> {
+        let (before, after) = (Contents::of(&state.loaded), Contents::of(&picture));
+        let next = state.generation.wrapping_add(1);
+        let commands = plan::change(&before, &after, (state.generation, next));
+        if !commands.is_empty() {
+            self.told(self.kernel.apply(&commands).await)?;
+            state.generation = next;
+        }
+        state.loaded = picture;
+        Ok(())
+    }
+
+    fn told(&self, outcome: Result<(), KernelError>) -> Result<(), KernelError> {
+        let word = if outcome.is_ok() { "done" } else { "failed" };
+        metrics::counter!("landfall_enforcer_changes_total", "outcome" => word).increment(1);
+        outcome
+    }
+
+    /// Who is behind the port from now on, in memory and in the store.
+    async fn remember(&self, state: &mut State, port: &Interface, guest: Option<Guest>) {
+        let changes = match &guest {
+            Some(guest) => Changes::new().put(guest).map_err(|why| why.to_string()),
+            None => Ok(Changes::new().delete::<Guest>(port.as_str())),
+        };
+        let written = match changes {
+            Ok(changes) => self.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string()),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = written {
+            // After a restart it has to show itself anew, or is judged by its record and found wanting.
+            tracing::error!(role = "enforcer", %port, why, "who is behind a port could not be written");
+        }
+        match guest {
+            Some(guest) => state.guests.insert(port.clone(), guest),
+            None => state.guests.remove(port),
+        };
+        state.count();
+    }
+}
+
+impl State {
+    fn ports_of(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<Interface> {
+        self.guests.iter().filter(|(_, guest)| wanted(guest)).map(|(port, _)| port.clone()).collect()
+    }
+
+    fn count(&self) {
+        for segment in &self.wanted.segments {
+            let inside = self.guests.values().filter(|guest| guest.segment == segment.name).count();
+            let gauge = metrics::gauge!("landfall_enforcer_devices", "segment" => segment.name.clone());
+            gauge.set(f64::from(u32::try_from(inside).unwrap_or(u32::MAX)));
+        }
+    }
+}
+
+fn denied(check: &'static str, section: &'static str, detail: String) -> Refusal {
+    Refusal::new(Fault::Denied, check, section, detail)
+}
+
+fn unable(why: &KernelError) -> Refusal {
+    Refusal::new(Fault::Backend, "segment-rules", "SP 1800-36B 7.3", why.to_string())
+}

@@ -1,0 +1,121 @@
+//! What is to be: segments, ports, and which device is behind which port (SP 1800-36B 3.3.2, 7.3).
+
+use crate::settings::{Reach, SegmentKind};
+use landfall_nft::Interface;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+
+/// A part of the network, which has a bridge of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// What the operator calls it.
+    pub name: String,
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// Its bridge.
+    pub bridge: Interface,
+    /// The VLAN by which `[[access.place]]` means it.
+    pub vlan: Option<String>,
+    /// Whether its devices reach each other.
+    pub lateral: bool,
+    /// What its devices reach, if that is not everything.
+    pub reach: Vec<Reach>,
+}
+
+/// The address of a device's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac([u8; 6]);
+
+/// The text is no such address.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0:?} is no address of an interface")]
+pub struct NotAMac(String);
+
+/// Who is behind a port, and where it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// Its address: nobody else comes through.
+    pub mac: Mac,
+    /// Its segment, by its place in [`Picture::segments`].
+    pub segment: usize,
+}
+
+/// The whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// Segments.
+    pub segments: Vec<Segment>,
+    /// The ports that are guarded.
+    pub ports: BTreeSet<Interface>,
+    /// Who is behind them. A port without occupant belongs to the onboarding segment, if there is one.
+    pub occupants: BTreeMap<Interface, Occupant>,
+    /// Ports through which nothing goes, whoever is behind them: they are being moved, or have not been looked at.
+    pub shut: BTreeSet<Interface>,
+}
+
+impl Picture {
+    /// Where devices are that have no credential yet.
+    pub fn onboarding(&self) -> Option<usize> {
+        self.segments.iter().position(|segment| segment.kind == SegmentKind::Onboarding)
+    }
+
+    /// The segment that is meant by that VLAN.
+    pub fn by_vlan(&self, vlan: &str) -> Option<usize> {
+        self.segments.iter().position(|segment| segment.vlan.as_deref() == Some(vlan))
+    }
+
+    /// Where a port belongs: to its occupant's segment, or else to that of onboarding.
+    pub fn segment_of(&self, port: &Interface) -> Option<&Segment> {
+        let index = self.occupants.get(port).map(|occupant| occupant.segment).or_else(|| self.onboarding())?;
+        self.segments.get(index)
+    }
+
+    /// The same with every port shut.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        Self { shut: self.ports.clone(), ..self.clone() }
+    }
+}
+
+impl FromStr for Mac {
+    type Err = NotAMac;
+    /// Reads `02-00-00-00-00-01`, as access points write it (RFC 3580 s3.21), with colons, or with nothing between.
+    fn from_str(text: &str) -> Result<Self, NotAMac> {
+        let wrong = || NotAMac(text.chars().take(40).collect());
+        let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
+        let mut mac = [0; 6];
+        hex::decode_to_slice(digits, &mut mac).map_err(|_| wrong())?;
+        // A group is nobody's address.
+        match mac {
+            [first, ..] if first & 1 == 0 && mac != [0; 6] => Ok(Self(mac)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_access_points_write_them() {
+        for text in ["02-00-00-00-00-0A", "02:00:00:00:00:0a", "02000000000A", "0200.0000.000a"] {
+            assert_eq!(text.parse::<Mac>().unwrap().to_string(), "02:00:00:00:00:0a");
+        }
+        for wrong in
+            ["", "02-00-00-00-00", "01-00-5e-00-00-01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "02:00:00:00:00:0g"]
+        {
+            wrong.parse::<Mac>().unwrap_err();
+        }
+    }
+}

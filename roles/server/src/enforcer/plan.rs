@@ -1,0 +1,398 @@
+//! From a picture to rules, without touching anything.
+//!
+//! Every frame is judged by itself: none comes through because of one before it, so who is taken out of the picture is cut
+//! off with the next frame, whatever connections there were. A frame that comes in at a guarded port is judged by port and
+//! address before the bridge learns from it; one that goes out, by port. What is not in the picture is dropped.
+//!
+//! The rules of a segment are its two chains, `from-NAME` and `to-NAME`, which stay; who is behind which port is in three
+//! maps, which change element by element. 802.1X is spoken with the port itself, whatever the maps say.
+
+use super::picture::{Picture, Segment};
+use crate::settings::{Protocol, Reach, SegmentKind};
+use landfall_nft::Interface;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// The name of both tables.
+pub const TABLE: &str = "landfall";
+/// Their families: what bridges carry, and what this machine routes between bridges.
+pub const FAMILIES: [&str; 2] = ["bridge", "inet"];
+
+/// Coming in, by port and address.
+const INWARD: &str = "inward";
+/// Coming in at a port behind which nobody is known.
+const DOORS: &str = "doors";
+/// Going out, by port.
+const OUTWARD: &str = "outward";
+/// The set whose one element counts the changes.
+const GENERATION: &str = "generation";
+
+/// Ethernet's type of 802.1X (IEEE 802.1X-2020 s11.3.1).
+const EAPOL: u16 = 0x888e;
+/// Tags that a device has no business to write.
+const TAGS: [u16; 2] = [0x8100, 0x88a8];
+const ARP: u16 = 0x0806;
+/// RFC 4861, RFC 3810: what a device must say to have neighbours, and hear from them.
+const NEIGHBOURS_SAY: [u8; 6] = [133, 135, 136, 131, 132, 143];
+const NEIGHBOURS_HEAR: [u8; 5] = [134, 135, 136, 130, 137];
+
+/// What the three maps hold: keys, and the chain that each leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents(BTreeMap<(&'static str, Vec<String>), String>);
+
+/// What a kernel has loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// Who is where.
+    pub contents: Contents,
+    /// How often it was changed.
+    pub generation: Option<u64>,
+    /// The rest, in the kernel's own words.
+    pub frame: Vec<Value>,
+}
+
+/// Replaces whatever was loaded by all that `picture` means.
+pub fn whole(picture: &Picture, generation: u32) -> Vec<Value> {
+    let mut commands = Vec::new();
+    for family in FAMILIES {
+        let table = json!({ "family": family, "name": TABLE });
+        // Deleting what is not there would fail, and everything with it.
+        commands.push(json!({ "add": { "table": table } }));
+        commands.push(json!({ "delete": { "table": table } }));
+        commands.push(json!({ "add": { "table": table } }));
+    }
+    commands.extend(bridge_frame(picture, generation));
+    commands.extend(routes(picture));
+    commands.extend(Contents::of(picture).elements("add"));
+    commands
+}
+
+/// Changes what is loaded, and no more than that.
+pub fn change(before: &Contents, after: &Contents, (old, new): (u32, u32)) -> Vec<Value> {
+    let gone = before.0.iter().filter(|(key, chain)| after.0.get(*key) != Some(*chain));
+    let come = after.0.iter().filter(|(key, chain)| before.0.get(*key) != Some(*chain));
+    let (gone, come) = (Contents::from_iter(gone), Contents::from_iter(come));
+    if gone.0.is_empty() && come.0.is_empty() {
+        return Vec::new();
+    }
+    let mut commands = gone.elements("delete");
+    commands.extend(come.elements("add"));
+    commands.push(element("delete", GENERATION, &json!([old])));
+    commands.push(element("add", GENERATION, &json!([new])));
+    commands
+}
+
+impl Contents {
+    /// What `picture` means.
+    pub fn of(picture: &Picture) -> Self {
+        let mut contents = BTreeMap::new();
+        for port in picture.ports.iter().filter(|port| !picture.shut.contains(*port)) {
+            let Some(segment) = picture.segment_of(port) else { continue };
+            let (name, port_name) = (&segment.name, port.to_string());
+            match picture.occupants.get(port) {
+                Some(occupant) => {
+                    contents.insert((INWARD, vec![port_name.clone(), occupant.mac.to_string()]), format!("from-{name}"))
+                }
+                None => contents.insert((DOORS, vec![port_name.clone()]), format!("from-{name}")),
+            };
+            contents.insert((OUTWARD, vec![port_name]), format!("to-{name}"));
+        }
+        Self(contents)
+    }
+
+    fn elements(&self, verb: &str) -> Vec<Value> {
+        let mut by_map: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for ((map, key), chain) in &self.0 {
+            let key = match key.as_slice() {
+                [only] => json!(only),
+                several => json!({ "concat": several }),
+            };
+            by_map.entry(map).or_default().push(json!([key, { "goto": { "target": chain } }]));
+        }
+        by_map.into_iter().map(|(map, elements)| element(verb, map, &json!(elements))).collect()
+    }
+}
+
+impl<'a> FromIterator<(&'a (&'static str, Vec<String>), &'a String)> for Contents {
+    fn from_iter<T: IntoIterator<Item = (&'a (&'static str, Vec<String>), &'a String)>>(entries: T) -> Self {
+        Self(entries.into_iter().map(|(key, chain)| (key.clone(), chain.clone())).collect())
+    }
+}
+
+impl Loaded {
+    /// Reads what `nft -j list table` says of both tables; nothing if it is not what we make.
+    pub fn read(listed: &[Value]) -> Option<Self> {
+        let mut loaded = Self { contents: Contents::default(), generation: None, frame: Vec::new() };
+        for object in listed {
+            let mut object = object.clone();
+            let (kind, body) = object.as_object_mut()?.iter_mut().next()?;
+            if kind == "metainfo" {
+                continue;
+            }
+            let body = body.as_object_mut()?;
+            body.remove("handle");
+            let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
+            let map = [INWARD, DOORS, OUTWARD].into_iter().find(|map| *map == name);
+            let dynamic = map.is_some() || name == GENERATION;
+            let elements = if dynamic { body.remove("elem") } else { None };
+            let elements = elements.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            match map {
+                Some(map) => {
+                    for element in elements {
+                        let (key, chain) = read_element(element)?;
+                        loaded.contents.0.insert((map, key), chain);
+                    }
+                }
+                None if dynamic => loaded.generation = elements.first().and_then(Value::as_u64),
+                None => {}
+            }
+            without_counts(&mut object);
+            loaded.frame.push(object);
+        }
+        Some(loaded)
+    }
+}
+
+fn read_element(element: &Value) -> Option<(Vec<String>, String)> {
+    let [key, verdict] = element.as_array()?.as_slice() else { return None };
+    let key = match key.get("concat").and_then(Value::as_array) {
+        Some(parts) => parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+        None => vec![key.as_str()?.to_owned()],
+    };
+    Some((key, verdict.pointer("/goto/target")?.as_str()?.to_owned()))
+}
+
+/// Counters count.
+fn without_counts(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if let Some(counter) = object.get_mut("counter") {
+                *counter = Value::Null;
+            }
+            object.values_mut().for_each(without_counts);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_counts),
+        _ => {}
+    }
+}
+
+fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
+    let ports: Vec<&str> = picture.ports.iter().map(Interface::as_str).collect();
+    let mut commands = vec![
+        add("set", json!({ "name": GENERATION, "type": "mark", "elem": [generation] })),
+        add("set", json!({ "name": "guarded", "type": "ifname", "elem": ports })),
+        add("map", json!({ "name": INWARD, "type": ["ifname", "ether_addr"], "map": "verdict" })),
+        add("map", json!({ "name": DOORS, "type": "ifname", "map": "verdict" })),
+        add("map", json!({ "name": OUTWARD, "type": "ifname", "map": "verdict" })),
+    ];
+    for (hook, policy) in [("prerouting", "drop"), ("input", "accept"), ("forward", "drop"), ("output", "drop")] {
+        let chain = json!({ "name": hook, "type": "filter", "hook": hook, "prio": -200, "policy": policy });
+        commands.push(add("chain", chain));
+    }
+    for segment in &picture.segments {
+        for direction in ["from", "to"] {
+            commands.push(add("chain", json!({ "name": format!("{direction}-{}", segment.name) })));
+        }
+        commands.extend(from(segment));
+        commands.extend(to(segment));
+    }
+    let (come, go) = (json!({ "meta": { "key": "iifname" } }), json!({ "meta": { "key": "oifname" } }));
+    let whose = json!({ "concat": [come, payload("ether", "saddr")] });
+    let lookup = |key: &Value, map: &str| json!({ "vmap": { "key": key, "data": format!("@{map}") } });
+    let guarded = |side: &Value, op: &str| matches(op, side, json!("@guarded"));
+    commands.extend([
+        rule("prerouting", vec![guarded(&come, "!="), json!({ "accept": null })]),
+        rule("prerouting", vec![lookup(&whose, INWARD)]),
+        rule("prerouting", vec![lookup(&come, DOORS)]),
+        rule("prerouting", vec![json!({ "counter": null })]),
+        // Frames to the bridge group address are for the port itself, and no bridge carries them on (IEEE 802.1Q s8.6.3):
+        // they come here without having been seen above. Of these a device has 802.1X to say, and nothing else.
+        rule(
+            "input",
+            vec![
+                guarded(&come, "=="),
+                matches(
+                    "==",
+                    &json!({ "&": [payload("ether", "daddr"), "ff:ff:ff:ff:ff:f0"] }),
+                    json!("01:80:c2:00:00:00"),
+                ),
+                matches("!=", &payload("ether", "type"), json!(EAPOL)),
+                json!({ "drop": null }),
+            ],
+        ),
+    ]);
+    for hook in ["forward", "output"] {
+        commands.push(rule(hook, vec![guarded(&go, "!="), json!({ "accept": null })]));
+        commands.push(rule(hook, vec![lookup(&go, OUTWARD)]));
+        commands.push(rule(hook, vec![json!({ "counter": null })]));
+    }
+    commands
+}
+
+/// What comes from the devices of a segment.
+fn from(segment: &Segment) -> Vec<Value> {
+    let chain = format!("from-{}", segment.name);
+    let accept = || json!({ "accept": null });
+    let mut rules = vec![rule(
+        &chain,
+        vec![matches("==", &payload("ether", "type"), json!({ "set": TAGS })), json!({ "drop": null })],
+    )];
+    if segment.kind == SegmentKind::Production {
+        rules.push(rule(&chain, vec![accept()]));
+        return rules;
+    }
+    for says in neighbourhood(segment, &NEIGHBOURS_SAY) {
+        rules.push(rule(&chain, vec![says, accept()]));
+    }
+    if has_addresses(segment) {
+        rules.push(rule(&chain, vec![port("udp", "dport", json!({ "set": [67, 547] })), accept()]));
+    }
+    for reach in &segment.reach {
+        let (family, destination) = (family(reach), prefix(reach));
+        rules.push(rule(
+            &chain,
+            vec![
+                matches("==", &payload(family, "daddr"), destination),
+                port(reach.protocol.as_str(), "dport", json!(reach.port)),
+                accept(),
+            ],
+        ));
+    }
+    rules.push(rule(&chain, vec![json!({ "counter": null }), json!({ "drop": null })]));
+    rules
+}
+
+/// What goes to the devices of a segment.
+fn to(segment: &Segment) -> Vec<Value> {
+    let chain = format!("to-{}", segment.name);
+    let accept = || json!({ "accept": null });
+    let mut rules = Vec::new();
+    if !segment.lateral {
+        // Where they come in at a guarded port as well, it is from a device of the same segment.
+        let come = json!({ "meta": { "key": "iifname" } });
+        rules.push(rule(
+            &chain,
+            vec![matches("==", &come, json!("@guarded")), json!({ "counter": null }), json!({ "drop": null })],
+        ));
+    }
+    if segment.kind == SegmentKind::Production {
+        rules.push(rule(&chain, vec![accept()]));
+        return rules;
+    }
+    for hears in neighbourhood(segment, &NEIGHBOURS_HEAR) {
+        rules.push(rule(&chain, vec![hears, accept()]));
+    }
+    if has_addresses(segment) {
+        rules.push(rule(&chain, vec![port("udp", "sport", json!({ "set": [67, 547] })), accept()]));
+    }
+    for reach in &segment.reach {
+        let (family, there, protocol) = (family(reach), prefix(reach), reach.protocol.as_str());
+        if reach.is_group() {
+            // What the group is told, and what one of it answers from that port.
+            let told = [matches("==", &payload(family, "daddr"), there), port(protocol, "dport", json!(reach.port))];
+            rules.push(rule(&chain, told.into_iter().chain([accept()]).collect()));
+            let link = json!({ "prefix": { "addr": "fe80::", "len": 10 } });
+            if family == "ip6" {
+                let answered =
+                    [matches("==", &payload(family, "saddr"), link), port(protocol, "sport", json!(reach.port))];
+                rules.push(rule(&chain, answered.into_iter().chain([accept()]).collect()));
+            }
+        } else {
+            let answered =
+                [matches("==", &payload(family, "saddr"), there), port(protocol, "sport", json!(reach.port))];
+            rules.push(rule(&chain, answered.into_iter().chain([accept()]).collect()));
+        }
+    }
+    rules.push(rule(&chain, vec![json!({ "counter": null }), json!({ "drop": null })]));
+    rules
+}
+
+/// To reach anything at all a device must find it on its link.
+fn neighbourhood(segment: &Segment, types: &[u8]) -> Vec<Value> {
+    let mut rules = Vec::new();
+    if segment.reach.iter().any(|reach| reach.to.first().is_ipv6()) {
+        rules.push(matches("==", &payload("icmpv6", "type"), json!({ "set": types })));
+    }
+    if segment.reach.iter().any(|reach| reach.to.first().is_ipv4()) {
+        rules.push(matches("==", &payload("ether", "type"), json!(ARP)));
+    }
+    rules
+}
+
+/// New devices have link-local addresses only, and whoever reaches nothing needs none.
+fn has_addresses(segment: &Segment) -> bool {
+    segment.kind != SegmentKind::Onboarding && !segment.reach.is_empty()
+}
+
+/// What this machine does not route, since it is two segments' bridge at once.
+fn routes(picture: &Picture) -> Vec<Value> {
+    let chain = json!({ "family": "inet", "table": TABLE, "name": "forward", "type": "filter", "hook": "forward",
+                        "prio": 0, "policy": "accept" });
+    let mut commands = vec![json!({ "add": { "chain": chain } })];
+    let bridges: Vec<&str> = picture.segments.iter().map(|segment| segment.bridge.as_str()).collect();
+    for bridge in &bridges {
+        let others: Vec<&&str> = bridges.iter().filter(|other| *other != bridge).collect();
+        if others.is_empty() {
+            continue;
+        }
+        let expression = vec![
+            matches("==", &json!({ "meta": { "key": "iifname" } }), json!(bridge)),
+            matches("==", &json!({ "meta": { "key": "oifname" } }), json!({ "set": others })),
+            json!({ "counter": null }),
+            json!({ "drop": null }),
+        ];
+        let rule = json!({ "family": "inet", "table": TABLE, "chain": "forward", "expr": expression });
+        commands.push(json!({ "add": { "rule": rule } }));
+    }
+    commands
+}
+
+fn family(reach: &Reach) -> &'static str {
+    if reach.to.first().is_ipv4() { "ip" } else { "ip6" }
+}
+
+fn prefix(reach: &Reach) -> Value {
+    let (first, bits) = (reach.to.first(), reach.to.bits());
+    match (first, bits) {
+        (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => json!(first),
+        _ => json!({ "prefix": { "addr": first, "len": bits } }),
+    }
+}
+
+fn payload(protocol: &str, field: &str) -> Value {
+    json!({ "payload": { "protocol": protocol, "field": field } })
+}
+
+fn port(protocol: &str, field: &str, which: Value) -> Value {
+    matches("==", &payload(protocol, field), which)
+}
+
+fn matches(op: &str, left: &Value, right: Value) -> Value {
+    json!({ "match": { "op": op, "left": left, "right": right } })
+}
+
+fn rule(chain: &str, expression: Vec<Value>) -> Value {
+    add("rule", json!({ "chain": chain, "expr": expression }))
+}
+
+fn element(verb: &str, name: &str, elements: &Value) -> Value {
+    json!({ verb: { "element": { "family": "bridge", "table": TABLE, "name": name, "elem": elements } } })
+}
+
+/// Adds to the table of bridges.
+fn add(kind: &str, mut what: Value) -> Value {
+    if let Some(what) = what.as_object_mut() {
+        what.insert("family".into(), json!("bridge"));
+        what.insert("table".into(), json!(TABLE));
+    }
+    json!({ "add": { kind: what } })
+}
+
+impl Protocol {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}

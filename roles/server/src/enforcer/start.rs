@@ -1,0 +1,222 @@
+//! From settings to an enforcer at work: everything shut first, then who may be inside.
+
+use super::{
+    Enforcer, Guest, State,
+    picture::{Occupant, Picture, Segment},
+};
+use crate::{
+    RoleError, World,
+    role::{RoleName, Shutdown, Task},
+    settings::{EnforcerSettings, Problem, Reach, SegmentKind, SegmentSettings, Settings},
+};
+use landfall_lifecycle::network::DomainDevice;
+use landfall_nft::{Change, Interface, Kernel};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::Mutex;
+
+/// More ports than a machine has.
+const MOST: usize = 4096;
+/// A bridge's name begins with this, if it is not given.
+const PREFIX: &str = "br-";
+/// How often it is looked whose time is over.
+const TICK: Duration = Duration::from_secs(1);
+/// Where a join proxy listens that does not run here.
+const USUAL_PROXY: u16 = 8444;
+
+/// How the enforcer is set up.
+#[derive(Debug)]
+pub struct Config {
+    /// Segments and ports.
+    pub picture: Picture,
+    /// Ports by the names that their authenticators have.
+    pub names: BTreeMap<String, Interface>,
+    /// How often the kernel is looked at.
+    pub check: Duration,
+    /// The kernel.
+    pub kernel: Kernel,
+}
+
+impl Config {
+    /// What `enforcer` means in `settings`.
+    ///
+    /// # Errors
+    /// If a name cannot be meant, or `nft` or `ip` is not installed.
+    pub fn from_settings(enforcer: &EnforcerSettings, settings: &Settings) -> Result<Self, RoleError> {
+        let mut problems = Vec::new();
+        let (picture, names) = read(enforcer, settings, &mut problems);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(RoleError::new(problem.key, problem.why));
+        }
+        let kernel = Kernel::new(enforcer.namespace.as_deref()).map_err(RoleError::while_("the enforcer"))?;
+        Ok(Self { picture, names, check: enforcer.check.duration(), kernel })
+    }
+
+    /// Shuts everything, makes what bridges are missing, puts every port where it belongs, and lets those in again who were
+    /// inside and still may be.
+    ///
+    /// # Errors
+    /// If the kernel does not do it: then nothing has been opened.
+    pub async fn build(self, world: World, shutdown: Shutdown) -> Result<(Task, Arc<Enforcer>), RoleError> {
+        let failed = RoleError::while_::<landfall_nft::KernelError>;
+        let bridges = self.picture.segments.iter().map(|segment| Change::Bridge(segment.bridge.clone()));
+        let bridges: Vec<Change> = bridges.collect();
+        let enforcer = Arc::new(Enforcer {
+            state: Mutex::new(State {
+                loaded: self.picture.closed(),
+                wanted: self.picture,
+                generation: 0,
+                frame: Vec::new(),
+                guests: BTreeMap::new(),
+                down: BTreeSet::new(),
+                checked: None,
+                repairs: 0,
+            }),
+            world,
+            kernel: self.kernel,
+            names: self.names,
+            check: self.check,
+        });
+        {
+            let state = &mut *enforcer.state.lock().await;
+            let closed = state.wanted.closed();
+            enforcer.replace(state, closed).await.map_err(failed("shutting every port"))?;
+            enforcer.kernel.change(&bridges).await.map_err(failed("making the bridges (enforcer.segment)"))?;
+            enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
+        }
+        enforcer.check().await.map_err(failed("opening the ports (enforcer.port)"))?;
+        let served = enforcer.clone();
+        let work = async move {
+            tokio::select! {
+                () = shutdown.begun() => Ok(()),
+                () = served.watch() => Ok(()),
+            }
+        };
+        Ok((Task::new(RoleName::Enforcer, None, work), enforcer))
+    }
+}
+
+impl Enforcer {
+    /// Who was inside before a restart and may be still.
+    fn restore(&self, state: &mut State) -> Result<(), landfall_store::ReadError> {
+        let now = self.world.clock.now();
+        for guest in self.world.store.scan::<Guest>(None, MOST)? {
+            let guest = guest.record;
+            let (Ok(port), Ok(mac)) = (guest.port.parse::<Interface>(), guest.mac.parse()) else { continue };
+            let segment = state.wanted.segments.iter().position(|segment| segment.name == guest.segment);
+            let device = self.world.store.find::<DomainDevice>(guest.device.as_str())?;
+            let may = device.is_some_and(|device| device.state.is_inside()) && now < guest.until;
+            if let (Some(segment), true, true) = (segment, may, state.wanted.ports.contains(&port)) {
+                state.wanted.occupants.insert(port.clone(), Occupant { mac, segment });
+                state.guests.insert(port, guest);
+            }
+        }
+        state.count();
+        Ok(())
+    }
+
+    /// Looks after everything, for as long as it is polled.
+    async fn watch(&self) {
+        let mut looked = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(TICK.min(self.check)).await;
+            self.expire().await;
+            if looked.elapsed() >= self.check {
+                looked = tokio::time::Instant::now();
+                if let Err(why) = self.check().await {
+                    tracing::error!(role = "enforcer", %why, "what the kernel has could not be checked or put right");
+                }
+            }
+        }
+    }
+}
+
+/// What settings mean, and what is wrong with them.
+pub(crate) fn read(
+    enforcer: &EnforcerSettings,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+) -> (Picture, BTreeMap<String, Interface>) {
+    let mut picture = Picture::default();
+    let proxy = settings.proxy.as_ref().map(|proxy| proxy.listen.port()).filter(|port| *port != 0);
+    for (index, settings) in enforcer.segment.iter().enumerate() {
+        let key = format!("enforcer.segment[{index}]");
+        match segment(settings, proxy.unwrap_or(USUAL_PROXY), &picture) {
+            Ok(segment) => picture.segments.push(segment),
+            Err((field, why)) => problems.push(Problem::new(format!("{key}.{field}"), why)),
+        }
+    }
+    let mut names = BTreeMap::new();
+    for (index, port) in enforcer.port.iter().enumerate() {
+        let key = format!("enforcer.port[{index}]");
+        let interface: Interface = match port.interface.parse() {
+            Ok(interface) => interface,
+            Err(why) => {
+                problems.push(Problem::new(format!("{key}.interface"), why));
+                continue;
+            }
+        };
+        if !picture.ports.insert(interface.clone()) {
+            problems.push(Problem::new(format!("{key}.interface"), "is there twice"));
+        }
+        let name = port.authenticator.clone().unwrap_or_else(|| interface.to_string());
+        if names.insert(name, interface).is_some() {
+            problems.push(Problem::new(format!("{key}.authenticator"), "is also that of another port"));
+        }
+    }
+    if enforcer.port.len() > MOST {
+        problems.push(Problem::new("enforcer.port", "are more than a machine has"));
+    }
+    if enforcer.segment.is_empty() {
+        problems.push(Problem::new("enforcer.segment", "is empty, so no device could be anywhere"));
+    }
+    if enforcer.port.is_empty() {
+        problems.push(Problem::new("enforcer.port", "is empty, so no port would be guarded"));
+    }
+    (picture, names)
+}
+
+fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<Segment, (&'static str, String)> {
+    let name = &settings.name;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
+        return Err(("name", "has not 1 to 32 small letters, digits and hyphens".into()));
+    }
+    let bridge = settings.bridge.clone().unwrap_or_else(|| format!("{PREFIX}{name}"));
+    let bridge = bridge.parse::<Interface>().map_err(|why| ("bridge", why.to_string()))?;
+    let is_taken = |test: &dyn Fn(&Segment) -> bool| before.segments.iter().any(test);
+    if is_taken(&|other| other.name == *name) {
+        return Err(("name", "is also that of another segment".into()));
+    }
+    if is_taken(&|other| other.bridge == bridge) {
+        return Err(("bridge", "is also that of another segment".into()));
+    }
+    if settings.vlan.is_some() && is_taken(&|other| other.vlan == settings.vlan) {
+        return Err(("vlan", "is also that of another segment".into()));
+    }
+    let reach = match (settings.kind, &settings.reach) {
+        (SegmentKind::Production, Some(_)) => return Err(("reach", "is for onboarding and quarantine".into())),
+        (SegmentKind::Onboarding, None) => Reach::onboarding(proxy),
+        (_, reach) => reach.clone().unwrap_or_default(),
+    };
+    match settings.kind {
+        SegmentKind::Onboarding if settings.vlan.is_some() => {
+            return Err(("vlan", "is for devices that were let in, and here are those that were not".into()));
+        }
+        SegmentKind::Onboarding if before.onboarding().is_some() => {
+            return Err(("kind", "is onboarding a second time".into()));
+        }
+        SegmentKind::Production | SegmentKind::Quarantine if settings.vlan.is_none() => {
+            return Err(("vlan", "is missing, so no place could mean it".into()));
+        }
+        _ => {}
+    }
+    if settings.lateral && settings.kind != SegmentKind::Production {
+        return Err(("lateral", "is for production: others do not reach each other".into()));
+    }
+    let (name, vlan, lateral) = (name.clone(), settings.vlan.clone(), settings.lateral);
+    Ok(Segment { name, kind: settings.kind, bridge, vlan, lateral, reach })
+}

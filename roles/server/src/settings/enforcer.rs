@@ -1,0 +1,165 @@
+//! `[enforcer]`: the parts of the network on this machine's bridges, and the ports that devices are plugged into.
+
+use super::{Span, Subnet};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// `[enforcer]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct EnforcerSettings {
+    /// The parts of the network.
+    pub segment: Vec<SegmentSettings>,
+    /// The ports that devices are plugged into.
+    pub port: Vec<PortSettings>,
+    /// How often what the kernel has loaded is held against what should be.
+    pub check: Span,
+    /// The network namespace whose bridges these are; this program's own if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+impl Default for EnforcerSettings {
+    fn default() -> Self {
+        Self { segment: Vec::new(), port: Vec::new(), check: Span::seconds(5), namespace: None }
+    }
+}
+
+/// `[[enforcer.segment]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SegmentSettings {
+    /// What the operator calls it.
+    pub name: String,
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// Its bridge; `br-` and its name if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// The VLAN by which places mean it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<String>,
+    /// Whether its devices reach each other; in production only.
+    #[serde(default)]
+    pub lateral: bool,
+    /// What its devices reach, if it is not for production.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Vec<Reach>>,
+}
+
+/// What a part of the network is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SegmentKind {
+    /// Devices without a credential: they reach a join proxy, and nothing else.
+    Onboarding,
+    /// Devices at work.
+    Production,
+    /// Devices that are not trusted now: they reach what helps them, if anything, and not each other.
+    Quarantine,
+}
+
+/// `[[enforcer.port]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortSettings {
+    /// The interface.
+    pub interface: String,
+    /// How its authenticator calls itself: NAS-Port-Id or NAS-Identifier; the interface's name if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticator: Option<String>,
+}
+
+/// Something that may be reached: `tcp 192.0.2.7 443`, `udp ff02::fb 5353`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reach {
+    /// By which protocol.
+    pub protocol: Protocol,
+    /// Where.
+    pub to: Subnet,
+    /// At which port.
+    pub port: u16,
+}
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// The text does not say what may be reached.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0:?} does not say what may be reached; write tcp or udp, an address or range, and a port: tcp 192.0.2.7 443")]
+pub struct NotAReach(String);
+
+impl Reach {
+    /// What a new device has to reach: the join proxy on its link and the ways to find it (RFC 8995 s4.1 and appendix B,
+    /// RFC 8990 s2.6), by link-local addresses.
+    pub fn onboarding(proxy: u16) -> Vec<Self> {
+        let lines = [format!("tcp fe80::/10 {proxy}"), "udp ff02::fb 5353".into(), "udp ff02::13 7017".into()];
+        lines.iter().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Whether it is a group of hosts.
+    pub fn is_group(&self) -> bool {
+        self.to.first().is_multicast()
+    }
+}
+
+impl FromStr for Reach {
+    type Err = NotAReach;
+    fn from_str(text: &str) -> Result<Self, NotAReach> {
+        let wrong = || NotAReach(text.chars().take(60).collect());
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [protocol, to, port] = words.as_slice() else { return Err(wrong()) };
+        let protocol = match *protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => return Err(wrong()),
+        };
+        let (to, port) = (to.parse().map_err(|_| wrong())?, port.parse().map_err(|_| wrong())?);
+        if port == 0 { Err(wrong()) } else { Ok(Self { protocol, to, port }) }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = if self.protocol == Protocol::Tcp { "tcp" } else { "udp" };
+        write!(f, "{protocol} {} {}", self.to, self.port)
+    }
+}
+
+impl TryFrom<String> for Reach {
+    type Error = NotAReach;
+    fn try_from(text: String) -> Result<Self, NotAReach> {
+        text.parse()
+    }
+}
+
+impl From<Reach> for String {
+    fn from(reach: Reach) -> Self {
+        reach.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_reached_both_ways() {
+        for text in ["tcp 192.0.2.7/32 443", "udp 2001:db8::/64 53", "udp ff02::fb/128 5353"] {
+            assert_eq!(text.parse::<Reach>().unwrap().to_string(), text);
+        }
+        for wrong in
+            ["", "tcp", "tcp 192.0.2.7", "sctp 192.0.2.7 1", "tcp host 443", "tcp 192.0.2.7 0", "tcp 192.0.2.7 443 5"]
+        {
+            wrong.parse::<Reach>().unwrap_err();
+        }
+        assert_eq!(Reach::onboarding(8444).len(), 3);
+    }
+}

@@ -1,0 +1,4 @@
+//! The enforcer: what it plans, and what packets then meet.
+
+mod kernel;
+mod plan;
