@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::{
+    net::Ipv6Addr,
     path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -61,8 +62,10 @@ impl Link {
     /// its own secure element is.
     pub fn namespace(&self) -> Result<Namespace> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let namespace = Namespace { name: format!("{PREFIX}{}-{number}", std::process::id()) };
-        let (name, port) = (namespace.name.as_str(), format!("lf-port{number}"));
+        let (port, address) = (format!("lf-port{number}"), Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xd, number));
+        let namespace =
+            Namespace { name: format!("{PREFIX}{}-{number}", std::process::id()), port: port.clone(), address };
+        let name = namespace.name.as_str();
         ip(&["netns", "add", name])?;
         ip(&["link", "add", &port, "type", "veth", "peer", "name", INTERFACE, "netns", name])?;
         ip(&["link", "set", &port, "addrgenmode", "none"])?;
@@ -70,7 +73,7 @@ impl Link {
         ip(&["-n", name, "link", "set", "lo", "up"])?;
         ip(&["-n", name, "link", "set", INTERFACE, "addrgenmode", "none"])?;
         ip(&["-n", name, "link", "set", INTERFACE, "up"])?;
-        ip(&["-n", name, "addr", "add", &format!("fe80::d:{number:x}/64"), "dev", INTERFACE, "nodad"])?;
+        ip(&["-n", name, "addr", "add", &format!("{address}/64"), "dev", INTERFACE, "nodad"])?;
         Ok(namespace)
     }
 }
@@ -85,12 +88,24 @@ const PREFIX: &str = "lf-device-";
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    port: String,
+    address: Ipv6Addr,
 }
 
 impl Namespace {
     /// Its name, for `ip netns exec`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The other end of its cable, on the link.
+    pub fn port(&self) -> String {
+        self.port.clone()
+    }
+
+    /// Its address on the link.
+    pub fn address(&self) -> Ipv6Addr {
+        self.address
     }
 
     /// A command that runs `program` inside.

@@ -87,6 +87,24 @@ fn a_lab_without_elements_shows_no_factory_build() {
     assert!(said.contains("0 passed, 0 failed, 16 not run"), "{said}");
 }
 
+#[test]
+fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
+    for program in ["hostapd", "wpa_supplicant", "nft", "tcpdump"] {
+        if landfall_testkit::tool(program).is_none() {
+            return;
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let passed = filled(folder.path(), "5");
+    if passed == 0 {
+        return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
+    }
+    assert_eq!(passed, 11);
+    let traces = evidence(folder.path()).into_iter().map(|device| device.join("let-through.pcap"));
+    let trace = { traces }.find(|trace| trace.is_file()).expect("a trace");
+    assert!(fs::metadata(trace).unwrap().len() > 1000);
+}
+
 /// Runs a build, which has to show all that it tries; how many rows it showed.
 fn filled(folder: &Path, build: &str) -> usize {
     let (status, text) = says(folder, &["lab", "--build", build, "--evidence", "evidence", "--json"]);

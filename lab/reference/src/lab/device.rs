@@ -16,6 +16,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -41,7 +42,7 @@ pub(crate) struct Body {
     pub(crate) chip: Option<Chip>,
     /// The lines of `[keys]` in its configuration.
     keys: String,
-    namespace: Option<Namespace>,
+    namespace: Option<Arc<Namespace>>,
 }
 
 /// What became of an onboarding or a renewal.
@@ -74,9 +75,18 @@ impl Became {
 impl Device {
     /// Takes a device out of its box.
     pub(crate) fn unpack(place: &Place, bundle: &Path) -> Result<Self> {
+        Self::plugged(place, bundle, place.namespace()?.map(Arc::new))
+    }
+
+    /// The same, and plugs it in there.
+    pub(crate) fn unpack_at(place: &Place, bundle: &Path, namespace: Arc<Namespace>) -> Result<Self> {
+        Self::plugged(place, bundle, Some(namespace))
+    }
+
+    fn plugged(place: &Place, bundle: &Path, namespace: Option<Arc<Namespace>>) -> Result<Self> {
         let content = fs::read(bundle).with_context(|| bundle.display().to_string())?;
         let parsed: DeviceBundle = serde_json::from_slice(&content)?;
-        let body = Body::blank(place, parsed.serial_number.as_str(), "")?;
+        let body = Body::blank_at(place, parsed.serial_number.as_str(), "", namespace)?;
         body.born(parsed)
     }
 
@@ -176,8 +186,13 @@ impl Device {
 impl Body {
     /// A device whose agent is configured with these lines of `[keys]`.
     pub(crate) fn blank(place: &Place, name: &str, keys: &str) -> Result<Self> {
+        Self::blank_at(place, name, keys, place.namespace()?.map(Arc::new))
+    }
+
+    /// The same, plugged in there.
+    fn blank_at(place: &Place, name: &str, keys: &str, namespace: Option<Arc<Namespace>>) -> Result<Self> {
         let folder = place.folder(&format!("devices/{name}"))?;
-        Ok(Self { folder, chip: None, keys: keys.into(), namespace: place.namespace()? })
+        Ok(Self { folder, chip: None, keys: keys.into(), namespace })
     }
 
     /// A device with a chip of its own, which keeps its keys.
@@ -193,7 +208,7 @@ impl Body {
 
     fn soldered(self, kind: chip::Kind) -> Result<Self> {
         let blank = self;
-        let chip = Chip::solder(kind, &blank.folder.join("chip"), blank.namespace.as_ref())?;
+        let chip = Chip::solder(kind, &blank.folder.join("chip"), blank.namespace.as_deref())?;
         Ok(Self { keys: format!("element = {:?}\n", chip.uri()), chip: Some(chip), ..blank })
     }
 
@@ -218,7 +233,7 @@ impl Body {
             place.discovery()
         );
         fs::write(&config, text)?;
-        let mut command = place.command(self.namespace.as_ref());
+        let mut command = place.command(self.namespace.as_deref());
         command.envs(self.chip.as_ref().and_then(Chip::environment));
         let mut command = Command::from(command);
         command.arg("device").args(arguments).args(["--json", "--progress", "--config"]).arg(&config);

@@ -3,6 +3,7 @@
 mod build1;
 mod build2;
 mod build3;
+mod build5;
 mod chip;
 mod device;
 mod easyconnect;
@@ -44,8 +45,13 @@ pub struct Options {
 }
 
 /// The builds that the lab has, with where the guide describes them.
-pub const BUILDS: &[(&str, &str)] =
-    &[("1", build1::BUILD.title), ("2", build2::BUILD.title), ("3", build3::TITLE), ("factory", factory::TITLE)];
+pub const BUILDS: &[(&str, &str)] = &[
+    ("1", build1::BUILD.title),
+    ("2", build2::BUILD.title),
+    ("3", build3::TITLE),
+    ("5", build5::TITLE),
+    ("factory", factory::TITLE),
+];
 
 /// The lab's own stack, in octets.
 const STACK: usize = 64 * 1024 * 1024;
@@ -103,6 +109,7 @@ async fn builds(options: &Options, narrator: Narrator, folder: TempDir, link: Op
     if wanted("3") {
         kept = Some(build3::run(&place, &mut table).await?);
     }
+    let wired = if wanted("5") { build5::run(&place, &mut table).await? } else { None };
     if wanted("factory") {
         factory::run(&place, &mut table).await?;
     }
@@ -111,13 +118,17 @@ async fn builds(options: &Options, narrator: Narrator, folder: TempDir, link: Op
     narrator.line(&report.to_text());
     if options.keep {
         let commands = easy.iter().flat_map(easyconnect::Site::look_around);
-        let commands = commands.chain(kept.iter().flat_map(build3::Site::look_around)).collect::<Vec<_>>();
+        let commands = commands.chain(kept.iter().flat_map(build3::Site::look_around));
+        let commands = commands.chain(wired.iter().flat_map(build5::Site::look_around)).collect::<Vec<_>>();
         keep(narrator, &options.program, &folder, &commands).await?;
     }
     for site in easy {
         site.close().await;
     }
     if let Some(site) = kept {
+        site.close(&place).await;
+    }
+    if let Some(site) = wired {
         site.close(&place).await;
     }
     Ok(report)

@@ -249,6 +249,16 @@ fn settled(result: PerDevice) -> Result<()> {
     }
 }
 
+/// What a network has beside its registrar.
+pub(crate) struct More {
+    /// More lines of its settings.
+    pub(crate) settings: String,
+    /// What runs in one process with the registrar, that included.
+    pub(crate) roles: &'static [RoleName],
+    /// Its join proxy's port and interface, if it is not to be on the link of all devices.
+    pub(crate) proxy: Option<(u16, &'static str)>,
+}
+
 /// A network and its owner.
 pub(crate) struct Owner {
     /// Its name in the sales records.
@@ -288,8 +298,22 @@ impl Owner {
         vendors: &[KnownVendor],
         models: &[&str],
     ) -> Result<Self> {
+        let more = More { settings: String::new(), roles: &[RoleName::Registrar], proxy: None };
+        Self::settle_with(place, name, organization, vendors, models, more).await
+    }
+
+    /// The same with more than a registrar.
+    pub(crate) async fn settle_with(
+        place: &Place,
+        name: &'static str,
+        organization: &str,
+        vendors: &[KnownVendor],
+        models: &[&str],
+        more: More,
+    ) -> Result<Self> {
         let (folder, port) = (place.new_folder(name)?, free_port()?);
-        fs::write(folder.join("landfall.toml"), registrar_settings(port, vendors, models))?;
+        let settings = registrar_settings(port, vendors, models) + &more.settings;
+        fs::write(folder.join("landfall.toml"), settings)?;
         let settings = Settings::load(&folder.join("landfall.toml"))?;
         let new = NewDomain {
             organization: organization.into(),
@@ -297,10 +321,13 @@ impl Owner {
             algorithm: Algorithm::EcdsaP256,
         };
         let domain = new.make(&settings.data.join("domain"), &*open::element(&settings)?, Time::now())?;
-        let registrar = Party::start(&folder, &[RoleName::Registrar]).await?;
+        let registrar = Party::start(&folder, more.roles).await?;
         // The join proxy is a machine of its own, and knows nothing but where the registrar is.
         let folder = place.new_folder(&format!("{name}-proxy"))?;
-        let (listen, announce, interfaces) = place.proxy_settings();
+        let (listen, announce, interfaces) = match more.proxy {
+            Some((port, interface)) => (format!("[::]:{port}"), true, vec![interface]),
+            None => place.proxy_settings(),
+        };
         let text = format!(
             "data = \"data\"\n[metrics]\nlisten = \"\"\n[proxy]\nlisten = \"{listen}\"\nregistrar = \"127.0.0.1:{port}\"\n\
              announce = {announce}\ninterfaces = {interfaces:?}\nconnections-per-source = 64\n"

@@ -114,10 +114,10 @@ impl Place {
     }
 
     /// Where a join proxy listens, whether it announces itself, and on which interfaces.
-    pub(super) fn proxy_settings(&self) -> (&'static str, bool, &'static [&'static str]) {
+    pub(super) fn proxy_settings(&self) -> (String, bool, Vec<&'static str>) {
         match self.has_link() {
-            true => ("[::]:0", true, &[BRIDGE]),
-            false => ("127.0.0.1:0", false, &[]),
+            true => ("[::]:0".into(), true, vec![BRIDGE]),
+            false => ("127.0.0.1:0".into(), false, Vec::new()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! proxy, a factory and a certificate authority.
 
 mod factory;
-mod network;
+pub(super) mod network;
 mod rows;
 mod story;
 

@@ -64,7 +64,7 @@ pub(super) async fn device_welcome(place: &Place, site: &Site) -> Result<Shown> 
 }
 
 /// Waits until a device is waiting for a person; says in which state it is.
-async fn waiting(owner: &Owner, serial: &str) -> Result<String> {
+pub(in crate::lab) async fn waiting(owner: &Owner, serial: &str) -> Result<String> {
     for _ in 0..600 {
         match owner.device(serial).await {
             Ok(device) if device.state == "awaiting-approval" => return Ok(device.state),
@@ -149,7 +149,7 @@ pub(super) async fn unique_credentials(place: &Place, site: &Site) -> Result<Sho
     })
 }
 
-async fn enrol(line: &mut Connection, csr: &[u8]) -> Result<Response> {
+pub(in crate::lab) async fn enrol(line: &mut Connection, csr: &[u8]) -> Result<Response> {
     let body = landfall_brski::est::body::encode(csr);
     Ok(line.send(Request::post(paths::SIMPLE_ENROLL, media::PKCS10, body)).await?)
 }
@@ -289,7 +289,7 @@ async fn neighbour(place: &Place, site: &Site) -> Result<Owner> {
 }
 
 /// A provisional connection with the device's birth credential.
-fn birth_tls(device: &Device) -> Result<ClientTls> {
+pub(in crate::lab) fn birth_tls(device: &Device) -> Result<ClientTls> {
     let key = device.bundle.key.as_ref().context("the device keeps its key")?;
     let key = pem::decode(key.0.expose())?.into_iter().next().context("no key in the bundle")?;
     let mut chain = vec![device.idevid()?];
@@ -298,7 +298,7 @@ fn birth_tls(device: &Device) -> Result<ClientTls> {
     Ok(ClientTls::provisional(Some(&identity))?)
 }
 
-fn limits() -> ClientLimits {
+pub(in crate::lab) fn limits() -> ClientLimits {
     ClientLimits::default()
 }
 

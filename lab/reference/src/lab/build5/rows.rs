@@ -1,0 +1,54 @@
+//! The rows of the table, in its order.
+
+use super::{BUILD, Site, network};
+use crate::{
+    acceptance::CAPABILITIES,
+    lab::{Table, place::Place},
+};
+use anyhow::Result;
+
+/// Runs every row that there is.
+pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Result<()> {
+    for id in ["S0.C1", "S0.C2", "S0.C3"] {
+        table.not_run(BUILD, id, "shown by Build 3, whose factory this is")?;
+    }
+    table.row(BUILD, "S1.C1", network::device_authenticated(place, site)).await?;
+    table.row(BUILD, "S1.C2", network::device_welcome(place, site)).await?;
+    table.row(BUILD, "S1.C3", network::network_authenticated(place, site)).await?;
+    table.not_run(BUILD, "S1.C4", "shown by Build 3: the same vouchers")?;
+    table.not_run(BUILD, "S1.C5", "shown by Build 3: the same EST")?;
+    table.not_run(BUILD, "S1.C6", "no hardware element is attached; the supplicant's key is in a file")?;
+    table.not_run(BUILD, "S1.C7", "by wire there is one network; over Wi-Fi not yet")?;
+    table.row(BUILD, "S1.C8", network::two_types(place, site)).await?;
+    for id in ["S2.C1", "S2.C2", "S2.C3", "S3.C4"] {
+        table.not_run(BUILD, id, "the application layer is not in this version")?;
+    }
+    table.row(BUILD, "S3.C1", network::credential_deleted(place, site)).await?;
+    table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
+    table.row(BUILD, "S3.C3", network::onboarded_again(place, site)).await?;
+    for id in ["S4.C1", "S4.C2", "S4.C3"] {
+        table.not_run(BUILD, id, "this version attests nothing before a device comes in")?;
+    }
+    table.row(BUILD, "S4.C4", network::segment_by_policy(place, site)).await?;
+    table.not_run(BUILD, "S4.C5", "this version analyses no behaviour")?;
+    let why = "an operator moves devices (`landfall network quarantine`); nothing assesses them by itself yet";
+    table.not_run(BUILD, "S4.C6", why)?;
+    table.row(BUILD, "S4.C7", network::authenticated_again(place, site)).await?;
+    table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;
+    table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
+    table.row(BUILD, "S5.C2", network::renewed_and_revoked(place, site)).await?;
+    for (id, why) in [
+        ("S5.C3", "this version attests no server"),
+        ("S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it"),
+        ("S5.C5", "this version binds to no life cycle management service"),
+        ("S5.C6", "nothing assesses devices by itself yet"),
+    ] {
+        table.not_run(BUILD, id, why)?;
+    }
+    Ok(())
+}
+
+/// Says of every row why it does not run.
+pub(super) fn not_run(table: &mut Table<'_>, why: &str) -> Result<()> {
+    CAPABILITIES.iter().try_for_each(|capability| table.not_run(BUILD, capability.id, why))
+}
