@@ -18,8 +18,9 @@ pub struct Pool {
 
 /// How long a connection is kept for another request: less than servers usually keep theirs.
 const KEEP: Duration = Duration::from_secs(10);
-/// How many idle connections to one endpoint are kept.
-const KEEP_COUNT: usize = 16;
+/// How many idle connections to one endpoint are kept: fewer than there are requests at once in a rush, and each of the
+/// others costs a handshake.
+const KEEP_COUNT: usize = 64;
 
 #[derive(Debug)]
 struct Idle {
