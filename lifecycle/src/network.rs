@@ -265,10 +265,6 @@ pub enum ReportKind {
 impl DomainDevice {
     /// The index by state.
     pub const BY_STATE: &'static str = "state";
-    /// The index by manufacturer.
-    pub const BY_VENDOR: &'static str = "vendor";
-    /// The index by tenant, of devices that are known by their bootstrapping key.
-    pub const BY_TENANT: &'static str = "tenant";
     /// The index by serial number.
     pub const BY_SERIAL: &'static str = "serial-number";
 
@@ -370,10 +366,6 @@ impl Record for DomainDevice {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        let vendor = self.identity.vendor.iter().map(|vendor| (Self::BY_VENDOR, vendor.to_string()));
-        let tenant = self.identity.tenant().map(|tenant| (Self::BY_TENANT, tenant.to_string()));
-        let always =
-            [(Self::BY_STATE, self.state.to_string()), (Self::BY_SERIAL, self.identity.serial_number.to_string())];
-        always.into_iter().chain(vendor).chain(tenant).collect()
+        vec![(Self::BY_STATE, self.state.to_string()), (Self::BY_SERIAL, self.identity.serial_number.to_string())]
     }
 }

@@ -86,10 +86,6 @@ impl Record for Sale {
     fn key(&self) -> String {
         self.id.clone()
     }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![("buyer", self.buyer.to_string())]
-    }
 }
 
 /// How a MASA decides who owns a device.
@@ -143,7 +139,7 @@ impl TransferPolicy {
     }
 }
 
-/// A voucher that was issued: one event of a device's audit log (RFC 8995 s5.8).
+/// A voucher that was issued: an entry of [`ISSUED_LOG`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct VoucherEvent {
@@ -170,21 +166,4 @@ pub struct VoucherEvent {
     pub registrar: Fingerprint,
     /// The SHA-256 of the voucher as it was sent.
     pub voucher: Fingerprint,
-}
-
-impl VoucherEvent {
-    /// The index by device; in it, events are in the order in which they were issued.
-    pub const BY_DEVICE: &'static str = "device";
-}
-
-impl Record for VoucherEvent {
-    const COLLECTION: &'static str = "voucher-event";
-
-    fn key(&self) -> String {
-        format!("{}/{:010}", self.device, self.number)
-    }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![(Self::BY_DEVICE, self.device.to_string())]
-    }
 }

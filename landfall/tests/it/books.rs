@@ -88,7 +88,7 @@ fn vouchers_are_in_the_log(masa: &Store) -> BTreeSet<Fingerprint> {
         assert!(logged.contains(&sha256(&voucher.bytes().unwrap())), "{} is not in the log", voucher.key());
     }
     for ownership in masa.scan::<Ownership>(None, ALL).unwrap() {
-        let issued = masa.snapshot(|masa| IssuedVoucher::of(masa, &ownership.device)).unwrap();
+        let issued = masa.snapshot(|masa| IssuedVoucher::of(masa, &ownership)).unwrap();
         let numbers: Vec<u64> = issued.iter().rev().map(|voucher| voucher.number).collect();
         assert_eq!(numbers, (1..=ownership.vouchers).collect::<Vec<_>>(), "{}", ownership.serial_number);
     }

@@ -45,7 +45,7 @@ pub struct Grant {
 pub struct Issue {
     /// The device's ownership from now on.
     pub ownership: Ownership,
-    /// The event for its audit log.
+    /// What the log says of it.
     pub event: VoucherEvent,
 }
 
@@ -176,6 +176,6 @@ impl Issue {
             Some(version) => Changes::new().put_if(&self.ownership, version)?,
             None => Changes::new().insert(&self.ownership)?,
         };
-        changes.insert(&self.event)?.append(super::ISSUED_LOG, &self.event)
+        changes.append(super::ISSUED_LOG, &self.event)
     }
 }

@@ -88,8 +88,6 @@ pub struct NoncelessVoucher {
 }
 
 impl Ownership {
-    /// The index by owner.
-    pub const BY_OWNER: &'static str = "owner";
     /// The check that refuses to register what another tenant has.
     pub const UNCLAIMED: &'static str = "bootstrapping-unclaimed";
 
@@ -191,10 +189,5 @@ impl Record for Ownership {
 
     fn key(&self) -> String {
         self.device.to_string()
-    }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        let serial = ("serial-number", self.serial_number.to_string());
-        self.owner().map(|owner| (Self::BY_OWNER, owner.to_string())).into_iter().chain([serial]).collect()
     }
 }

@@ -207,7 +207,6 @@ fn a_voucher_is_recorded_with_the_ownership_that_it_rests_on() {
         found.unwrap()
     };
     assert_eq!(expects(&issue.ownership.key()), Expect::At(Version(3)));
-    assert_eq!(expects(&issue.event.key()), Expect::Absent);
     assert!(changes.iter().any(|change| matches!(change, Change::Append { log, .. } if *log == ISSUED_LOG)));
     let first = issue.changes(None).unwrap().into_vec();
     assert!(matches!(first[0], Change::Put { expect: Expect::Absent, .. }));
@@ -215,13 +214,13 @@ fn a_voucher_is_recorded_with_the_ownership_that_it_rests_on() {
 
 #[test]
 fn records_read_back() {
-    fn again<R: Record + PartialEq + std::fmt::Debug>(record: &R) {
+    fn again<R: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(record: &R) {
         assert_eq!(&serde_json::from_str::<R>(&serde_json::to_string(record).unwrap()).unwrap(), record);
     }
     let issue = claim(&sold_to_alice(), nonceless(1), Some(&alice()), &by(Mode::SalesRecord), NOW).unwrap();
     let issue = issue.issue(Fingerprint([9; 32]), NOW);
-    again(&issue.ownership.sold(&sale(&bob(), Some(&alice()), LATER)).unwrap());
     again(&issue.event);
+    again(&issue.ownership.sold(&sale(&bob(), Some(&alice()), LATER)).unwrap());
     again(&alice());
     again(&sale(&bob(), None, NOW));
 }

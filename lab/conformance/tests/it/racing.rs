@@ -11,9 +11,9 @@ use landfall_brski::{
     },
     media, paths,
 };
-use landfall_lifecycle::transfer::VoucherEvent;
+use landfall_lifecycle::transfer::ISSUED_LOG;
 use landfall_pki::{Algorithm, CsrRequest, Name, Signer, SoftwareKey, oid};
-use landfall_server::registrar::CertificateRecord;
+use landfall_server::{masa::IssuedVoucher, registrar::CertificateRecord};
 use landfall_testkit::Identity;
 use landfall_types::http::{Request, Response};
 
@@ -70,7 +70,8 @@ async fn one_nonce_gets_one_voucher() {
     let answers = at_once(&lab, &device, &post).await;
     assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; AT_ONCE]);
     assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all get the same voucher");
-    assert_eq!(records::<VoucherEvent>(&lab.masa_world).len(), 1);
+    assert_eq!(lab.masa_world.store.log(ISSUED_LOG, 0, 10).unwrap().len(), 1);
+    assert_eq!(records::<IssuedVoucher>(&lab.masa_world).len(), 1);
     assert_eq!(post_voucher_request(lab.registrar, &device, body).await.body, answers[0].body);
 }
 

@@ -9,8 +9,9 @@ use super::{
 use crate::link::Namespace;
 use anyhow::{Context, Result, bail, ensure};
 use landfall_brski::registrar::{Standing, VoucherRecord};
+use landfall_lifecycle::network::DomainDevice;
 use landfall_pki::Certificate;
-use landfall_types::{Refusal, bundle::DeviceBundle};
+use landfall_types::{Record, Refusal, bundle::DeviceBundle};
 use serde_json::Value;
 use std::{
     fs,
@@ -163,8 +164,13 @@ impl Device {
 
     /// Adds what the registrar sent to the MASA to the evidence, and copies all of it to where the user wants it.
     pub(crate) fn collect(&self, place: &Place, owner: &Owner) -> Result<()> {
-        let found = owner.registrar.store.find_by::<VoucherRecord>("serial", &self.serial, 1)?;
-        if let Some(Standing::Accepted(accepted)) = found.into_iter().next().map(|found| found.record.standing) {
+        let store = &owner.registrar.store;
+        let known = store.find_by::<DomainDevice>(DomainDevice::BY_SERIAL, &self.serial, 1)?.pop();
+        let voucher = match known {
+            Some(known) => store.find::<VoucherRecord>(&known.key())?,
+            None => None,
+        };
+        if let Some(Standing::Accepted(accepted)) = voucher.map(|found| found.record.standing) {
             let name = match accepted.format {
                 landfall_brski::voucher::Format::CmsJson => "registrar-voucher-request.cms",
                 landfall_brski::voucher::Format::JwsJson => "registrar-voucher-request.jws",

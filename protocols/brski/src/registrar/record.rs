@@ -116,15 +116,6 @@ impl Record for VoucherRecord {
     fn key(&self) -> String {
         self.device.to_string()
     }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        let state = match self.standing {
-            Standing::Waiting { .. } => "waiting",
-            Standing::Refused { .. } => "refused",
-            Standing::Accepted(_) => "accepted",
-        };
-        vec![("state", state.into()), ("vendor", self.vendor.to_string()), ("serial", self.serial.to_string())]
-    }
 }
 
 /// A voucher fetched ahead, for when the MASA is out of reach.
@@ -214,9 +205,5 @@ impl Record for StatusRecord {
             About::Enrolment => "enrolment",
         };
         format!("{}/{about}", self.device)
-    }
-
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![("device", self.device.to_string())]
     }
 }

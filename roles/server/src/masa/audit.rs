@@ -3,6 +3,8 @@
 use super::{IssuedVoucher, Masa};
 use crate::exchange::{Ending, Failure, Host, Kind, run};
 use landfall_brski::masa::{AuditInput, AuditLogExchange, AuditOutput};
+use landfall_lifecycle::transfer::Ownership;
+use landfall_store::ReadError;
 use landfall_types::{
     Process,
     http::{Request, Response},
@@ -29,7 +31,11 @@ impl Host<AuditLogExchange> for AuditHost<'_> {
         Ok(Some(match output {
             AuditOutput::FindHistory(claim) => {
                 ending.device = claim.serial.to_string();
-                let issued = self.masa.world.store.snapshot(|store| IssuedVoucher::of(store, &claim.device))?;
+                let issued = self.masa.world.store.snapshot(|store| {
+                    let ownership = store.find::<Ownership>(claim.device.as_str())?;
+                    ownership.map_or(Ok(Vec::new()), |ownership| IssuedVoucher::of(store, &ownership))
+                });
+                let issued: Vec<IssuedVoucher> = issued.map_err(|why: ReadError| Failure::from(why))?;
                 AuditInput::History(issued.into_iter().map(|voucher| voucher.past).collect())
             }
             AuditOutput::Respond(response) => return ending.respond(response),

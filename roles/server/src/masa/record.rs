@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_brski::{masa::PastVoucher, voucher::Format};
+use landfall_lifecycle::transfer::Ownership;
 use landfall_store::{ReadError, Snapshot};
 use landfall_types::{DeviceId, Record};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ pub struct IssuedVoucher {
 }
 
 impl IssuedVoucher {
-    const BY_DEVICE: &'static str = "device";
     /// The most that are looked at for one device.
     const MOST: usize = 1000;
 
@@ -30,10 +30,11 @@ impl IssuedVoucher {
         Self { device, number, past, format, voucher: STANDARD.encode(voucher) }
     }
 
-    /// Every voucher issued for `device`, the latest first.
-    pub fn of(store: &Snapshot<'_>, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
-        let found = store.find_by::<Self>(Self::BY_DEVICE, device.as_str(), Self::MOST)?;
-        Ok(found.into_iter().rev().map(|voucher| voucher.record).collect())
+    /// Every voucher issued for the device of `ownership`, which counts them, the latest first.
+    pub fn of(store: &Snapshot<'_>, ownership: &Ownership) -> Result<Vec<Self>, ReadError> {
+        let numbers = (1..=ownership.vouchers).rev().take(Self::MOST);
+        let found = numbers.map(|number| store.find::<Self>(&key(&ownership.device, number)));
+        found.filter_map(|found| Some(found.transpose()?.map(|found| found.record))).collect()
     }
 
     /// Its bytes.
@@ -46,10 +47,10 @@ impl Record for IssuedVoucher {
     const COLLECTION: &'static str = "masa-voucher";
 
     fn key(&self) -> String {
-        format!("{}/{:010}", self.device, self.number)
+        key(&self.device, self.number)
     }
+}
 
-    fn indexes(&self) -> Vec<(&'static str, String)> {
-        vec![(Self::BY_DEVICE, self.device.to_string())]
-    }
+fn key(device: &DeviceId, number: u64) -> String {
+    format!("{device}/{number:010}")
 }

@@ -78,10 +78,10 @@ impl VoucherHost<'_> {
             }
         }
         let found = store.find::<Ownership>(claim.device.as_str())?;
-        let issued = IssuedVoucher::of(store, &claim.device)?;
         let version = found.as_ref().map(|found| found.version);
         let ownership =
             found.map_or_else(|| Ownership::unsold(claim.device.clone(), claim.serial.clone()), |found| found.record);
+        let issued = IssuedVoucher::of(store, &ownership)?;
         let customer = customer(claim, store)?;
         let granted = transfer::claim(
             &ownership,
