@@ -7,6 +7,7 @@ pub mod configurator;
 pub mod domain;
 pub mod enforcer;
 mod exchange;
+pub mod external_ca;
 pub mod factory;
 mod happen;
 pub mod health;

@@ -275,7 +275,7 @@ impl AwaitRuling {
         let Some(config) = cx.config.configurator.clone() else {
             return self.turn.deny(cx, Status::ConfigureFailure, no_keys());
         };
-        let Grants { mut objects, status, .. } = grants;
+        let Grants { mut objects, status } = grants;
         if self.turn.session.peer.version < 2 {
             // Release 1 takes one object (s6.4.3.2).
             objects.truncate(1);

@@ -142,8 +142,6 @@ pub struct Grants {
     pub objects: Vec<Grant>,
     /// Whether the device shall tell how joining went.
     pub status: bool,
-    /// Tell the enrollee to come back after this long and ask again; set while a certificate is made.
-    pub after: Option<Duration>,
 }
 
 /// What a device gets for one network.

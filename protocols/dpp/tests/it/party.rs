@@ -133,7 +133,7 @@ impl Party {
 
 /// A network with a connector.
 pub(super) fn connector(_: &Facts) -> Ruling {
-    Ruling::Provide(Grants { objects: vec![network("home", Akms::DPP)], status: false, after: None })
+    Ruling::Provide(Grants { objects: vec![network("home", Akms::DPP)], status: false })
 }
 
 /// The same, and the device shall tell how joining went.

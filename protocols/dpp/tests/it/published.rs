@@ -36,7 +36,7 @@ fn passphrase(_: &Facts) -> Ruling {
     let mut grant = network("test", Akms::PSK);
     grant.object.credential.passphrase = Some(Redacted::new("secret passphrase".into()));
     grant.groups.clear();
-    Ruling::Provide(Grants { objects: vec![grant], status: true, after: None })
+    Ruling::Provide(Grants { objects: vec![grant], status: true })
 }
 
 /// The exchange of that name, run by both sides; `e_nonce` is the enrollee's in its Configuration Request.

@@ -102,11 +102,7 @@ fn the_device_tells_how_joining_went_if_asked() {
 #[test]
 fn release_one_gets_one_object_and_gives_no_result() {
     fn two(_: &Facts) -> Ruling {
-        Ruling::Provide(Grants {
-            objects: vec![network("one", Akms::SAE), network("two", Akms::PSK)],
-            status: true,
-            after: None,
-        })
+        Ruling::Provide(Grants { objects: vec![network("one", Akms::SAE), network("two", Akms::PSK)], status: true })
     }
     for version in [1, 2] {
         let (ours, theirs) = (Keys::new(Curve::P256, 1), Keys::new(Curve::P256, 2));

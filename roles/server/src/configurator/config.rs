@@ -1,18 +1,29 @@
 //! How a configurator is set up.
 
-use super::{Configurator, Tenant, button::Buttons, refused::RefusedLately, underway::Underway};
+use super::{
+    Configurator, Tenant,
+    button::Buttons,
+    certify::{Domain, Issuer},
+    refused::RefusedLately,
+    underway::Underway,
+};
 use crate::{
     Identity, RoleError, World,
+    external_ca::ExternalCa,
     identity::certificates,
-    settings::{ConfiguratorSettings, NetworkSettings, Settings, TenantSettings},
+    settings::{CertificateSettings, ConfiguratorSettings, NetworkSettings, Settings, TenantSettings},
 };
 use landfall_dpp::exchange::Timing;
 use landfall_net::{discovery::Interface, listen::Bounds};
 use landfall_pki::Certificate;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+/// How long a device waits for a decision before it is told to come back. Behind the relay of hostapd 2.10, one that is
+/// told so never hears more; after two seconds without an answer, though, a wpa_supplicant gives up.
+const DECISION: Duration = Duration::from_secs(1);
+
 /// How a configurator is set up: everything opened and loaded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// Where access points and devices reach it.
     pub listen: SocketAddr,
@@ -39,12 +50,12 @@ pub struct Config {
 }
 
 /// One tenant.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TenantConfig {
     /// What its settings say.
     pub settings: TenantSettings,
     /// Who issues certificates for its networks with 802.1X, if it has one.
-    pub authority: Option<Identity>,
+    pub(super) issuer: Option<Issuer>,
     /// What the certificates of its networks' EAP servers lead to, in the order of the networks.
     pub eap_anchors: Vec<Option<Certificate>>,
 }
@@ -87,7 +98,7 @@ impl Config {
             let tenant = Tenant::open(config, !self.join.is_zero(), &world).await?;
             tenants.insert(tenant.id.clone(), Arc::new(tenant));
         }
-        let timing = Timing { response: self.response, connection: self.join, ..Timing::RELIABLE };
+        let timing = Timing { response: self.response, connection: self.join, decision: DECISION, ..Timing::RELIABLE };
         Ok(Configurator {
             world,
             tenants,
@@ -107,14 +118,21 @@ fn tenant_of(tenant: TenantSettings, settings: &Settings, world: &World) -> Resu
         return Err(RoleError::new(format!("the tenant {}", tenant.id), "has too long a name"));
     }
     let needs_certificates = tenant.network.iter().any(|network| network.kind.0.dot1x);
-    let authority = needs_certificates
-        .then(|| {
-            let authority = &tenant.certificates.authority;
-            Identity::load(authority, |path| settings.resolve(path), world.element.as_ref())
-        })
-        .transpose()?;
+    let issuer = needs_certificates.then(|| issuer(&tenant, settings, world)).transpose()?;
     let eap_anchors = tenant.network.iter().map(|network| eap_anchor(network, settings)).collect::<Result<_, _>>()?;
-    Ok(TenantConfig { settings: tenant, authority, eap_anchors })
+    Ok(TenantConfig { settings: tenant, issuer, eap_anchors })
+}
+
+fn issuer(tenant: &TenantSettings, settings: &Settings, world: &World) -> Result<Issuer, RoleError> {
+    let CertificateSettings { authority, lifetime, est } = &tenant.certificates;
+    if let Some(est) = est {
+        return ExternalCa::load(est, settings, world.element.as_ref()).map(|ca| Issuer::Elsewhere(Arc::new(ca)));
+    }
+    // The list of the domain's CA is the registrar's: what is revoked is in the records that they share.
+    let registrar = settings.registrar.as_ref().filter(|registrar| registrar.authority == *authority);
+    let crl_url = registrar.and_then(|registrar| registrar.crl_url.as_deref()).map(str::parse).transpose()?;
+    let authority = Identity::load(authority, |path| settings.resolve(path), world.element.as_ref())?;
+    Ok(Issuer::Here(Domain { authority, lifetime: lifetime.duration(), crl_url }))
 }
 
 fn eap_anchor(network: &NetworkSettings, settings: &Settings) -> Result<Option<Certificate>, RoleError> {

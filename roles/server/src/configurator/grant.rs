@@ -1,25 +1,18 @@
 //! What a device gets: for each network that it is for, a configuration object, and what is kept of it.
 
-use super::{Network, authorize::Expected};
+use super::{Network, authorize::Expected, certify::Certified};
 use crate::World;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use landfall_brski::est::{Operation, binding::Linked, server};
 use landfall_dpp::{
     Curve, NetRole, Status,
-    config::{Akms, ConfigObject, ConfigRequest, Credential, Discovery, Enterprise},
+    config::{Akms, ConfigObject, ConfigRequest, Credential, Discovery},
     connector::Group,
     exchange::{Facts, Grant},
 };
 use landfall_lifecycle::network::{NetworkCredential, SharedSecret};
-use landfall_pki::{
-    Authority, Certificate, CertificateSerial, Csr, Name, Validity, cms::certs_only, oid, profile::Ldevid,
-};
-use landfall_types::{Fault, Fingerprint, Redacted, Refusal, Time};
-use std::time::Duration;
+use landfall_types::{Fault, Fingerprint, Record, Redacted, Refusal, Time};
 
 const SECTION: &str = "DPP s6.4.3";
-/// Clocks differ: what is issued now is good for whoever is a little behind.
-const BACKDATE: Duration = Duration::from_secs(300);
 /// Characters of a password, each of five random bits.
 const PASSWORD: usize = 32;
 
@@ -29,6 +22,8 @@ pub(super) enum Made {
     Given(Vec<(Grant, Kept)>),
     /// It has to send a certificate request first.
     NeedsCsr,
+    /// This request has to be certified first.
+    NeedsCertificate(Vec<u8>),
     /// It has to make a key on that curve first.
     NeedsKey(Curve),
 }
@@ -36,7 +31,6 @@ pub(super) enum Made {
 /// What is kept of a grant.
 pub(super) struct Kept {
     pub(super) credential: NetworkCredential,
-    pub(super) certificate: Option<server::Issued>,
     /// Whether the configurator puts a connector into it.
     pub(super) with_connector: bool,
 }
@@ -48,8 +42,14 @@ fn refused(check: &'static str, why: impl Into<String>) -> Refused {
     (Status::ConfigureFailure, Refusal::new(Fault::Denied, check, SECTION, why))
 }
 
-/// What `device` gets for what it asks.
-pub(super) fn make(device: &Expected, asked: &Facts, world: &World, now: Time) -> Result<Made, Refused> {
+/// What `device` gets for what it asks, with the certificate for its key if there is one.
+pub(super) fn make(
+    device: &Expected,
+    asked: &Facts,
+    certificate: Option<&Certified>,
+    world: &World,
+    now: Time,
+) -> Result<Made, Refused> {
     let role = role(device, &asked.request)?;
     let mut networks = networks(device, asked, &role)?;
     if asked.peer.version < 2 {
@@ -64,11 +64,13 @@ pub(super) fn make(device: &Expected, asked: &Facts, world: &World, now: Time) -
                 _ => Err(refused("certificate-key", format!("certificates cannot be issued for keys on {curve}"))),
             };
         }
-        if asked.csr.is_none() {
-            return Ok(Made::NeedsCsr);
+        match &asked.csr {
+            None => return Ok(Made::NeedsCsr),
+            Some(csr) if certificate.is_none() => return Ok(Made::NeedsCertificate(csr.clone())),
+            Some(_) => {}
         }
     }
-    let given = networks.into_iter().map(|(network, akm)| give(device, asked, network, akm, &role, world, now));
+    let given = networks.into_iter().map(|joined| give(device, asked, joined, &role, certificate, world, now));
     given.collect::<Result<_, _>>().map(Made::Given)
 }
 
@@ -133,9 +135,9 @@ fn takes_identifiers(asked: &Facts) -> bool {
 fn give(
     device: &Expected,
     asked: &Facts,
-    network: &Network,
-    akm: Akms,
+    (network, akm): (&Network, Akms),
     role: &NetRole,
+    certificate: Option<&Certified>,
     world: &World,
     now: Time,
 ) -> Result<(Grant, Kept), Refused> {
@@ -155,15 +157,8 @@ fn give(
         Ok::<_, Refused>(SharedSecret { sealed: STANDARD.encode(sealed), identifier, mac })
     });
     let secret = secret.transpose()?;
-    let certificate = match (&asked.csr, &device.tenant.authority) {
-        (Some(csr), Some(authority)) if akm.dot1x => {
-            let issued = certify(device, csr, authority, now).map_err(|why| backend(why.to_string()))?;
-            credential.enterprise = Some(enterprise(network, &issued, authority));
-            Some(issued)
-        }
-        _ if akm.dot1x => return Err(backend("there is nobody to issue certificates".into())),
-        _ => None,
-    };
+    let certificate = certificate.filter(|_| akm.dot1x);
+    credential.enterprise = certificate.map(|certified| certified.enterprise(network));
     let model = device.identity.model.as_ref();
     let groups = network.groups_for(model).map(|id| Group { id: id.to_owned(), role: role.clone() });
     // From release 2 on, what is not a connector goes with one, by which the device can be reconfigured (DPP s6.6).
@@ -182,12 +177,12 @@ fn give(
         connector: None,
         expires: expiry,
         secret,
-        certificate: certificate.as_ref().map(|issued| issued.serial.clone()),
+        certificate: certificate.map(|certified| certified.record.key()),
         deleted: None,
     };
     let with_connector = !groups.is_empty();
     let object = ConfigObject::infra(Discovery::from(network.ssid.as_str()), credential);
-    Ok((Grant { object, groups, expiry }, Kept { credential: kept, certificate, with_connector }))
+    Ok((Grant { object, groups, expiry }, Kept { credential: kept, with_connector }))
 }
 
 /// 160 random bits in letters and digits: nobody will ever type them.
@@ -204,65 +199,4 @@ fn password() -> Redacted<Vec<u8>> {
 /// What a password is known by on the air: it tells nothing of the device.
 fn identifier(key: &Fingerprint) -> String {
     key.to_string().chars().take(16).collect()
-}
-
-/// The network decides what the certificate says; of the request, only its key counts.
-fn certify(
-    device: &Expected,
-    csr: &[u8],
-    authority: &crate::Identity,
-    now: Time,
-) -> Result<server::Issued, landfall_pki::PkiError> {
-    let request = Csr::from_der(csr)?;
-    let issuer = issuer(authority)?;
-    let serial = &device.identity.serial_number;
-    let subject = match issuer.certificate.subject_name().attribute(oid::ORGANIZATION) {
-        Some(organization) => Name::new().organization(&organization),
-        None => Name::new(),
-    };
-    let profile = Ldevid {
-        subject: subject.common_name(serial.as_str()).serial_number(serial),
-        alt_names: Vec::new(),
-        purposes: vec![oid::CLIENT_AUTH],
-        crl_url: None,
-    };
-    let begin = (now - BACKDATE).max(issuer.certificate.not_before());
-    let end = (now + device.tenant.lifetime).min(issuer.certificate.not_after());
-    let validity = Validity { not_before: begin, not_after: end };
-    let prepared = profile.prepare(&issuer, request.public_key(), CertificateSerial::random()?, validity)?;
-    let certificate = prepared.checked()?.issue(authority.signer.as_ref())?;
-    Ok(server::Issued {
-        serial: certificate.serial_hex(),
-        certificate: certificate.der().to_vec(),
-        fingerprint: certificate.fingerprint(),
-        device: server::Device { id: device.identity.device.clone(), serial: serial.clone() },
-        key: certificate.public_key().fingerprint(),
-        operation: Operation::SimpleEnroll,
-        // It authenticated with its bootstrapping key.
-        client: device.entry.bootstrap_hash,
-        csr: csr.to_vec(),
-        linked: Linked::Proven,
-        at: now,
-        not_after: end,
-    })
-}
-
-fn issuer(authority: &crate::Identity) -> Result<Authority, landfall_pki::PkiError> {
-    let mut chain = authority.chain.iter().cloned();
-    let none = || landfall_pki::PkiError::Misuse("the chain of the authority is empty".into());
-    Ok(Authority { certificate: chain.next().ok_or_else(none)?, chain: chain.collect() })
-}
-
-/// DPP s4.4.3: the certificate with those above it, and what the EAP server's leads to.
-fn enterprise(network: &Network, issued: &server::Issued, authority: &crate::Identity) -> Enterprise {
-    let own = Certificate::from_der(&issued.certificate).ok();
-    let above = authority.chain.iter().filter(|ca| !ca.is_self_issued()).cloned();
-    let bag: Vec<_> = own.into_iter().chain(above).collect();
-    let anchor = network.eap_anchor.as_ref().or_else(|| authority.chain.last());
-    Enterprise {
-        cert_bag: certs_only(&bag),
-        ca_cert: anchor.map(|anchor| anchor.der().to_vec()),
-        server_name: network.eap_server.clone(),
-        eap_methods: vec![Enterprise::EAP_TLS],
-    }
 }

@@ -3,12 +3,13 @@
 //!
 //! `connection` carries frames; `listener` decides by the first one whose device it is and
 //! whether it may come at all, before anything is answered. `onboarding` drives one exchange, `decide` asks the
-//! policy, `grant` makes what a device gets, and `keys` answers for the long-lived keys, which stay in the element.
+//! policy, `grant` makes what a device gets, `certify` its certificate, and `keys` answers for the long-lived keys, which stay in the element.
 
 mod ap;
 mod authorize;
 mod backup;
 mod button;
+mod certify;
 mod code;
 mod config;
 mod connection;

@@ -3,6 +3,7 @@
 use super::{
     Configurator, Tenant,
     authorize::{Expected, refusal_of},
+    certify::{self, Certified, Issuer},
     code,
     connection::Connection,
     decide,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     exchange::{self, Ending, Failure, Kind},
-    registrar::{CertificateRecord, device::Tracked},
+    registrar::device::Tracked,
 };
 use landfall_dpp::{
     Curve, Role, Status, System,
@@ -30,9 +31,9 @@ use landfall_lifecycle::{
     network::{CERTIFICATE_LOG, CREDENTIAL_LOG, ConfigurationSeen, Report, ReportKind},
     transfer::Via,
 };
-use landfall_types::{Changes, Fault, Fingerprint, Machine, Outcome, Process, Refusal, Time};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::time::sleep;
+use landfall_types::{Fault, Fingerprint, Machine, Outcome, Process, Refusal, Time};
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::sleep};
 
 const BY_US: Kind = Kind { process: Process::Network, role: "configurator", action: "device-configured" };
 const AGAIN: Kind = Kind { process: Process::Network, role: "configurator", action: "device-reconfigured" };
@@ -62,6 +63,8 @@ struct Host<'a> {
     proved: Option<Fingerprint>,
     /// The device's record in the course of the exchange.
     tracked: Option<Tracked>,
+    /// What a CA elsewhere is asked for, while the device waits.
+    asked: JoinSet<(Facts, Result<Certified, Refusal>)>,
     /// What was decided and waits to be written.
     granted: Option<Granted>,
     /// Whether the device was sent its configuration, or was about to be.
@@ -73,6 +76,7 @@ struct Host<'a> {
 
 struct Granted {
     kept: Vec<Kept>,
+    certificate: Option<Certified>,
     configuration: ConfigurationSeen,
 }
 
@@ -154,6 +158,7 @@ impl<'a> Onboarding<'a> {
             let deadline = self.exchange.poll_timeout();
             let wait = deadline.map(|deadline| deadline.since(self.configurator.world.clock.now()));
             next = tokio::select! {
+                certified = next_of(&mut self.host.asked) => self.host.certified(certified).await,
                 frame = self.place.elsewhere() => Input::Frame(frame),
                 frame = connection.next() => match frame {
                     // Other access points and further rounds: it is being answered already.
@@ -227,6 +232,7 @@ impl<'a> Host<'a> {
             outbox: Vec::new(),
             proved: None,
             tracked: None,
+            asked: JoinSet::new(),
             granted: None,
             configured: false,
             dropped: None,
@@ -283,37 +289,75 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// Decides what the device gets; not yet if a CA elsewhere has to be asked first.
+    async fn rule(&mut self, facts: Facts, certificate: Option<Certified>) -> Result<Option<Ruling>, Failure> {
+        let deny = |(status, refusal)| Ok(Some(Ruling::Deny(status, refusal)));
+        let now = self.configurator.world.clock.now();
+        let tracked = match self.judge(&facts, now).await? {
+            Ok(tracked) => tracked,
+            Err(refused) => return deny(refused),
+        };
+        let csr = match grant::make(&self.device, &facts, certificate.as_ref(), &self.configurator.world, now) {
+            Ok(Made::NeedsCsr) => return Ok(Some(Ruling::Csr(enterprise::challenge_password_only()))),
+            Ok(Made::NeedsKey(curve)) => return Ok(Some(Ruling::NewKey(curve))),
+            Ok(Made::Given(given)) => {
+                let (objects, kept): (Vec<_>, Vec<_>) = given.into_iter().unzip();
+                let configuration = seen(&self.device, &facts, &kept, now);
+                self.granted = Some(Granted { kept, certificate, configuration });
+                self.tracked = Some(tracked);
+                return Ok(Some(Ruling::Provide(Grants { objects, status: self.tenant.ask_status })));
+            }
+            Ok(Made::NeedsCertificate(csr)) => csr,
+            Err(refused) => return deny(refused),
+        };
+        match &self.tenant.issuer {
+            Some(Issuer::Here(domain)) => match domain.certify(&self.device, &csr, now) {
+                Ok(certified) => Box::pin(self.rule(facts, Some(certified))).await,
+                Err(refusal) => deny((Status::ConfigureFailure, refusal)),
+            },
+            Some(Issuer::Elsewhere(ca)) => {
+                let clock = self.configurator.world.clock.clone();
+                let certified = certify::elsewhere(ca.clone(), self.device.clone(), csr, clock);
+                self.asked.spawn(async { (facts, certified.await) });
+                Ok(None)
+            }
+            None => Err(Failure::new("there is nobody to issue certificates")),
+        }
+    }
+
+    /// The CA elsewhere has answered: what is decided now may be another thing than before it was asked.
+    async fn certified(&mut self, (facts, answer): (Facts, Result<Certified, Refusal>)) -> Input {
+        let ruling = match answer {
+            Ok(certificate) => self.rule(facts, Some(certificate)).await,
+            Err(refusal) => Ok(Some(Ruling::Deny(Status::ConfigureFailure, refusal))),
+        };
+        match ruling {
+            Ok(Some(ruling)) => Input::Ruled(ruling),
+            Ok(None) => Input::Failed("one certificate was not enough".into()),
+            Err(failure) => Input::Failed(failure.why),
+        }
+    }
+
     /// The policy decides anew, now that the device is authenticated and says what it wants.
-    async fn rule(&mut self, facts: &Facts) -> Result<Ruling, Failure> {
+    async fn judge(&self, facts: &Facts, now: Time) -> Result<Result<Tracked, grant::Refused>, Failure> {
         let world = &self.configurator.world;
-        let now = world.clock.now();
-        let deny = |status, refusal| Ok(Ruling::Deny(status, refusal));
         if !facts.peer.peer_proved || facts.peer.peer.is_some_and(|hash| hash != self.device.entry.bootstrap_hash) {
             let why = "it did not prove to hold its bootstrapping key";
-            return deny(Status::AuthFailure, Refusal::new(Fault::Peer, "device-proved", "DPP s6.3", why));
+            let refusal = Refusal::new(Fault::Peer, "device-proved", "DPP s6.3", why);
+            return Ok(Err((Status::AuthFailure, refusal)));
         }
+        let deny = |refusal| Ok(Err((Status::ConfigureFailure, refusal)));
         let mut tracked = Tracked::find_or_new(&world.store, self.device.identity.clone(), now)?;
         let decision = decide::with_request(&self.tenant.policy, &tracked.device, self.device.entry.via, facts, now);
         let refused = (!decision.permits()).then(|| refusal_of(&decision));
         if let Err(refusal) = tracked.step(DeviceEvent::Asked { decision }, now) {
-            return deny(Status::ConfigureFailure, refusal);
+            return deny(refusal);
         }
         if let Some(refusal) = refused {
             world.store.commit(tracked.take_changes()?).await?;
-            return deny(Status::ConfigureFailure, refusal);
+            return deny(refusal);
         }
-        Ok(match grant::make(&self.device, facts, world, now) {
-            Ok(Made::NeedsCsr) => Ruling::Csr(enterprise::challenge_password_only()),
-            Ok(Made::NeedsKey(curve)) => Ruling::NewKey(curve),
-            Ok(Made::Given(given)) => {
-                let (objects, kept): (Vec<_>, Vec<_>) = given.into_iter().unzip();
-                let configuration = seen(&self.device, facts, &kept, now);
-                self.granted = Some(Granted { kept, configuration });
-                self.tracked = Some(tracked);
-                Ruling::Provide(Grants { objects, status: self.tenant.ask_status, after: None })
-            }
-            Err((status, refusal)) => Ruling::Deny(status, refusal),
-        })
+        Ok(Ok(tracked))
     }
 
     /// What was issued, and that the device has it, in one commit.
@@ -321,20 +365,20 @@ impl<'a> Host<'a> {
         let Record::Issued(issued) = record else {
             return Err(Failure::new("a configurator receives no configuration"));
         };
-        let Granted { kept, configuration } = self.granted.take().ok_or_else(|| Failure::new("nothing was granted"))?;
+        let Granted { kept, certificate, configuration } =
+            self.granted.take().ok_or_else(|| Failure::new("nothing was granted"))?;
         let device = self.tracked.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
         let now = configuration.at;
         let mut connectors = issued.connectors.into_iter();
-        let mut changes = Changes::new();
-        for Kept { mut credential, certificate, with_connector } in kept {
+        let mut changes = landfall_types::Changes::new();
+        for Kept { mut credential, with_connector } in kept {
             // Should it never hear of the new connector, it comes again with the one that it has.
             credential.former = self.proved;
             credential.connector = if with_connector { connectors.next() } else { None };
             changes = changes.put(&credential)?.append(CREDENTIAL_LOG, &credential.log_entry())?;
-            if let Some(issued) = certificate {
-                let record = CertificateRecord::new(issued);
-                changes = changes.insert(&record)?.append(CERTIFICATE_LOG, &record.log_entry())?;
-            }
+        }
+        if let Some(Certified { record, .. }) = certificate {
+            changes = changes.insert(&record)?.append(CERTIFICATE_LOG, &record.log_entry())?;
         }
         // The code that introduced it has served.
         if self.device.entry.via == Via::Pkex {
@@ -403,7 +447,7 @@ impl exchange::Host<Exchange> for Host<'_> {
             Output::Rule(mut facts) => {
                 // SP 1800-36B s6.1.2: it would have taken the key of whoever pushed a button.
                 facts.peer.we_proved &= !self.device.pushed || self.device.entry.configurator.is_some();
-                Input::Ruled(self.rule(&facts).await?)
+                return Ok(self.rule(*facts, None).await?.map(Input::Ruled));
             }
             Output::Persist(record) => {
                 self.persist(*record).await?;
@@ -419,6 +463,14 @@ impl exchange::Host<Exchange> for Host<'_> {
                 return Ok(None);
             }
         }))
+    }
+}
+
+/// What the next of them comes to; never if there is none.
+async fn next_of<T: 'static>(tasks: &mut JoinSet<T>) -> T {
+    match tasks.join_next().await {
+        Some(Ok(done)) => done,
+        _ => pending().await,
     }
 }
 

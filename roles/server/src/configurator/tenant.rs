@@ -1,8 +1,8 @@
 //! One of those whose devices are configured here: its keys, its networks, its policy. Nothing of it is another's.
 
-use super::{config::TenantConfig, keys::Keys};
+use super::{certify::Issuer, config::TenantConfig, keys::Keys};
 use crate::{
-    Identity, RoleError, World,
+    RoleError, World,
     settings::{GroupSettings, MutualWish, NetworkSettings, Subnet},
 };
 use landfall_dpp::{Curve, Uri, config::Akms, exchange::Mutual};
@@ -22,9 +22,8 @@ pub struct Tenant {
     pub networks: Vec<Network>,
     pub(super) policy: Policy,
     pub(super) keys: Keys,
-    pub(super) authority: Option<Identity>,
-    /// How long a certificate for 802.1X lasts.
-    pub(super) lifetime: Duration,
+    /// Who issues certificates for its networks with 802.1X, if it has one.
+    pub(super) issuer: Option<Issuer>,
     /// Whether devices are asked how joining went.
     pub(super) ask_status: bool,
 }
@@ -48,7 +47,7 @@ pub struct Network {
 impl Tenant {
     /// The tenant of `config`, with its keys, which are made if there are none.
     pub(super) async fn open(config: TenantConfig, ask_status: bool, world: &World) -> Result<Self, RoleError> {
-        let TenantConfig { settings, authority, eap_anchors } = config;
+        let TenantConfig { settings, issuer, eap_anchors } = config;
         let keys = Keys::open(&settings.id, settings.csign.0, settings.exportable, world).await?;
         let networks = settings.network.into_iter().zip(eap_anchors);
         let networks = networks.map(|(network, anchor)| Network::new(network, anchor, settings.mutual)).collect();
@@ -58,8 +57,7 @@ impl Tenant {
             networks,
             policy: settings.policy.unwrap_or_else(|| settings.acceptance.policy()),
             keys,
-            authority,
-            lifetime: settings.certificates.lifetime.duration(),
+            issuer,
             ask_status,
             id: settings.id,
         })

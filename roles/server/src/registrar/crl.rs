@@ -122,7 +122,11 @@ impl Registrar {
             this_update: now,
             // Twice as long as the interval, so that one failure to renew it does no harm.
             next_update: now + self.crl_every * 2,
-            revoked: revoked.iter().filter(|record| record.issued.not_after >= now).filter_map(entry).collect(),
+            revoked: revoked
+                .iter()
+                .filter(|record| record.issued.not_after >= now && record.elsewhere.is_none())
+                .filter_map(entry)
+                .collect(),
         };
         let prepared = request.prepare(&self.issuer).map_err(RoleError::while_(WHAT))?;
         let crl = prepared.issue(self.authority.signer.as_ref()).map_err(RoleError::while_(WHAT))?;

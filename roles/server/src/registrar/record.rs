@@ -7,11 +7,14 @@ use landfall_store::{ReadError, Snapshot, Store, Versioned};
 use landfall_types::{DeviceId, Fingerprint, Record, Time};
 use serde::{Deserialize, Serialize};
 
-/// A certificate that this domain issued, and whether it still counts.
+/// A certificate that this domain gave a device, and whether it still counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateRecord {
     /// What was issued.
     pub issued: Issued,
+    /// The SHA-256 of the issuer's name, if a CA elsewhere issued it: that one numbers them as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Fingerprint>,
     /// When and why it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revocation>,
@@ -38,7 +41,12 @@ impl CertificateRecord {
     const MOST: usize = 1000;
 
     pub(crate) const fn new(issued: Issued) -> Self {
-        Self { issued, revoked: None }
+        Self { issued, elsewhere: None, revoked: None }
+    }
+
+    /// The record of a certificate that a CA elsewhere issued, the SHA-256 of whose name is `issuer`.
+    pub(crate) const fn elsewhere(issued: Issued, issuer: Fingerprint) -> Self {
+        Self { issued, elsewhere: Some(issuer), revoked: None }
     }
 
     /// What the log says of it.
@@ -85,7 +93,10 @@ impl Record for CertificateRecord {
     const COLLECTION: &'static str = "domain-certificate";
 
     fn key(&self) -> String {
-        self.issued.serial.clone()
+        match &self.elsewhere {
+            None => self.issued.serial.clone(),
+            Some(issuer) => format!("{}-{issuer}", self.issued.serial),
+        }
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {

@@ -1,7 +1,8 @@
 //! What is wrong with settings that can be read: files that are missing, keys that do not fit, addresses that clash.
 
-use super::{IdentitySettings, Settings};
+use super::{CertificateSettings, EstSettings, IdentitySettings, Settings};
 use crate::{
+    external_ca::ExternalCa,
     identity::{Identity, certificates},
     registrar::CrlUrl,
     revocation,
@@ -245,10 +246,13 @@ impl Check<'_> {
             }
         }
         if tenant.network.iter().any(|network| network.kind.0.dot1x) {
-            let authority = &tenant.certificates.authority;
-            self.identity(&format!("{key}.certificates.authority"), authority, |certificate| {
-                (!certificate.is_ca()).then_some("is no CA, so it cannot issue certificates")
-            });
+            let CertificateSettings { authority, est, .. } = &tenant.certificates;
+            match est {
+                Some(est) => self.external_ca(&format!("{key}.certificates.est"), est),
+                None => self.identity(&format!("{key}.certificates.authority"), authority, |certificate| {
+                    (!certificate.is_ca()).then_some("is no CA, so it cannot issue certificates")
+                }),
+            }
         }
         let mut seen = HashMap::new();
         for (index, network) in tenant.network.iter().enumerate() {
@@ -262,6 +266,26 @@ impl Check<'_> {
             if let Some(path) = &network.eap_anchor {
                 self.anchors(&format!("{key}.eap-anchor"), path);
             }
+        }
+    }
+
+    fn external_ca(&mut self, key: &str, est: &EstSettings) {
+        let before = self.problems.len();
+        for (name, paths) in [("anchors", &est.anchors), ("issuers", &est.issuers)] {
+            for (at, path) in paths.iter().enumerate() {
+                self.anchors(&format!("{key}.{name}[{at}]"), path);
+            }
+        }
+        if est.anchors.is_empty() {
+            self.wrong(format!("{key}.anchors"), "is empty, so no server would be believed");
+        }
+        if let Some(identity) = &est.identity {
+            self.identity(&format!("{key}.identity"), identity, |_| None);
+        }
+        if let Some(element) = self.element.clone().filter(|_| self.problems.len() == before)
+            && let Err(why) = ExternalCa::load(est, self.settings, element.as_ref())
+        {
+            self.wrong(key, why);
         }
     }
 

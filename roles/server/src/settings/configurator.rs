@@ -1,6 +1,6 @@
 //! `[configurator]`: Wi-Fi Easy Connect, the networks that devices are configured for, and whose devices may come.
 
-use super::{IdentitySettings, Span, Subnet};
+use super::{EstSettings, IdentitySettings, Span, Subnet};
 use landfall_dpp::{Curve, config::Akms};
 use landfall_policy::{Policy, Verdict, acceptance::Acceptance};
 use landfall_types::{Model, OwnerId};
@@ -170,11 +170,14 @@ pub struct CertificateSettings {
     pub authority: IdentitySettings,
     /// How long one is good for.
     pub lifetime: Span,
+    /// A CA elsewhere that issues them in the place of `authority`, for as long as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub est: Option<EstSettings>,
 }
 
 impl Default for CertificateSettings {
     fn default() -> Self {
-        Self { authority: IdentitySettings::at("domain/issuing.pem"), lifetime: Span::days(90) }
+        Self { authority: IdentitySettings::at("domain/issuing.pem"), lifetime: Span::days(90), est: None }
     }
 }
 

@@ -7,6 +7,7 @@ mod access;
 mod check;
 mod configurator;
 mod enforcer;
+mod external_ca;
 mod registrar;
 mod shared;
 mod span;
@@ -20,6 +21,7 @@ pub use configurator::{
     MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
 pub use enforcer::{EnforcerSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings};
+pub use external_ca::EstSettings;
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,

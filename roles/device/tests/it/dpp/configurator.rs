@@ -218,7 +218,7 @@ pub(crate) fn grant(credential: Credential) -> Grant {
 }
 
 pub(crate) fn provide(objects: Vec<Grant>) -> Ruling {
-    Ruling::Provide(Grants { objects, status: false, after: None })
+    Ruling::Provide(Grants { objects, status: false })
 }
 
 pub(crate) fn password(akm: Akms, password: &str) -> Grant {

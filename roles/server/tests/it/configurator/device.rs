@@ -104,6 +104,16 @@ impl Device {
         self.answer(&mut link).await
     }
 
+    /// The same by a device that gets nothing: what it is told.
+    pub(crate) async fn refused(&self, configurator: SocketAddr) -> Refusal {
+        let mut link = Link::to(configurator).await;
+        link.send(&self.announcement()).await;
+        let exchange = Exchange::responder(self.config(), Box::new(random(self.seed)));
+        let (received, done) = self.carry(&mut link, exchange, None).await;
+        assert!(received.is_none(), "it got {received:?}");
+        done.unwrap_err()
+    }
+
     /// Waits for a configurator on a connection.
     pub(crate) async fn answer(&self, link: &mut Link) -> Option<Onboarded> {
         self.run(link, Exchange::responder(self.config(), Box::new(random(self.seed))), None).await
@@ -236,7 +246,18 @@ impl Device {
         })
     }
 
-    async fn run(&self, link: &mut Link, mut exchange: Exchange, first: Option<Input>) -> Option<Onboarded> {
+    async fn run(&self, link: &mut Link, exchange: Exchange, first: Option<Input>) -> Option<Onboarded> {
+        let (received, done) = self.carry(link, exchange, first).await;
+        // What it has received it keeps.
+        received.map(|received| Onboarded { received, done })
+    }
+
+    async fn carry(
+        &self,
+        link: &mut Link,
+        mut exchange: Exchange,
+        first: Option<Input>,
+    ) -> (Option<Received>, Result<(), Refusal>) {
         let mut inputs: VecDeque<Input> = first.into_iter().collect();
         let (mut received, mut done) = (None, None);
         loop {
@@ -270,15 +291,17 @@ impl Device {
             }
             if let Some(done) = done {
                 link.finish().await;
-                return received.map(|received| Onboarded { received, done });
+                return (received, done);
             }
-            match link.next().await {
+            // A little later, since a deadline that is not quite reached is none.
+            let wait = exchange.poll_timeout().map(|deadline| deadline.since(Time::now()) + Duration::from_millis(1));
+            let Ok(next) = timeout(wait.unwrap_or(Duration::from_secs(3600)), link.next()).await else {
+                inputs.push_back(Input::Timeout);
+                continue;
+            };
+            match next {
                 Some(frame) => inputs.push_back(Input::Frame(frame)),
-                // What it has received it keeps.
-                None => {
-                    let closed = || Refusal::new(Fault::Peer, "closed", "", "the connection was closed");
-                    return received.map(|received| Onboarded { received, done: Err(closed()) });
-                }
+                None => return (received, Err(Refusal::new(Fault::Peer, "closed", "", "the connection was closed"))),
             }
         }
     }

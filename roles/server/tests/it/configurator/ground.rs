@@ -10,13 +10,13 @@ use landfall_server::{
     RoleName, Server, Settings, Trigger,
     admin::{
         Address, Client,
-        view::{ConfiguratorView, Device as DeviceView, Unanswered},
+        view::{AuditEvent, ConfiguratorView, Device as DeviceView, Page, Unanswered},
     },
     domain::NewDomain,
     open, shutdown,
 };
 use landfall_store::Store;
-use landfall_types::{Changes, Model, OwnerId, Time};
+use landfall_types::{Changes, Model, Outcome, OwnerId, Time};
 use std::{net::SocketAddr, time::Duration};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -68,7 +68,7 @@ impl Ground {
         // One that ran here before gives the store free a moment after it has stopped.
         let building = async {
             loop {
-                match Server::build(&settings, &[], shutdown.clone()).await {
+                match Server::build(&settings, &[RoleName::Configurator], shutdown.clone()).await {
                     Ok(server) => return server,
                     Err(why) => println!("not yet: {why}"),
                 }
@@ -89,6 +89,13 @@ impl Ground {
         self.task.await.unwrap();
         drop(self.store);
         Self::start(self.folder, self.settings).await
+    }
+
+    /// The same with other settings behind the table of the configurator.
+    pub(crate) async fn restarted_with(self, more: &str) -> Self {
+        let data = self.settings.data.clone();
+        let settings = Settings::parse(&format!("{BASE}{more}")).unwrap_or_else(|why| panic!("{why:?}"));
+        Self { settings: Settings { data, ..settings }, ..self }.restarted().await
     }
 
     /// Stops it.
@@ -152,6 +159,16 @@ impl Ground {
             [only] => only.check.clone(),
             others => panic!("{others:?}"),
         }
+    }
+
+    /// The checks that stand in the audit log as failed, in its order.
+    pub(crate) async fn audited(&self) -> Vec<String> {
+        let audit: Page<AuditEvent> = self.client.get("/v1/audit?limit=1000").await.unwrap();
+        let checks = audit.items.into_iter().filter_map(|event| match event.outcome {
+            Outcome::Refused(refusal) => Some(refusal.check.to_string()),
+            _ => None,
+        });
+        checks.collect()
     }
 
     /// The configurator as its owner sees it.

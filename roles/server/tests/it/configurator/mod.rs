@@ -7,6 +7,7 @@ mod buttons;
 mod codes;
 mod crowds;
 mod device;
+mod est;
 mod ground;
 mod lifecycle;
 mod networks;

@@ -10,7 +10,7 @@ use landfall_dpp::{
     connector::SignedConnector,
 };
 use landfall_lifecycle::network::NetworkCredential;
-use landfall_pki::{Certificate, cms::parse_certs_only};
+use landfall_pki::{Certificate, cms::parse_certs_only, oid};
 use landfall_types::Time;
 
 fn network(ssid: &str, kind: &str) -> String {
@@ -77,6 +77,23 @@ async fn a_certificate_for_8021x_is_issued_for_the_key_that_was_authenticated() 
     let shown = ground.judge(&device, "revoke").await;
     assert!(shown.certificates[0].revoked.is_some());
     ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_says_where_the_list_of_its_issuer_is() {
+    const URL: &str = "http://crl.example/domain.crl";
+    for (authority, listed) in [("domain/issuing.pem", true), ("domain/operators.pem", false)] {
+        let registrar = format!("[registrar]\ncrl-url = {URL:?}\nauthority = {{ certificate = {authority:?} }}\n");
+        let ground = Ground::with(&format!("{}{registrar}", network("Corp", "dot1x"))).await;
+        let device = Device::new(1);
+        ground.own(&device).await;
+        device.chirp(ground.address).await.unwrap();
+        let certificate = Certificate::from_pem(&ground.shown(&device).await.certificates[0].pem).unwrap();
+        let said = certificate.extension(oid::CRL_DISTRIBUTION_POINTS).map(|points| points.value.clone());
+        let url = said.is_some_and(|points| points.windows(URL.len()).any(|part| part == URL.as_bytes()));
+        assert_eq!(url, listed, "{authority}");
+        ground.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,13 +168,7 @@ async fn a_device_that_wants_to_be_what_it_is_not() {
         assert!(device.chirp(ground.address).await.is_none(), "{number}");
         assert!(ground.record(&device, "home").is_none_or(|device| device.configuration.is_none()));
     }
-    let audit: Page<AuditEvent> = ground.client.get("/v1/audit?limit=1000").await.unwrap();
-    let checks = audit.items.iter().filter_map(|event| match &event.outcome {
-        Outcome::Refused(refusal) => Some(refusal.check.to_string()),
-        _ => None,
-    });
-    let checks: Vec<_> = checks.collect();
-    assert_eq!(checks, ["network-role"; 4]);
+    assert_eq!(ground.audited().await, ["network-role"; 4]);
     ground.stop().await;
 }
 
