@@ -1,10 +1,14 @@
 //! The credentials that devices were given, for access points and for operators: passwords go to access points only.
 
 use super::{Configurator, Tenant};
+use crate::{exchange::Failure, registrar::CertificateRecord};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use landfall_lifecycle::network::{NetworkCredential, SharedSecret};
+use landfall_lifecycle::network::{CERTIFICATE_LOG, CREDENTIAL_LOG, NetworkCredential, Revocation, SharedSecret};
 use landfall_store::ReadError;
-use landfall_types::Redacted;
+use landfall_types::{Changes, DeviceId, Record, Redacted, Time};
+
+/// More networks than a device is ever configured for, and more certificates than it ever has.
+const MOST: usize = 1000;
 
 /// A password, and whose it is on the air.
 pub(super) struct Password {
@@ -42,6 +46,42 @@ impl Configurator {
             }
         }
         Ok(passwords)
+    }
+
+    /// Takes back what leads `device` into networks that are not among the `given`, those that it has from now on: the
+    /// credentials are deleted, and the certificates that led nowhere else are revoked.
+    pub(super) fn withdraw(
+        &self,
+        device: &DeviceId,
+        given: &[&NetworkCredential],
+        at: Time,
+    ) -> Result<Changes, Failure> {
+        let store = &self.world.store;
+        let found = store.find_by::<NetworkCredential>(NetworkCredential::BY_DEVICE, device.as_str(), MOST)?;
+        let is_given = |network: &str| given.iter().any(|given| given.network == network);
+        let gone = found.into_iter().filter(|found| found.deleted.is_none() && !is_given(&found.network));
+        let mut changes = Changes::new();
+        let mut certificates: Vec<String> = Vec::new();
+        for gone in gone {
+            let why = format!("it was configured anew, without {:?}", gone.network);
+            let record = gone.record.deleted(Revocation { at, by: "configurator".into(), why });
+            changes = changes.put_if(&record, gone.version)?.append(CREDENTIAL_LOG, &record.log_entry())?;
+            certificates.extend(record.certificate);
+        }
+        if certificates.is_empty() {
+            return Ok(changes);
+        }
+        for found in CertificateRecord::of_device(store, device)? {
+            let key = found.key();
+            let still = given.iter().any(|given| given.certificate.as_deref() == Some(key.as_str()));
+            if found.revoked.is_none() && certificates.contains(&key) && !still {
+                let why = "it was configured anew, for other networks".into();
+                let revoked = Some(Revocation { at, by: "configurator".into(), why });
+                let record = CertificateRecord { revoked, ..found.record };
+                changes = changes.put_if(&record, found.version)?.append(CERTIFICATE_LOG, &record.log_entry())?;
+            }
+        }
+        Ok(changes)
     }
 
     fn open(&self, credential: &NetworkCredential, secret: &SharedSecret) -> Result<Password, Unreadable> {

@@ -370,7 +370,8 @@ impl<'a> Host<'a> {
         let device = self.tracked.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
         let now = configuration.at;
         let mut connectors = issued.connectors.into_iter();
-        let mut changes = landfall_types::Changes::new();
+        let given: Vec<_> = kept.iter().map(|kept| &kept.credential).collect();
+        let mut changes = self.configurator.withdraw(&self.device.identity.device, &given, now)?;
         for Kept { mut credential, with_connector } in kept {
             // Should it never hear of the new connector, it comes again with the one that it has.
             credential.former = self.proved;

@@ -39,6 +39,34 @@ async fn credentials_are_deleted_and_the_device_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_led_into_a_network_that_is_not_given_any_more_is_taken_back() {
+    let network = |ssid: &str, kind: &str| format!("[[configurator.network]]\nssid = \"{ssid}\"\nkind = \"{kind}\"\n");
+    let before = [network("Old", "psk"), network("Corp", "connector+dot1x"), network("Both", "dot1x")].concat();
+    let after = [network("Both", "connector+dot1x"), network("New", "psk")].concat();
+    let ground = Ground::with(&before).await;
+    let device = Device::new(1);
+    ground.own(&device).await;
+    let first = device.chirp(ground.address).await.unwrap();
+    assert_eq!(ground.shown(&device).await.certificates.len(), 1, "one for both");
+    let ground = ground.restarted_with(&after).await;
+    let second = device.again(&first, ground.address).await.unwrap();
+    second.done.as_ref().unwrap();
+    let kept = ground.store.scan::<NetworkCredential>(None, 10).unwrap();
+    let mut left: Vec<_> = kept.iter().map(|kept| (kept.network.as_str(), kept.deleted.is_none())).collect();
+    left.sort_unstable();
+    assert_eq!(left, [("Both", true), ("Corp", false), ("New", true), ("Old", false)]);
+    assert!(kept.iter().filter(|kept| kept.deleted.is_some()).all(|kept| kept.secret.is_none()));
+    let revoked = ground.shown(&device).await.certificates.into_iter().map(|one| one.revoked.is_some());
+    assert_eq!(revoked.collect::<Vec<_>>(), [true, false], "the first one led into a network that is gone");
+    let deleted = ground.store.log("network-credentials", 0, 20).unwrap();
+    let deleted = deleted.iter().filter(|entry| format!("{entry:?}").contains("configured anew")).count();
+    assert_eq!(deleted, 2, "and it is on record when and why");
+    // What it had leads to the configurator still, should it never have heard of the new ones.
+    device.again(&first, ground.address).await.unwrap().done.unwrap();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_left_begins_anew() {
     let ground = Ground::with(CONNECTOR).await;
     let device = Device::new(1);
