@@ -97,26 +97,33 @@ impl Config {
 
 /// Announces a service of this machine until what is returned is dropped.
 pub(crate) fn announce(service: Service, port: u16, interfaces: &[Interface]) -> Result<Announcer, RoleError> {
+    Announcer::start(&announcement(service, port)?, interfaces).map_err(RoleError::while_("announcing the service"))
+}
+
+fn announcement(service: Service, port: u16) -> Result<Announcement, RoleError> {
     let kind = match service {
         Service::Proxy => "landfall-proxy",
         Service::Registrar => "landfall-registrar",
-        Service::Controller => "landfall-controller",
+        Service::Controller => "landfall-configurator",
+        Service::Bootstrapping => "landfall-supply-chain",
     };
     let name = unique(kind)?;
-    let announcement = Announcement { service, name, port, link_local_only: false };
-    Announcer::start(&announcement, interfaces).map_err(RoleError::while_("announcing the service"))
+    Ok(Announcement { service, name, port, link_local_only: false })
 }
 
-/// The same for a DPP Controller of `organization`, with the SHA-256 of its bootstrapping key (DPP s12).
-pub(crate) fn announce_controller(
+/// Tells of a service of Wi-Fi Easy Connect of `organization`, and of its bootstrapping key, if it has one, by the SHA-256
+/// (DPP s12).
+pub(crate) fn announce_dpp(
+    service: Service,
     port: u16,
     organization: &str,
-    key: &Fingerprint,
+    key: Option<&Fingerprint>,
     interfaces: &[Interface],
 ) -> Result<Announcer, RoleError> {
-    let hash = STANDARD.encode(key.0);
-    let text = [("txtversion", "1"), ("organization", organization), ("bskeyhash", hash.as_str())];
-    Announcer::controller(&unique("landfall-configurator")?, port, &text, interfaces)
+    let hash = key.map(|key| STANDARD.encode(key.0));
+    let mut text = vec![("txtversion", "1"), ("organization", organization)];
+    text.extend(hash.as_ref().map(|hash| ("bskeyhash", hash.as_str())));
+    Announcer::by_mdns(&announcement(service, port)?, &text, interfaces)
         .map_err(RoleError::while_("announcing the service"))
 }
 

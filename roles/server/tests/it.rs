@@ -6,6 +6,8 @@ mod enforcer;
 #[path = "it/factory/mod.rs"]
 mod factory;
 
+#[path = "it/announced.rs"]
+mod announced;
 #[path = "it/book/mod.rs"]
 mod book;
 #[path = "it/configurator/mod.rs"]

@@ -10,9 +10,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-/// DNS-SD service of a DPP Controller (DPP s12), and its subtype (RFC 6763 s7.1).
-const MDNS_CONTROLLER: &str = "_controller._sub._dpp._tcp.local.";
-
 /// What to tell.
 #[derive(Clone, Debug)]
 pub struct Announcement {
@@ -61,20 +58,16 @@ impl Announcer {
         Self::register(service_info(announcement, announcement.service.mdns(), &[], interfaces)?, floods, interfaces)
     }
 
-    /// Announces a DPP Controller, which is told by mDNS only (DPP s12): `_dpp._tcp` with the subtype `_controller`.
-    /// `text` is its TXT record.
+    /// The same by mDNS only, with `text` as its TXT record, as services of Wi-Fi Easy Connect are told (DPP s12).
     ///
     /// # Errors
     /// As [`Announcer::start`].
-    pub fn controller(
-        name: &str,
-        port: u16,
+    pub fn by_mdns(
+        announcement: &Announcement,
         text: &[(&str, &str)],
         interfaces: &[Interface],
     ) -> Result<Self, NetError> {
-        let announcement =
-            Announcement { service: Service::Controller, name: name.to_owned(), port, link_local_only: false };
-        let info = service_info(&announcement, MDNS_CONTROLLER, text, interfaces)?;
+        let info = service_info(announcement, announcement.service.mdns(), text, interfaces)?;
         Self::register(info, JoinSet::new(), interfaces)
     }
 
@@ -138,7 +131,7 @@ async fn flood_once(service: Service, address: Ipv6Addr, interface: u32, port: u
     let flood = match service {
         Service::Proxy => Flood::proxy(session, address, port),
         Service::Registrar => Flood::registrar(session, address, port),
-        Service::Controller => return Ok(()),
+        Service::Controller | Service::Bootstrapping => return Ok(()),
     };
     let sent = socket::sender(address, interface)?.send(&flood.encode()).await;
     sent.map(drop).map_err(|source| NetError::Io { step: "sending a GRASP flood", source })

@@ -90,7 +90,7 @@ async fn hear_floods(socket: tokio::net::UdpSocket, service: Service, interface:
                 let offers = match service {
                     Service::Proxy => flood.proxies(interface),
                     Service::Registrar => flood.registrars(interface),
-                    Service::Controller => Vec::new(),
+                    Service::Controller | Service::Bootstrapping => Vec::new(),
                 };
                 offers.into_iter().for_each(|offer| drop(found.try_send(offer)));
             }
@@ -102,7 +102,9 @@ async fn hear_floods(socket: tokio::net::UdpSocket, service: Service, interface:
 
 /// One offer for each address, link-local IPv6 first: it works without any configuration.
 fn offers_of(service: &ResolvedService) -> Vec<Offer> {
-    let name = service.fullname.strip_suffix(&service.ty_domain).unwrap_or(&service.fullname).trim_end_matches('.');
+    // RFC 6763 s7.1: an instance of a subtype is called after the type itself.
+    let kind = service.ty_domain.rsplit("._sub.").next().unwrap_or_default();
+    let name = service.fullname.strip_suffix(kind).unwrap_or(&service.fullname).trim_end_matches('.');
     let mut offers: Vec<Offer> = service
         .addresses
         .iter()

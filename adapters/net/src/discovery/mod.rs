@@ -26,8 +26,10 @@ pub enum Service {
     Proxy,
     /// A registrar, for proxies, and for pledges on its own link.
     Registrar,
-    /// A controller or relay of Wi-Fi Easy Connect, by mDNS alone (DPP s12).
+    /// A controller of Wi-Fi Easy Connect, by mDNS alone (DPP s12).
     Controller,
+    /// Where bootstrapping keys are registered, by mDNS alone.
+    Bootstrapping,
 }
 
 impl Service {
@@ -35,13 +37,15 @@ impl Service {
         match self {
             Self::Proxy => MDNS_PROXY,
             Self::Registrar => MDNS_REGISTRAR,
-            Self::Controller => "_dpp._tcp.local.",
+            // Both are `_dpp._tcp`, told apart by their subtypes (RFC 6763 s7.1).
+            Self::Controller => "_controller._sub._dpp._tcp.local.",
+            Self::Bootstrapping => "_bootstrapping._sub._dpp._tcp.local.",
         }
     }
 
     /// Whether it is announced by GRASP too.
     const fn floods(self) -> bool {
-        !matches!(self, Self::Controller)
+        !matches!(self, Self::Controller | Self::Bootstrapping)
     }
 }
 

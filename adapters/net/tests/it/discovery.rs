@@ -142,7 +142,7 @@ fn a_proxy_finds_the_registrar_but_no_pledge_does() {
     registrar.join().unwrap();
 }
 
-/// DPP s12: by the service, and by its subtype alone, as others' tools ask for it.
+/// DPP s12: among other services of Wi-Fi Easy Connect, and by a question for the subtype, as others' tools ask for it.
 #[test]
 fn a_device_finds_the_controller_and_what_is_said_of_it() {
     const TEXT: [(&str, &str); 3] = [
@@ -154,7 +154,13 @@ fn a_device_finds_the_controller_and_what_is_said_of_it() {
     hosts.cable(("device", "eth0"), ("controller", "eth1"));
     let (done, wait) = oneshot::channel::<()>();
     let controller = on(&hosts, "controller", move || async move {
-        let _announcer = Announcer::controller("Controller 1", 8908, &TEXT, &[interface().await]).unwrap();
+        let interfaces = [interface().await];
+        let announced = |service, name: &str, port| {
+            let announcement = Announcement { service, name: name.into(), port, link_local_only: false };
+            Announcer::by_mdns(&announcement, &TEXT, &interfaces).unwrap()
+        };
+        let _other = announced(Service::Bootstrapping, "Keys 1", 9445);
+        let _announcer = announced(Service::Controller, "Controller 1", 8908);
         wait.await.unwrap();
     });
     let device = on(&hosts, "device", move || async move {
@@ -179,7 +185,7 @@ fn a_device_finds_the_controller_and_what_is_said_of_it() {
             }
         };
         let text = String::from_utf8_lossy(&answer[..length]);
-        assert!(text.contains("Controller 1"), "{text:?}");
+        assert!(text.contains("Controller 1") && !text.contains("Keys 1"), "{text:?}");
         for (key, value) in TEXT {
             assert!(text.contains(&format!("{key}={value}")), "{key} in {text:?}");
         }

@@ -37,12 +37,13 @@ pub use tenant::{Network, Tenant};
 
 use crate::{
     RoleError, World,
+    proxy::announce_dpp,
     role::{RoleName, Shutdown, Task},
 };
 use button::Buttons;
 use connection::Connection;
 use landfall_net::{
-    discovery::{Announcer, Interface},
+    discovery::{Announcer, Interface, Service},
     listen::{self, Bounds},
 };
 use landfall_types::OwnerId;
@@ -140,6 +141,6 @@ impl Configurator {
     fn announce(&self, port: u16, organization: &str, interfaces: &[Interface]) -> Result<Announcer, RoleError> {
         let key = self.tenants.get(&self.own).and_then(|tenant| tenant.bootstrap_hashes().next());
         let key = key.ok_or_else(|| RoleError::new("announcing the service", "there is no key to announce"))?;
-        crate::proxy::announce_controller(port, organization, &key, interfaces)
+        announce_dpp(Service::Controller, port, organization, Some(&key), interfaces)
     }
 }

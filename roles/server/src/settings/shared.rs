@@ -223,6 +223,10 @@ pub struct SupplyChainSettings {
     pub listen: SocketAddr,
     /// The TLS server's certificate.
     pub identity: IdentitySettings,
+    /// Whether it is announced by multicast DNS as `_dpp._tcp` with the subtype `_bootstrapping`, for tools on its link.
+    pub announce: bool,
+    /// The network interfaces that it announces itself on; empty means all but loopback.
+    pub interfaces: Vec<String>,
     /// How many requests of one tenant are served at a time.
     pub at_once: usize,
     /// What the listener bears; a body holds many devices.
@@ -234,6 +238,8 @@ impl Default for SupplyChainSettings {
         Self {
             listen: SocketAddr::from(([0u16; 8], 9445)),
             identity: IdentitySettings::at("manufacturer/masa-tls.pem"),
+            announce: false,
+            interfaces: Vec::new(),
             at_once: 16,
             limits: LimitsSettings { body: 8 * 1024 * 1024, ..LimitsSettings::default() },
         }

@@ -24,14 +24,17 @@ pub use who::{bearer, fresh_token, token_hash};
 
 use crate::{
     Identity, RoleError, World,
+    proxy::announce_dpp,
     role::{RoleName, Shutdown, Task},
     settings::{Settings, SupplyChainSettings},
 };
 use landfall_brski::TlsPeer;
 use landfall_net::{
+    discovery::{Interface, Service},
     http::{Limits, Server},
     tls::{ClientAuth, ServerTls},
 };
+use landfall_pki::oid;
 use landfall_types::{
     Event, Outcome, OwnerId, Process, Refusal,
     http::{Method, Request, Response},
@@ -58,6 +61,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The TLS server's certificate.
     pub tls: Identity,
+    /// The interfaces on which it announces itself, if it does.
+    pub announce: Option<Vec<Interface>>,
     /// How many requests of one tenant are served at a time.
     pub at_once: usize,
     /// What the listener bears.
@@ -68,7 +73,12 @@ impl Config {
     /// What `service` means in `settings`, with every file that it names opened.
     pub fn from_settings(service: &SupplyChainSettings, settings: &Settings, world: &World) -> Result<Self, RoleError> {
         let resolve = |path: &std::path::Path| settings.resolve(path);
+        let interfaces = || {
+            Interface::select(&service.interfaces)
+                .map_err(RoleError::while_("the interfaces (supply-chain.interfaces)"))
+        };
         Ok(Self {
+            announce: service.announce.then(interfaces).transpose()?,
             listen: service.listen,
             tls: Identity::load(&service.identity, resolve, world.element.as_ref())?,
             at_once: service.at_once,
@@ -81,12 +91,21 @@ impl Config {
         let what = format!("listening on {} (supply-chain.listen)", self.listen);
         let listener = TcpListener::bind(self.listen).await.map_err(RoleError::while_(&*what))?;
         let address = listener.local_addr().map_err(RoleError::while_(&*what))?;
+        // Whose service it is stands in its certificate.
+        let organization = self.tls.certificate()?.subject_name().attribute(oid::ORGANIZATION).unwrap_or_default();
+        let announced = self.announce;
         let tls = ServerTls::new(&self.tls.into(), ClientAuth::Optional)
             .map_err(RoleError::while_("the service's certificate (supply-chain.identity)"))?;
         let limits = self.limits;
         let service = Arc::new(SupplyChain { world, turns: Turns::new(self.at_once), shutdown: shutdown.clone() });
         let served = service.clone();
         let work = async move {
+            let _announcer = match &announced {
+                Some(interfaces) => {
+                    Some(announce_dpp(Service::Bootstrapping, address.port(), &organization, None, interfaces)?)
+                }
+                None => None,
+            };
             let server = Server::new(listener).tls(tls).limits(limits);
             server
                 .run(
