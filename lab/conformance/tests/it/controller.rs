@@ -1,7 +1,7 @@
 //! The configurator with Debian's wpa_supplicant as the device, over TCP: either side begins, on every curve, with every kind
 //! of credential.
 
-use super::hostap::installed;
+use super::{hostap::installed, shell::Folder};
 use landfall_dpp::{Curve, Uri, connector::SignedConnector, curve::PublicKey};
 use landfall_lifecycle::{
     network::NetworkCredential,
@@ -19,13 +19,15 @@ use landfall_server::{
         view::{ConfiguratorView, Device},
     },
     domain::NewDomain,
-    open, shutdown,
+    open,
+    registrar::CertificateRecord,
+    shutdown,
 };
 use landfall_store::Store;
-use landfall_testkit::free_port;
-use landfall_types::{Changes, Time};
+use landfall_testkit::{Running, free_port, openssl, tool};
+use landfall_types::{Changes, Record, Time};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, process::Command, time::Duration};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -42,10 +44,15 @@ struct Configurator {
 impl Configurator {
     /// For one network of that kind.
     async fn start(kind: &str) -> Self {
+        Self::start_with(kind, "").await
+    }
+
+    /// The same with more in the settings.
+    async fn start_with(kind: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[metrics]\nlisten = \"\"\n[configurator]\nlisten = \"127.0.0.1:0\"\nannounce = false\nlimits.join = \"0s\"\n\
-             [[configurator.network]]\nssid = \"Home\"\nkind = \"{kind}\"\n"
+             {more}[[configurator.network]]\nssid = \"Home\"\nkind = \"{kind}\"\n"
         );
         let mut settings = Settings::parse(&text).unwrap();
         settings.data = folder.path().to_owned();
@@ -193,6 +200,30 @@ async fn a_wpa_supplicant_asks_for_a_certificate_and_gets_it() {
     assert_eq!((configured.akm(), configured.ssid()), (Some("dot1x"), Some("Home")));
     assert!(configured.cert_bag().is_some());
     assert!(configurator.credential().certificate.is_some());
+}
+
+/// The CA is openssl behind Python's TLS, and asks to come again once: the device waits meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wpa_supplicant_gets_a_certificate_of_a_foreign_ca_by_est() {
+    let (Some(python), Some(_), true) = (tool("python3"), openssl(), installed()) else { return };
+    let folder = Folder::new();
+    let mut ca = Command::new(python);
+    let mut ca = Running::start(ca.args(["-c", include_str!("ca.py")]).current_dir(folder.path("")));
+    let line = ca.until("port ");
+    let port = line.rsplit(' ').next().unwrap().trim();
+    let (root, password) = (folder.path("root.pem"), folder.put("password", "wi-fi:secret\n"));
+    let est = format!(
+        "[configurator.certificates.est]\nserver = \"localhost:{port}\"\nanchors = [{root:?}]\npassword-file = {password:?}\n"
+    );
+    let configurator = Configurator::start_with("dot1x", &est).await;
+    let configured = configurator.asked_by(Curve::P256, "S-1").await;
+    assert_eq!((configured.akm(), configured.ssid()), (Some("dot1x"), Some("Home")));
+    assert!(configured.cert_bag().is_some());
+    let kept = configurator.store.scan::<CertificateRecord>(None, 10).unwrap();
+    let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(Some(kept.key()), configurator.credential().certificate);
+    folder.put("leaf.der", &kept.issued.certificate);
+    folder.run(&openssl().unwrap(), "verify -CAfile root.pem -purpose sslclient leaf.der");
 }
 
 /// One thing changed: the device is in nobody's book.
