@@ -31,6 +31,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("certificate", pki::certificate),
     ("pem", pki::pem),
     ("csr", pki::csr),
+    ("key-attestation", pki::key_attestation),
     ("crl", pki::crl),
     ("cms", pki::cms),
     ("certs-only", pki::certs_only),

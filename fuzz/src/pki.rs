@@ -1,6 +1,8 @@
 //! Certificates, requests, revocation lists and signed messages.
 
-use landfall_pki::{Certificate, Crl, Csr, SignedData, cms as messages, lint, pem as text};
+use landfall_pki::{
+    Certificate, Crl, Csr, SignedData, attestation::KeyAttestation, cms as messages, lint, pem as text,
+};
 
 /// A certificate.
 pub fn certificate(data: &[u8]) -> bool {
@@ -15,6 +17,17 @@ pub fn pem(data: &[u8]) -> bool {
     let _ = Certificate::from_pem(text);
     let _ = Certificate::chain_from_pem(text);
     text::decode(text).is_ok_and(|blocks| !blocks.is_empty())
+}
+
+/// Proof in a certificate request of where its key lives.
+pub fn key_attestation(data: &[u8]) -> bool {
+    let Ok(attested) = KeyAttestation::from_der(data) else { return false };
+    assert_eq!(
+        KeyAttestation::from_der(&attested.to_der()).as_ref(),
+        Ok(&attested),
+        "what was read is written the same"
+    );
+    true
 }
 
 /// A certification request.

@@ -154,7 +154,7 @@ enum Verb {
     Derive {
         #[command(flatten)]
         product: ProductArgs,
-        /// The seeds, a line each: serial number, comma, seed in hexadecimal. Destroy it afterwards.
+        /// The seeds, a line each: serial number, comma, seed in hexadecimal; `-` is standard input. Destroy a file afterwards.
         seeds: PathBuf,
         /// Where to write the devices' bundles: SERIAL.json.
         #[arg(long, value_name = "FOLDER")]

@@ -39,6 +39,9 @@ pub struct HardwareProof {
     pub maker: String,
     /// The SHA-256 of that certificate: one TPM is in one device.
     pub endorsement: String,
+    /// The certificate, in PEM, of the key by which the TPM speaks of its others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<String>,
 }
 
 /// A device that was made: its row in the manufacturer's database.

@@ -53,6 +53,9 @@ pub enum Birth {
     IDevId {
         /// The SHA-256 of its IDevID.
         idevid: Fingerprint,
+        /// Whether the manufacturer has verified that its key lives in hardware.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hardware_backed: bool,
     },
     /// A bootstrapping key, in the book of a tenant.
     Bootstrapping {
@@ -61,6 +64,13 @@ pub enum Birth {
         /// The SHA-256 of the key.
         bootstrap_hash: Fingerprint,
     },
+}
+
+impl Birth {
+    /// Whether its key was verified to live in hardware.
+    pub const fn is_hardware_backed(&self) -> bool {
+        matches!(self, Self::IDevId { hardware_backed: true, .. })
+    }
 }
 
 impl Identity {
@@ -299,6 +309,7 @@ impl DomainDevice {
             "our records",
             now,
         );
+        facts = facts.with(acceptance::HARDWARE_BACKED, identity.birth.is_hardware_backed(), source, now);
         if identity.has_serial_number() {
             facts = facts.with(acceptance::SERIAL_NUMBER, identity.serial_number.as_str(), source, now);
         }

@@ -19,7 +19,7 @@ pub use error::{ElementError, Trouble};
 pub use memory::MemoryElement;
 pub use software::{KeySource, SoftwareElement};
 
-use landfall_pki::{Algorithm, Certificate, PublicKey, Signer};
+use landfall_pki::{Algorithm, Certificate, PublicKey, Signer, attestation::KeyAttestation};
 use landfall_types::{KeyUri, Redacted};
 use std::{fmt::Debug, sync::Arc};
 
@@ -109,6 +109,10 @@ pub struct Evidence {
 pub trait Attestation {
     /// A statement about `key`, fresh because it covers the verifier's `challenge` (RFC 9334 s10).
     fn attest(&self, key: &KeyUri, challenge: &[u8]) -> Result<Evidence, ElementError>;
+
+    /// The same for a certificate request that asks for a certificate for `key`. `certificates` are those of the key that
+    /// the element attests with, which whoever reads the request has to believe.
+    fn attest_request(&self, key: &KeyUri, certificates: &[Certificate]) -> Result<KeyAttestation, ElementError>;
 }
 
 /// Agrees on secrets with an elliptic-curve key.

@@ -30,7 +30,7 @@ use landfall_element::{
     Attestation, CertificateStore, ElementError, Evidence, Exposure, KeyAgreement, SecureElement, Trouble, Vault,
     files, keys, label,
 };
-use landfall_pki::{Algorithm, Certificate, PublicKey, SignError, Signer, der_from_fixed};
+use landfall_pki::{Algorithm, Certificate, PublicKey, SignError, Signer, attestation::KeyAttestation, der_from_fixed};
 use landfall_types::{KeyUri, Redacted};
 use public::Public;
 use std::{
@@ -432,6 +432,10 @@ impl CertificateStore for TpmElement {
 impl Attestation for TpmElement {
     fn attest(&self, key: &KeyUri, challenge: &[u8]) -> Result<Evidence, ElementError> {
         proof::certify(self, key, challenge)
+    }
+
+    fn attest_request(&self, key: &KeyUri, certificates: &[Certificate]) -> Result<KeyAttestation, ElementError> {
+        proof::certify_request(self, key, certificates)
     }
 }
 

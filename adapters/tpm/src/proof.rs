@@ -23,7 +23,10 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_element::{ElementError, Evidence, Trouble};
-use landfall_pki::{Algorithm, Anchors, Certificate, KeyKind, PathPolicy, PublicKey, der_from_fixed, validate};
+use landfall_pki::{
+    Algorithm, Anchors, Certificate, KeyKind, PathPolicy, PublicKey, attestation::KeyAttestation, der_from_fixed,
+    validate,
+};
 use landfall_types::{Fault, KeyUri, Redacted, Refusal, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -116,6 +119,9 @@ pub struct Proven {
     pub maker: String,
     /// Which one it is: SHA-256, so that one TPM can be told from another.
     pub endorsement: String,
+    /// The key by which the TPM speaks of its others.
+    #[serde(skip)]
+    pub attestation_key: Option<PublicKey>,
 }
 
 /// Shows the element's TPM; makes its attestation key if there is none yet.
@@ -197,20 +203,52 @@ pub(crate) fn certify(element: &TpmElement, key: &KeyUri, challenge: &[u8]) -> R
     Ok(Evidence { media_type: MEDIA_TYPE, bytes: text.into_bytes() })
 }
 
+/// The TPM's statement about `key` for a certificate request. It need not be fresh: where a key was made, and that it cannot
+/// leave, never changes.
+pub(crate) fn certify_request(
+    element: &TpmElement,
+    key: &KeyUri,
+    certificates: &[Certificate],
+) -> Result<KeyAttestation, ElementError> {
+    let (public_area, statement, (r, s)) = certified(element, key, REQUEST)?;
+    let signature = Writer::default().u16(public::ECDSA).u16(public::SHA256).sized(&r).sized(&s).done();
+    Ok(KeyAttestation { statement, signature, public_area, certificates: certificates.to_vec() })
+}
+
+/// Checks that the key that `attested` names `by` which certificate says of `key` that it was made in that key's TPM, and
+/// cannot leave it. Whether that certificate is to be believed is another question.
+///
+/// # Errors
+/// A [`Refusal`] that says which of it is not so.
+pub fn check_request(attested: &KeyAttestation, by: &Certificate, key: &PublicKey) -> Result<(), Refusal> {
+    let malformed = |why: &dyn fmt::Display| malformed("signature", why);
+    let mut reader = Reader::new("a signature", &attested.signature);
+    let mut parts = || -> Result<_, Malformed> {
+        if (reader.u16()?, reader.u16()?) != (public::ECDSA, public::SHA256) {
+            return Err(reader.bad());
+        }
+        let (r, s) = (reader.sized()?, reader.sized()?);
+        reader.clone().finish()?;
+        Ok((r, s))
+    };
+    let (r, s) = parts().map_err(|why| malformed(&why))?;
+    let (Some(r), Some(s)) = (public::padded(r, 32), public::padded(s, 32)) else {
+        return Err(malformed(&"it is not of P-256"));
+    };
+    let signature = der_from_fixed(Algorithm::EcdsaP256, &[r, s].concat()).map_err(|why| malformed(&why))?;
+    check_statement(&attested.statement, &signature, &attested.public_area, by.public_key(), REQUEST, key)
+}
+
+/// What a statement for a request covers in the place of a challenge.
+const REQUEST: &[u8] = b"certificate request";
+
 /// The TPM's statement that it holds `key`, certified by the attestation key while both are loaded. It covers the SHA-256 of
 /// `nonce`.
 ///
 /// # Errors
 /// If the key is not in the TPM, or it fails.
 pub fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Certified, ElementError> {
-    let shared = &element.0;
-    let attestation = shared.attestation_key()?;
-    let nonce = digest::digest(&digest::SHA256, nonce);
-    let auth = shared.key_auth();
-    let (area, statement, (r, s)) = shared.with_both((&attestation, &changed()), key, |tpm, signer, object| {
-        let (statement, signature) = tpm.certify(object, auth, signer, nonce.as_ref())?;
-        Ok((tpm.read_public(object)?, statement, signature))
-    })?;
+    let (area, statement, (r, s)) = certified(element, key, nonce)?;
     let (Some(r), Some(s)) = (public::padded(&r, 32), public::padded(&s, 32)) else {
         return Err(ElementError::Crypto("read the TPM's signature"));
     };
@@ -221,6 +259,20 @@ pub fn statement(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Cer
         signature: STANDARD.encode(signature),
     })
 }
+
+/// The public area of `key`, the statement about it, and its signature.
+fn certified(element: &TpmElement, key: &KeyUri, nonce: &[u8]) -> Result<Signed, ElementError> {
+    let shared = &element.0;
+    let attestation = shared.attestation_key()?;
+    let nonce = digest::digest(&digest::SHA256, nonce);
+    let auth = shared.key_auth();
+    shared.with_both((&attestation, &changed()), key, |tpm, signer, object| {
+        let (statement, signature) = tpm.certify(object, auth, signer, nonce.as_ref())?;
+        Ok((tpm.read_public(object)?, statement, signature))
+    })
+}
+
+type Signed = (Vec<u8>, Vec<u8>, (Vec<u8>, Vec<u8>));
 
 /// The attestation key's public and wrapped private area, TPM2B_PUBLIC and TPM2B_PRIVATE, as `tpm2_load` takes them; of use
 /// to its TPM only.
@@ -330,7 +382,8 @@ impl Pending {
             })?;
             certified.check(attestation.key(), &nonce, key)?;
         }
-        Ok(Proven { maker, endorsement: certificate.fingerprint().to_string() })
+        let attestation_key = Some(attestation.key().clone());
+        Ok(Proven { maker, endorsement: certificate.fingerprint().to_string(), attestation_key })
     }
 }
 
@@ -350,29 +403,40 @@ impl Certified {
     /// Checks that `attestation` signed a statement, fresh by `nonce`, about a TPM's own `key`.
     fn check(&self, attestation: &PublicKey, nonce: &[u8], key: &PublicKey) -> Result<(), Refusal> {
         let (statement, signature) = (decode("statement", &self.statement)?, decode("signature", &self.signature)?);
-        let identifier = Algorithm::EcdsaP256.identifier();
-        if attestation.verify(&identifier, &statement, &signature).is_err() {
-            let detail = "the statement is not signed by the attestation key";
-            return Err(refuse("tpm-signature", "TPM 2.0 part 3, s18.2", detail));
-        }
-        let area = decode("key", &self.key)?;
-        let certified = read("key", &area)?;
-        let said = Statement::read(&statement).map_err(|why| malformed("statement", &why))?;
-        if said.nonce != digest::digest(&digest::SHA256, nonce).as_ref() {
-            return Err(refuse("tpm-nonce", "TPM 2.0 part 3, s18.2", "the statement is not about this challenge"));
-        }
-        if said.name != certified.name() {
-            return Err(refuse("tpm-name", "TPM 2.0 part 1, s16", "the statement is about another key"));
-        }
-        if certified.key() != key {
-            return Err(refuse("tpm-key", "SP 1800-36B H.1.1", "the certified key is not the one in the request"));
-        }
-        match certified.is_born_here() {
-            true => Ok(()),
-            false => {
-                let detail = "the key was made outside the TPM, or may leave it";
-                Err(refuse("tpm-key-attributes", "TPM 2.0 part 2, s8.3", detail))
-            }
+        check_statement(&statement, &signature, &decode("key", &self.key)?, attestation, nonce, key)
+    }
+}
+
+/// The same of the parts: the statement, its signature in DER, and the public area of the key.
+fn check_statement(
+    statement: &[u8],
+    signature: &[u8],
+    area: &[u8],
+    attestation: &PublicKey,
+    nonce: &[u8],
+    key: &PublicKey,
+) -> Result<(), Refusal> {
+    let identifier = Algorithm::EcdsaP256.identifier();
+    if attestation.verify(&identifier, statement, signature).is_err() {
+        let detail = "the statement is not signed by the attestation key";
+        return Err(refuse("tpm-signature", "TPM 2.0 part 3, s18.2", detail));
+    }
+    let certified = read("key", area)?;
+    let said = Statement::read(statement).map_err(|why| malformed("statement", &why))?;
+    if said.nonce != digest::digest(&digest::SHA256, nonce).as_ref() {
+        return Err(refuse("tpm-nonce", "TPM 2.0 part 3, s18.2", "the statement is not about this challenge"));
+    }
+    if said.name != certified.name() {
+        return Err(refuse("tpm-name", "TPM 2.0 part 1, s16", "the statement is about another key"));
+    }
+    if certified.key() != key {
+        return Err(refuse("tpm-key", "SP 1800-36B H.1.1", "the certified key is not the one in the request"));
+    }
+    match certified.is_born_here() {
+        true => Ok(()),
+        false => {
+            let detail = "the key was made outside the TPM, or may leave it";
+            Err(refuse("tpm-key-attributes", "TPM 2.0 part 2, s8.3", detail))
         }
     }
 }

@@ -261,6 +261,16 @@ impl Certificate {
         self.0.known.masa_url.clone()
     }
 
+    /// The policies that it was issued under (RFC 5280 s4.2.1.4).
+    pub fn policies(&self) -> &[Oid] {
+        &self.0.known.policies
+    }
+
+    /// Whether its issuer says to have verified that its key lives in a TPM, and cannot leave it.
+    pub fn is_hardware_backed(&self) -> bool {
+        [oid::TPM_RESIDENCY, oid::TPM_FIXED].iter().all(|policy| self.policies().contains(policy))
+    }
+
     /// Its MUD URL (RFC 8520 s11).
     pub fn mud_url(&self) -> Option<String> {
         self.0.known.mud_url.clone()

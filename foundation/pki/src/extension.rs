@@ -136,6 +136,7 @@ pub(crate) struct Known {
     pub(crate) masa_url: Option<String>,
     pub(crate) mud_url: Option<String>,
     pub(crate) mud_signer: Option<Name>,
+    pub(crate) policies: Vec<Oid>,
 }
 
 impl Known {
@@ -182,6 +183,7 @@ impl Known {
                 self.authority_key_id = key_id.map(|id| id.value.to_vec());
                 self.authority_key_id_ext = Some(asn1::octets(value));
             }
+            oid::CERTIFICATE_POLICIES => self.policies = policies(value)?,
             oid::MASA_URL => self.masa_url = extension.said(ia5("MASA URL extension", value))?,
             oid::MUD_URL => self.mud_url = extension.said(ia5("MUD URL extension", value))?,
             oid::MUD_SIGNER => self.mud_signer = extension.said(Name::from_der(value))?,
@@ -189,6 +191,16 @@ impl Known {
         }
         Ok(())
     }
+}
+
+fn policies(value: &[u8]) -> Result<Vec<Oid>, PkiError> {
+    let mut all = asn1::Reader::inside("certificate policies", asn1::SEQUENCE, value)?;
+    let mut policies = Vec::new();
+    while !all.is_empty() {
+        // Qualifiers may follow; they say nothing to programs.
+        policies.push(all.enter(asn1::SEQUENCE)?.oid()?);
+    }
+    Ok(policies)
 }
 
 fn ia5(what: &'static str, der: &[u8]) -> Result<String, PkiError> {

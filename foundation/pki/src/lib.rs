@@ -31,6 +31,7 @@
 //! ```
 
 mod asn1;
+pub mod attestation;
 pub mod cert;
 pub mod cms;
 pub mod crl;

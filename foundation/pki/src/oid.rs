@@ -17,6 +17,16 @@ oids! {
     CMC_RA = "1.3.6.1.5.5.7.3.28";
     /// Signing documents (RFC 9336 s3.1).
     DOCUMENT_SIGNING = "1.3.6.1.5.5.7.3.36";
+    /// A policy: that the issuer has verified that the key lives in a TPM (TCG OID Registry).
+    TPM_RESIDENCY = "2.23.133.11.1.1";
+    /// A policy: and that it cannot leave it.
+    TPM_FIXED = "2.23.133.11.1.2";
+    /// A policy: that the key signs only what its TPM says.
+    TPM_RESTRICTED = "2.23.133.11.1.3";
+    /// The attribute of requests that proves where their key lives (draft-ietf-lamps-csr-attestation).
+    KEY_ATTESTATION = "1.2.840.113549.1.9.16.2.59";
+    /// A statement by TPM2_Certify in it (TCG OID Registry).
+    TPM_CERTIFY = "2.23.133.20.1";
     /// Any purpose (RFC 5280 s4.2.1.12).
     ANY_EKU = "2.5.29.37.0";
     /// MASA URL (RFC 8995 s2.3.2).
@@ -122,6 +132,10 @@ pub fn name(oid: Oid) -> String {
         CLIENT_AUTH => "clientAuth",
         CMC_RA => "cmcRA",
         DOCUMENT_SIGNING => "documentSigning",
+        TPM_RESIDENCY => "key verified to be in a TPM",
+        TPM_FIXED => "key verified not to leave its TPM",
+        TPM_RESTRICTED => "key verified to attest only",
+        KEY_ATTESTATION => "key attestation",
         ANY_EKU => "anyExtendedKeyUsage",
         MASA_URL => "MASA URL",
         MUD_URL => "MUD URL",

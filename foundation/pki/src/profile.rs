@@ -27,13 +27,23 @@ pub struct Idevid {
     pub mud_signer: Option<Name>,
     /// The name of its hardware module (RFC 4108 s5).
     pub hardware_module: Option<HardwareModule>,
+    /// What its issuer has verified of the key ([`oid::TPM_RESIDENCY`] and others).
+    pub policies: Vec<Oid>,
 }
 
 impl Idevid {
     /// An IDevID that says nothing but its serial number.
     pub const fn new(serial_number: SerialNumber) -> Self {
         let subject = Name::new();
-        Self { serial_number, subject, masa_url: None, mud_url: None, mud_signer: None, hardware_module: None }
+        Self {
+            serial_number,
+            subject,
+            masa_url: None,
+            mud_url: None,
+            mud_signer: None,
+            hardware_module: None,
+            policies: Vec::new(),
+        }
     }
 
     fn template(&self) -> Template {
@@ -46,6 +56,7 @@ impl Idevid {
         extensions.extend(self.masa_url.as_ref().map(|url| ia5(oid::MASA_URL, url)));
         extensions.extend(self.mud_url.as_ref().map(|url| ia5(oid::MUD_URL, url)));
         extensions.extend(self.mud_signer.as_ref().map(|name| Extension::new(oid::MUD_SIGNER, name.to_der())));
+        extensions.extend(policies(&self.policies));
         Template { role: Role::Idevid, subject, extensions }
     }
 }
@@ -234,6 +245,12 @@ fn end_entity(role: Role, subject: &Name, names: &[AltName], purposes: &[Oid]) -
     }
     extensions.extend(alt_names(subject, names));
     Template { role, subject: subject.clone(), extensions }
+}
+
+/// RFC 5280 s4.2.1.4: each without qualifiers.
+fn policies(policies: &[Oid]) -> Option<Extension> {
+    let list: Vec<u8> = policies.iter().flat_map(|policy| asn1::sequence(&[&asn1::oid(policy)])).collect();
+    (!policies.is_empty()).then(|| Extension::new(oid::CERTIFICATE_POLICIES, asn1::sequence(&[&list])))
 }
 
 /// RFC 5280 s4.2.1.13: one point, by the full name of the list; the issuer is the certificate's own.

@@ -38,6 +38,11 @@ pub const MUD_URL: &str = "mud-url";
 /// The assertion of the voucher.
 pub const ASSERTION: &str = "assertion";
 
+/// Whether the manufacturer has verified that the birth key lives in hardware and cannot leave it.
+pub const HARDWARE_BACKED: &str = "hardware-backed";
+/// Whether the device proves the same of the key that it wants a certificate for.
+pub const LDEVID_HARDWARE_BACKED: &str = "ldevid-hardware-backed";
+
 /// The set of serial numbers that [`Acceptance`] makes.
 pub const ALLOWED_SERIALS: &str = "allowed-serials";
 
@@ -61,6 +66,19 @@ pub struct Acceptance {
     /// lists say: a person is asked, unless they are permitted or denied. An approval settles it for the domains that were
     /// known when it was given.
     pub foreign_owner: Verdict,
+    /// Which credentials must have their keys in hardware, proven; whatever the lists or a person say, a device without is
+    /// denied.
+    pub require_hardware_backed: Vec<Credential>,
+}
+
+/// A credential of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credential {
+    /// What it was born with.
+    Idevid,
+    /// What the domain issues to it.
+    Ldevid,
 }
 
 impl Default for Acceptance {
@@ -72,6 +90,7 @@ impl Default for Acceptance {
             others: Verdict::default(),
             listed: Listed::default(),
             foreign_owner: Verdict::Ask,
+            require_hardware_backed: Vec::new(),
         }
     }
 }
@@ -97,6 +116,13 @@ impl Acceptance {
             Rule::new("revoked devices stay out", vec![Condition::is(REVOKED, true)], Verdict::Deny),
             Rule::new("refused by an operator", vec![Condition::is(REJECTED, true)], Verdict::Deny),
         ];
+        for credential in &self.require_hardware_backed {
+            let (name, fact) = match credential {
+                Credential::Idevid => ("birth key not proven to be in hardware", HARDWARE_BACKED),
+                Credential::Ldevid => ("key of the request not proven to be in hardware", LDEVID_HARDWARE_BACKED),
+            };
+            rules.push(Rule::new(name, vec![Condition::is(fact, false)], Verdict::Deny));
+        }
         // RFC 8995 s5.8.3: an approval that was given before the log was known does not count here.
         if self.foreign_owner != Verdict::Permit {
             let when = vec![Condition::is(FOREIGN_OWNER, true)];

@@ -28,6 +28,9 @@ pub struct DeviceBundle {
     /// Where the MASA is, as the IDevID says it (RFC 8995 s2.3.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masa_url: Option<String>,
+    /// The certificate of the key by which the device's TPM speaks of its others, in PEM, if the factory had it proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<String>,
     /// What Wi-Fi Easy Connect needs, if the device can be onboarded with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpp: Option<DppBirth>,
@@ -94,6 +97,7 @@ mod tests {
             key: Some(BundleKey(Redacted::new("secret".into()))),
             masa_anchors: "anchors".into(),
             masa_url: None,
+            attestation: None,
             dpp: None,
         };
         let again: DeviceBundle = serde_json::from_str(&serde_json::to_string(&bundle).unwrap()).unwrap();
@@ -114,6 +118,7 @@ mod tests {
             key: None,
             masa_anchors: "anchors".into(),
             masa_url: None,
+            attestation: None,
             dpp: Some(dpp),
         };
         let text = serde_json::to_string(&bundle).unwrap();

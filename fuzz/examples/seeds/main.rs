@@ -21,8 +21,8 @@ use landfall_brski::{
     voucher::{self, Assertion, ContentType, Format, Nonce, Payload, SealOptions, Voucher, VoucherRequest},
 };
 use landfall_pki::{
-    Algorithm, AltName, Certificate, CertificateSerial, CrlRequest, CsrRequest, Name, Revoked, Signer, cms,
-    crl::Reason, oid,
+    Algorithm, AltName, Certificate, CertificateSerial, CrlRequest, CsrRequest, Name, Revoked, Signer,
+    attestation::KeyAttestation, cms, crl::Reason, oid,
 };
 use landfall_testkit::{Domain, Identity, Manufacturer, NOW, openssl, temp_dir};
 use std::{fs, net::Ipv6Addr, path::PathBuf, process::Command, time::Duration};
@@ -117,6 +117,19 @@ impl World {
     }
 
     fn requests_and_lists(&self) {
+        let certificates = vec![self.made.issuing.authority.certificate.clone()];
+        let attested = KeyAttestation {
+            statement: b"\xff\x54\x43\x47\x80\x17".to_vec(),
+            signature: vec![0, 0x18, 0, 0x0b],
+            public_area: vec![0, 0x23, 0, 0x0b],
+            certificates,
+        };
+        let der = attested.to_der();
+        bad("key-attestation", "cut", &der[..der.len() - 1]);
+        bad("key-attestation", "nothing", [0x30, 4, 0x30, 0, 0x30, 0]);
+        good("key-attestation", "alone", KeyAttestation { certificates: vec![], ..attested }.to_der());
+        good("key-attestation", "certificate", der);
+
         let key = &self.domain.registrar.key;
         let request = CsrRequest {
             subject: Name::common("SN-0001"),

@@ -149,6 +149,7 @@ impl Manufacturer {
             mud_url: None,
             mud_signer: None,
             hardware_module: None,
+            policies: Vec::new(),
         };
         change(&mut profile);
         self.issuing.certify(new_key(algorithm), |issuer, key| {

@@ -24,7 +24,11 @@ pub(super) fn adopt(factory: &Factory, list: &Path, anchors: &[PathBuf], model: 
 }
 
 pub(super) fn derive(factory: &Factory, product: &Product, seeds: &Path) -> anyhow::Result<Done> {
-    let text = Redacted::new(fs::read_to_string(seeds).with_context(|| format!("reading {}", seeds.display()))?);
+    let text = match seeds.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => fs::read_to_string(seeds),
+    };
+    let text = Redacted::new(text.with_context(|| format!("reading {}", seeds.display()))?);
     let lines = (1..).zip(text.expose().lines()).filter(|(_, line)| !line.trim().is_empty());
     let mut done = Done::default();
     for (number, line) in lines {

@@ -137,6 +137,7 @@ fn text(device: &Device) -> String {
     let _ = writeln!(text, "{} of {} (model {model})", device.serial_number, maker(device));
     let _ = writeln!(text, "id     {}", device.id);
     let _ = writeln!(text, "state  {} since {}, last asked {}", device.state, device.since, device.last_asked);
+    let _ = writeln!(text, "birth key  {}", place(device.hardware_backed));
     for reason in &device.reasons {
         let _ = writeln!(text, "       {reason}");
     }
@@ -148,7 +149,8 @@ fn text(device: &Device) -> String {
     }
     for certificate in &device.certificates {
         let fate = certificate.revoked.map_or_else(String::new, |at| format!(", REVOKED at {at}"));
-        let _ = writeln!(text, "certificate {} until {}{fate}", certificate.serial, certificate.not_after);
+        let place = place(certificate.hardware_backed);
+        let _ = writeln!(text, "certificate {} until {}{fate}, key {place}", certificate.serial, certificate.not_after);
     }
     for report in &device.telemetry {
         let how = if report.ok { "went well".into() } else { report.reason.clone().unwrap_or_else(|| "failed".into()) };
@@ -164,6 +166,14 @@ fn maker(device: &Device) -> String {
         (Some(tenant), "") => format!("the book of {tenant}"),
         (None, "") => "-".into(),
         (_, vendor) => vendor.to_owned(),
+    }
+}
+
+/// Where a key was proven to live.
+fn place(hardware_backed: bool) -> &'static str {
+    match hardware_backed {
+        true => "proven to be in hardware",
+        false => "not proven to be in hardware",
     }
 }
 

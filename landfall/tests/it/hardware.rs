@@ -143,7 +143,18 @@ fn a_key_that_a_tpm_made_and_proved_is_onboarded_with() {
     );
 
     let folder = device.folder.join("state/tpm");
+    // The owner takes only devices whose keys are proven to be in hardware, both of them.
+    let required = "others = \"permit\"\nrequire-hardware-backed = [\"idevid\", \"ldevid\"]\n";
+    ground.change(Role::Registrar, "others = \"permit\"\n", required, "");
     device.lives("tpm:idevid", |key| key.starts_with("tpm:ldevid-"), || wrapped_keys(&folder));
+    let registrar = ground.serve(Role::Registrar);
+    let shown = ground.does(Role::Registrar, &["network", "show", &serial]);
+    assert_eq!(shown["hardware_backed"], true, "{shown}");
+    let certificates = shown["certificates"].as_array().unwrap();
+    assert!(certificates.len() >= 2 && certificates.iter().all(|one| one["hardware_backed"] == true), "{shown}");
+    let text = landfall(&ground.of(Role::Registrar), &["network", "show", &serial]).stdout;
+    assert!(String::from_utf8(text).unwrap().contains("birth key  proven to be in hardware"));
+    drop(registrar);
 
     // All of the device's files, at another TPM.
     let clone = Device::new(&ground, "clone", &element(&other));
@@ -324,4 +335,60 @@ fn a_device_derives_its_birth_key_from_a_seed_and_is_onboarded_with_it() {
     assert!(device.factory(&["derive", &seeds, "--out", &out]).unwrap_err().contains("serial-number-unused"));
     let folder = device.folder.join("state/keys");
     device.lives("software:idevid", |key| key.starts_with("software:ldevid-"), || wrapped_keys(&folder));
+}
+
+/// What the device says, and the registrar's reasons, when it is not let in.
+fn kept_out(ground: &Ground, device: &Device<'_>, serial: &str) -> String {
+    let _masa = ground.serve(Role::Masa);
+    ground.does(Role::Masa, &["factory", "publish"]);
+    let _ = landfall(&ground.of(Role::Masa), &["transfer", "sale", "--to", "owner", serial]);
+    let _registrar = ground.serve(Role::Registrar);
+    let (done, said) = device.says(&["onboard", "--attempts", "1"]);
+    assert!(!done, "{said}");
+    let audit = landfall(&ground.of(Role::Registrar), &["network", "audit"]);
+    let shown = landfall(&ground.of(Role::Registrar), &["network", "show", serial]);
+    [said.into_bytes(), audit.stdout, shown.stdout].map(|text| String::from_utf8(text).unwrap()).concat()
+}
+
+#[test]
+fn keys_in_software_are_refused_where_hardware_is_required() {
+    let ground = Ground::lay(1);
+    let required = |which: &str| format!("others = \"permit\"\nrequire-hardware-backed = [{which:?}]\n");
+    ground.change(Role::Registrar, "others = \"permit\"\n", &required("idevid"), "");
+    let device = Device::new(&ground, "soft", "software");
+    let bundle = ground.devices().remove(0);
+    fs::copy(&bundle, device.folder.join("bundle.json")).unwrap();
+    let given: Value = serde_json::from_slice(&fs::read(&bundle).unwrap()).unwrap();
+    let serial = given["serial-number"].as_str().unwrap();
+    let why = kept_out(&ground, &device, serial);
+    assert!(why.contains("birth key not proven to be in hardware"), "{why}");
+    // Where only the network's own key has to be: it gets as far as its request.
+    ground.change(Role::Registrar, &required("idevid"), &required("ldevid"), "");
+    let why = kept_out(&ground, &device, serial);
+    assert!(why.contains("key of the request not proven to be in hardware"), "{why}");
+}
+
+#[test]
+fn one_devices_tpm_does_not_speak_for_anothers_key() {
+    let (Some(tpm), Some(other)) = (Swtpm::new(), Swtpm::new()) else { return };
+    let ground = Ground::lay(1);
+    let required = "others = \"permit\"\nrequire-hardware-backed = [\"ldevid\"]\n";
+    ground.change(Role::Registrar, "others = \"permit\"\n", required, "");
+    let [first, second] = [("one", &tpm), ("two", &other)].map(|(name, tpm)| {
+        let device = Device::new(&ground, name, &format!("tpm:{}", tpm.tcti()));
+        device.writes(&["request"], "device.csr");
+        device.certified_with_proof(&tpm.maker()).unwrap();
+        device
+    });
+    let read = |device: &Device<'_>| -> Value {
+        serde_json::from_slice(&fs::read(device.folder.join("bundle.json")).unwrap()).unwrap()
+    };
+    // The second device shows the certificate of the first one's attestation key; then none at all.
+    let (mut bundle, foreign) = (read(&second), read(&first)["attestation"].clone());
+    assert!(foreign.is_string());
+    bundle["attestation"] = foreign;
+    fs::write(second.folder.join("bundle.json"), bundle.to_string()).unwrap();
+    let serial = bundle["serial-number"].as_str().unwrap().to_owned();
+    let why = kept_out(&ground, &second, &serial);
+    assert!(why.contains("key of the request not proven to be in hardware"), "{why}");
 }

@@ -156,4 +156,8 @@ fn what_was_rejected_is_listed_and_the_rest_is_made() {
     assert_eq!(does(folder.path(), &["factory", "rejects", "--of-station", "y"]), serde_json::json!([]));
     assert!(!says(folder.path(), &["factory", "rejects"]).1.contains("0707"), "a seed is told");
     assert!(!fs::read_to_string(folder.path().join("out/D-1.json")).unwrap().contains(&seed));
+    // So that no seed ever lies in a file: from whatever opens their envelope.
+    let line = format!("echo D-4,{seed} | {} factory derive - --out out", env!("CARGO_BIN_EXE_landfall"));
+    let piped = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+    assert!(piped.status.success() && folder.path().join("out/D-4.json").exists(), "{piped:?}");
 }

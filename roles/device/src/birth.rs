@@ -25,6 +25,8 @@ pub(crate) struct Birth {
     pub(crate) chain: Vec<Certificate>,
     pub(crate) masa_anchors: Vec<Certificate>,
     pub(crate) key: KeyUri,
+    /// The certificate of the key by which the device's TPM speaks of its others, with those above it.
+    pub(crate) attestation: Vec<Certificate>,
 }
 
 /// The same as it is kept.
@@ -105,6 +107,10 @@ impl Birth {
             chain: Certificate::chain_from_pem(&bundle.chain)?,
             masa_anchors: Certificate::chain_from_pem(&bundle.masa_anchors)?,
             key,
+            attestation: match &bundle.attestation {
+                Some(pem) => Certificate::chain_from_pem(&format!("{pem}{}", bundle.chain))?,
+                None => Vec::new(),
+            },
         };
         let refuse = |check, detail: &str| {
             Err(DeviceError::Birth(Refusal::new(Fault::Misuse, check, "RFC 8995 s2.3.1", detail)))

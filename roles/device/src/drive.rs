@@ -224,10 +224,15 @@ impl Driver<'_> {
     }
 
     async fn make_key(&self, algorithm: Algorithm) -> Input {
+        let by = self.world.birth.attestation.clone();
         self.in_element(move |element| {
             let key = element.generate(&new_label()?, algorithm)?;
             let public_key = element.signer(&key)?.public_key().clone();
-            Ok(Input::KeyMade { key, public_key })
+            let attestation = match element.attestation() {
+                Some(element) if !by.is_empty() => Some(Box::new(element.attest_request(&key, &by)?)),
+                _ => None,
+            };
+            Ok(Input::KeyMade { key, public_key, attestation })
         })
         .await
     }

@@ -3,11 +3,14 @@
 use super::keys::open;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_element::{ElementError, SecureElement, Trouble};
-use landfall_pki::{Algorithm, Anchors, Certificate, PublicKey, SoftwareKey};
+use landfall_pki::{
+    Algorithm, Anchors, Certificate, CertificateSerial, PublicKey, Signer, SoftwareKey, Validity,
+    attestation::KeyAttestation, profile::Idevid,
+};
 use landfall_testkit::{Manufacturer, Swtpm};
 use landfall_tpm::{
     TpmElement,
-    proof::{Answer, Certified, Challenge, Introduction, Pending, Verifier, answer, introduce},
+    proof::{Answer, Certified, Challenge, Introduction, Pending, Verifier, answer, check_request, introduce},
 };
 use landfall_types::{KeyUri, Time};
 
@@ -141,7 +144,7 @@ fn each_part_of_the_answer_counts() {
 
     // A request for a key that was made elsewhere, with the proof of another.
     let elsewhere = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
-    let refused = pending.check(&scene.verifier, &good, &[landfall_pki::Signer::public_key(&elsewhere)], Time::now());
+    let refused = pending.check(&scene.verifier, &good, &[Signer::public_key(&elsewhere)], Time::now());
     assert_eq!(refused.unwrap_err().check, "tpm-key");
 }
 
@@ -211,5 +214,47 @@ fn a_tpm_with_an_elliptic_endorsement_key_proves_as_well() {
 /// A point on P-256 that nobody agreed on anything with.
 fn any_point() -> Vec<u8> {
     let key = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
-    landfall_pki::Signer::public_key(&key).key_bits().to_vec()
+    Signer::public_key(&key).key_bits().to_vec()
+}
+
+#[test]
+fn a_request_proves_where_its_key_lives_and_each_part_of_that_counts() {
+    let Some(scene) = Scene::new() else { return };
+    let (challenge, pending) = scene.challenge();
+    let answered = answer(&scene.element, std::slice::from_ref(&scene.key), &challenge).unwrap();
+    let proven = pending.check(&scene.verifier, &answered, &[&scene.public], Time::now()).unwrap();
+    let maker = Manufacturer::new();
+    let certified = |key: &PublicKey| {
+        let profile = Idevid::new("AK-1".parse().unwrap());
+        let serial = CertificateSerial::random().unwrap();
+        let prepared = profile.prepare(&maker.issuing.authority, key, serial, Validity::forever(Time::now()));
+        prepared.unwrap().lint().unwrap().issue(&*maker.issuing.key).unwrap()
+    };
+    let by = certified(&proven.attestation_key.unwrap());
+    let good = scene.element.attestation().unwrap().attest_request(&scene.key, std::slice::from_ref(&by)).unwrap();
+    let good = KeyAttestation::from_der(&good.to_der()).unwrap();
+    assert_eq!(good.certificates, std::slice::from_ref(&by));
+    check_request(&good, &by, &scene.public).unwrap();
+
+    let refused = |attested: &KeyAttestation, by: &Certificate, key: &PublicKey| {
+        check_request(attested, by, key).unwrap_err().check.into_owned()
+    };
+    let software = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
+    assert_eq!(refused(&good, &by, software.public_key()), "tpm-key");
+    assert_eq!(refused(&good, &certified(software.public_key()), &scene.public), "tpm-signature");
+    let with = |change: &dyn Fn(&mut KeyAttestation)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        refused(&changed, &by, &scene.public)
+    };
+    assert_eq!(with(&|one| *one.statement.last_mut().unwrap() ^= 1), "tpm-signature");
+    assert_eq!(with(&|one| *one.signature.last_mut().unwrap() ^= 1), "tpm-signature");
+    assert_eq!(with(&|one| one.signature.clear()), "tpm-proof");
+    // Another key of the same TPM, in the place of the one that it spoke of.
+    let other = scene.element.generate("other", Algorithm::EcdsaP256).unwrap();
+    let of_other = scene.element.attestation().unwrap().attest_request(&other, &[]).unwrap();
+    assert_eq!(with(&|one| one.public_area.clone_from(&of_other.public_area)), "tpm-name");
+    // What the TPM said to a factory's challenge is no statement for a request.
+    let Certified { statement, .. } = answered.certified;
+    assert_eq!(with(&|one| one.statement = STANDARD.decode(&statement).unwrap()), "tpm-signature");
 }

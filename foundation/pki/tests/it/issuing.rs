@@ -26,6 +26,7 @@ fn every_profile_passes_its_lints_with_every_algorithm() {
             mud_url: Some("https://mud.example.com/lamp".into()),
             mud_signer: Some(Name::common("mud signer")),
             hardware_module: Some(HardwareModule { kind: "1.3.6.1.4.1.32473.1".parse().unwrap(), serial: vec![1, 2] }),
+            policies: vec![landfall_pki::oid::TPM_RESIDENCY, landfall_pki::oid::TPM_FIXED],
         };
         let made = [
             issue(idevid.prepare(ca, public, serial(), Validity::forever(now())), &domain.key),

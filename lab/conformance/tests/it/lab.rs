@@ -285,6 +285,7 @@ impl Lab {
             key: Some(BundleKey(Redacted::new(pem::encode("PRIVATE KEY", device.key.to_pkcs8_der().expose())))),
             masa_anchors: self.manufacturer.root.authority.certificate.to_pem(),
             masa_url: Some(self.manufacturer.masa_url.clone()),
+            attestation: None,
             dpp: None,
         };
         let path = self.folder.put(&format!("{serial}.json"), serde_json::to_vec(&bundle).unwrap());

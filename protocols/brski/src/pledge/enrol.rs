@@ -15,7 +15,7 @@ use crate::est::{
     client::{self, Answer},
     csrattrs::CsrAttrs,
 };
-use landfall_pki::{Algorithm, Certificate, PublicKey, csr::PreparedCsr};
+use landfall_pki::{Algorithm, Certificate, PublicKey, attestation::KeyAttestation, csr::PreparedCsr, oid};
 use landfall_types::{
     Fault, KeyUri, Refusal, Time,
     http::{Request, Response},
@@ -45,6 +45,8 @@ pub(super) struct Key {
     pub(super) public_key: PublicKey,
     /// Whether it was made for this job, and so is of no use if the job fails.
     pub(super) new: bool,
+    /// Proof of where it lives.
+    pub(super) attestation: Option<Box<KeyAttestation>>,
 }
 
 /// The connection that a step goes over.
@@ -256,7 +258,8 @@ fn prepare(
     };
     let algorithm = Algorithm::of(key.public_key.kind())
         .ok_or_else(|| unusable(format!("a key of kind {:?} cannot sign requests", key.public_key.kind())))?;
-    let request = job.subject.request(&wishes, line.trusted.binding())?;
+    let mut request = job.subject.request(&wishes, line.trusted.binding())?;
+    request.attributes.extend(key.attestation.iter().map(|proof| (oid::KEY_ATTESTATION, proof.to_der())));
     let prepared = request.prepare(&key.public_key, algorithm).map_err(|e| unusable(e.to_string()))?;
     let bytes = prepared.to_be_signed().to_vec();
     out.push(Output::Sign { key: SigningKey::Ldevid(key.uri.clone()), bytes });

@@ -1,7 +1,7 @@
 //! What a pledge is told, and what it asks for.
 
 use crate::{TlsPeer, proxy::Offer};
-use landfall_pki::{Algorithm, Anchors, Certificate, PublicKey};
+use landfall_pki::{Algorithm, Anchors, Certificate, PublicKey, attestation::KeyAttestation};
 use landfall_types::{
     KeyUri, Refusal, SerialNumber, Time,
     http::{Request, Response},
@@ -50,6 +50,8 @@ pub enum Input {
         key: KeyUri,
         /// Its public half.
         public_key: PublicKey,
+        /// Proof of where it lives, for the certificate request, if there is any.
+        attestation: Option<Box<KeyAttestation>>,
     },
     /// The answer to [`Output::Persist`]: the credential is durable.
     Persisted,

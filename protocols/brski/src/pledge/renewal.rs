@@ -131,7 +131,12 @@ impl Renewal {
         Job {
             subject: Subject::of_ldevid(&self.old.ldevid),
             algorithm: Algorithm::of(public_key.kind()).unwrap_or(Algorithm::EcdsaP256),
-            key: (!self.config.rekey).then(|| Key { uri: self.old.key.clone(), public_key, new: false }),
+            key: (!self.config.rekey).then(|| Key {
+                uri: self.old.key.clone(),
+                public_key,
+                new: false,
+                attestation: None,
+            }),
             renewal: true,
             clock: self.config.clock,
             timing: self.config.timing.clone(),
@@ -235,8 +240,8 @@ impl Machine for Renewal {
             }
 
             (State::Enrolling(e), Input::Response { response, .. }) => e.response(self, &response, now),
-            (State::Enrolling(e), Input::KeyMade { key: uri, public_key }) => {
-                e.key_made(self, Key { uri, public_key, new: true }, now)
+            (State::Enrolling(e), Input::KeyMade { key: uri, public_key, attestation }) => {
+                e.key_made(self, Key { uri, public_key, new: true, attestation }, now)
             }
             (State::Enrolling(e), Input::Signed(signature)) => e.signed(self, &signature, now),
             (State::Enrolling(e), Input::Failed(why)) => {

@@ -91,6 +91,7 @@ impl JoinFacts {
             .with(acceptance::DEVICE, self.device.as_str(), IDEVID, at)
             .with(acceptance::MANUFACTURER, self.vendor.as_str(), "the anchors that the IDevID chains to", at)
             .with(acceptance::SERIAL_NUMBER, self.serial.as_str(), IDEVID, at)
+            .with(acceptance::HARDWARE_BACKED, self.idevid.is_hardware_backed(), IDEVID, at)
             .with("masa", self.masa.to_string(), IDEVID, at);
         if let Some(model) = &self.model {
             facts = facts.with(acceptance::MODEL, model.as_str(), IDEVID, at);

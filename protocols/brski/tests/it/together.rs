@@ -340,7 +340,7 @@ impl World {
                         let public_key = private.public_key().clone();
                         let name = format!("test:{}", keys.len());
                         keys.insert(name.clone(), private);
-                        inputs.push_back(Input::KeyMade { key: name.parse().unwrap(), public_key });
+                        inputs.push_back(Input::KeyMade { key: name.parse().unwrap(), public_key, attestation: None });
                     }
                     Output::Sign { key: SigningKey::Idevid, bytes } => {
                         inputs.push_back(Input::Signed(device.sign(&bytes)))

@@ -61,6 +61,7 @@ impl World {
             key: Some(BundleKey(Redacted::new(pem::encode("PRIVATE KEY", pkcs8.expose())))),
             masa_anchors: maker.root.authority.certificate.to_pem(),
             masa_url: Some(maker.masa_url.clone()),
+            attestation: None,
             dpp: None,
         };
         fs::write(self.path("bundle.json"), serde_json::to_vec(&bundle).unwrap()).unwrap();

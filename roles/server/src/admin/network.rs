@@ -303,6 +303,7 @@ pub(super) fn shown(console: &Console, name: &str) -> Result<Device, ApiError> {
 
 fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
     let identity = device.identity;
+    let hardware_backed = identity.birth.is_hardware_backed();
     let mut reasons: Vec<String> = Vec::new();
     if let Some(ruled) = &device.decision {
         reasons.push(format!("policy at {}: {}: {}", ruled.at, ruled.decision.verdict, ruled.decision.why()));
@@ -325,6 +326,7 @@ fn view(device: DomainDevice, certificates: Vec<IssuedCertificate>) -> Device {
         tenant: identity.tenant().map(ToString::to_string),
         vendor: identity.vendor.map(|vendor| vendor.to_string()).unwrap_or_default(),
         model: identity.model.map(|model| model.to_string()),
+        hardware_backed,
         state: device.state.to_string(),
         since: device.since,
         last_asked: device.last_asked,
@@ -384,6 +386,7 @@ fn issued(record: &CertificateRecord) -> IssuedCertificate {
         subject: certificate.as_ref().map(Certificate::subject).unwrap_or_default(),
         not_before: certificate.as_ref().map_or(record.issued.at, Certificate::not_before),
         not_after: record.issued.not_after,
+        hardware_backed: record.hardware_backed,
         revoked: record.revoked.as_ref().map(|revoked| revoked.at),
         pem: certificate.map(|certificate| certificate.to_pem()).unwrap_or_default(),
     }

@@ -2,9 +2,9 @@
 
 use super::{Factory, FactoryError, dpp, provision::event};
 use landfall_dpp::curve::PublicKey as BootstrappingKey;
-use landfall_lifecycle::factory::{FactoryDevice, HardwareProof, LOG, Method, Product};
+use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
 use landfall_pki::{Csr, KeyKind};
-use landfall_tpm::proof::{Answer, Pending, Verifier};
+use landfall_tpm::proof::{Answer, Pending, Proven, Verifier};
 use landfall_types::{Changes, DeviceBundle, SerialNumber};
 
 const SECTION: &str = "NIST SP 1800-36B H.1.1";
@@ -84,14 +84,13 @@ impl Factory {
     ) -> Result<DeviceBundle, FactoryError> {
         let Proof { verifier, pending, answer } = proof;
         let proven = pending.check(verifier, answer, &asked.keys(), self.now())?;
-        let hardware = HardwareProof { maker: proven.maker, endorsement: proven.endorsement };
-        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &hardware.endorsement, 16)?;
+        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &proven.endorsement, 16)?;
         let key = asked.csr.public_key().fingerprint();
         if let Some(other) = others.into_iter().find(|other| other.key != key && other.void.is_none()) {
             let detail = format!("the device {} has this TPM", other.serial_number);
             return Err(FactoryError::refused("tpm-unused", SECTION, detail));
         }
-        self.certify_backed(product, Method::InSecureElement, asked, choice, Some(hardware))
+        self.certify_backed(product, Method::InSecureElement, asked, choice, Some(&proven))
     }
 
     fn certify_backed(
@@ -100,7 +99,7 @@ impl Factory {
         method: Method,
         asked: &Asked,
         choice: Choice,
-        hardware: Option<HardwareProof>,
+        hardware: Option<&Proven>,
     ) -> Result<DeviceBundle, FactoryError> {
         let own = match choice {
             Choice::Factory => None,
@@ -114,8 +113,7 @@ impl Factory {
             Some(serial) => self.certify_as(product, method, asked, serial, hardware),
             None => self.allocating(product, 1, |range, changes| {
                 let serial = range.scheme.serial(range.first)?;
-                let (mut device, bundle) = self.born(product, serial, asked, method)?;
-                device.hardware = hardware.clone();
+                let (device, bundle) = self.born(product, serial, asked, method, hardware)?;
                 Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
             }),
         }
@@ -128,8 +126,9 @@ impl Factory {
         serial: SerialNumber,
         asked: &Asked,
         method: Method,
+        hardware: Option<&Proven>,
     ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
-        let (mut device, mut bundle) = self.birth(product, serial, asked.csr.public_key(), method, None, self.now())?;
+        let (mut device, mut bundle) = self.birth(product, serial, asked.csr.public_key(), method, None, hardware)?;
         if let (Some(key), Some(maker)) = (&asked.bootstrapping, dpp::Maker::of(product)?) {
             let (record, birth) = maker.describe(&device.serial_number, &key.0)?;
             (device.dpp, bundle.dpp) = (Some(record), Some(birth));
@@ -177,10 +176,9 @@ impl Factory {
         method: Method,
         asked: &Asked,
         serial: SerialNumber,
-        hardware: Option<HardwareProof>,
+        hardware: Option<&Proven>,
     ) -> Result<DeviceBundle, FactoryError> {
-        let (mut device, bundle) = self.born(product, serial, asked, method)?;
-        device.hardware = hardware;
+        let (device, bundle) = self.born(product, serial, asked, method, hardware)?;
         let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
         match self.store.commit_blocking(changes) {
             Ok(_) => Ok(bundle),

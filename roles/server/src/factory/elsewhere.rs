@@ -86,8 +86,7 @@ impl Factory {
         seed: &Redacted<Vec<u8>>,
     ) -> Result<DeviceBundle, FactoryError> {
         let key = SoftwareKey::from_pkcs8_der(seed::birth_key(seed, &serial_number)?.expose())?;
-        let (mut device, _) =
-            self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, self.now())?;
+        let (mut device, _) = self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, None)?;
         let seed = seed::fingerprint(seed)?;
         let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_SEED, &seed.to_string(), 16)?;
         if let Some(other) = others.into_iter().find(|other| other.serial_number != device.serial_number) {

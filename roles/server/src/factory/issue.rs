@@ -1,9 +1,10 @@
 //! Issuing IDevIDs.
 
 use super::{Factory, FactoryError};
-use landfall_lifecycle::factory::{BatchId, FactoryDevice, Method, Product};
-use landfall_pki::{Certificate, Name, PublicKey, Validity, profile::Idevid};
-use landfall_types::{BundleKey, DeviceBundle, DeviceId, SerialNumber, Time, bundle::FORMAT};
+use landfall_lifecycle::factory::{BatchId, FactoryDevice, HardwareProof, Method, Product};
+use landfall_pki::{Certificate, Name, PublicKey, Validity, oid, profile::Idevid};
+use landfall_tpm::proof::Proven;
+use landfall_types::{BundleKey, DeviceBundle, DeviceId, SerialNumber, bundle::FORMAT};
 
 impl Factory {
     /// The IDevID of a device, its record and its bundle without a private key.
@@ -14,8 +15,9 @@ impl Factory {
         key: &PublicKey,
         method: Method,
         batch: Option<&BatchId>,
-        now: Time,
+        hardware: Option<&Proven>,
     ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
+        let now = self.now();
         let masa_url = product.masa_url.as_ref().or(self.manufacturer.masa_url.as_ref());
         // IEEE 802.1AR-2018 s8.6: the subject holds the serial number; ours also tells maker and model.
         let subject = Name::new().organization(&self.manufacturer.organization).common_name(product.model.as_str());
@@ -23,6 +25,24 @@ impl Factory {
         profile.subject = subject;
         profile.masa_url = masa_url.cloned();
         profile.mud_url = product.mud_url.clone();
+        let attestation = match hardware.and_then(|proven| proven.attestation_key.as_ref()) {
+            None => None,
+            Some(key) => {
+                let profile = Idevid {
+                    policies: vec![oid::TPM_RESIDENCY, oid::TPM_RESTRICTED],
+                    masa_url: None,
+                    mud_url: None,
+                    ..profile.clone()
+                };
+                let issued =
+                    self.issuer.issue(|issuer, number| profile.prepare(issuer, key, number, Validity::forever(now)))?;
+                Some(issued.to_pem())
+            }
+        };
+        if hardware.is_some() {
+            // TCG, TPM 2.0 Keys for Device Identity and Attestation, s8: what was verified stands in the certificate.
+            profile.policies = vec![oid::TPM_RESIDENCY, oid::TPM_FIXED];
+        }
         let idevid =
             self.issuer.issue(|issuer, number| profile.prepare(issuer, key, number, Validity::forever(now)))?;
         let issuer = idevid.authority_key_id().unwrap_or_default();
@@ -35,7 +55,11 @@ impl Factory {
             fingerprint: idevid.fingerprint(),
             key: key.fingerprint(),
             key_uri: None,
-            hardware: None,
+            hardware: hardware.map(|Proven { maker, endorsement, .. }| HardwareProof {
+                maker: maker.clone(),
+                endorsement: endorsement.clone(),
+                attestation,
+            }),
             seed: None,
             dpp: None,
             batch: batch.cloned(),
@@ -62,6 +86,7 @@ impl Factory {
             key,
             masa_anchors: self.masa_anchors.clone(),
             masa_url: idevid.masa_url(),
+            attestation: device.hardware.as_ref().and_then(|hardware| hardware.attestation.clone()),
             dpp: None,
         }
     }

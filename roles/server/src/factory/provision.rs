@@ -270,7 +270,7 @@ impl Factory {
     ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
         let key = SoftwareKey::generate(batch.product.algorithm)?;
         let (mut device, mut bundle) =
-            self.birth(&batch.product, serial, key.public_key(), batch.method, Some(&batch.id), self.now())?;
+            self.birth(&batch.product, serial, key.public_key(), batch.method, Some(&batch.id), None)?;
         bundle.key = Some(BundleKey(Redacted::new(pem::encode("PRIVATE KEY", key.to_pkcs8_der().expose()))));
         if let Some(dpp) = dpp {
             let (record, birth) = dpp.make(&device.serial_number)?;

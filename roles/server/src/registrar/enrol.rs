@@ -1,6 +1,6 @@
 //! EST: certificates for devices that have their voucher, and new ones for old (RFC 7030).
 
-use super::{CertificateRecord, Registrar, device::Tracked};
+use super::{CertificateRecord, Registrar, device::Tracked, hardware};
 use crate::exchange::{Ending, Failure, Host, Kind, run};
 use landfall_brski::{
     TlsPeer,
@@ -15,7 +15,7 @@ use landfall_lifecycle::{
     network::CERTIFICATE_LOG,
 };
 use landfall_pki::{Algorithm, PkiError, Signer, SoftwareKey};
-use landfall_policy::{Decision, Verdict, decide};
+use landfall_policy::{Decision, Verdict, acceptance, decide};
 use landfall_store::{ReadError, Snapshot};
 use landfall_types::{
     Changes, Fault, Process, Refusal,
@@ -41,7 +41,8 @@ pub(super) async fn answer(
     let attempt = || {
         let (label, request, client) = (label.clone(), request.clone(), client.clone());
         let first = Input::Request { operation, label, request, client };
-        (Enrollment::new(config.clone(), serial), first, EnrolHost { registrar, device: None })
+        let host = EnrolHost { registrar, device: None, hardware_before: false, hardware_backed: false };
+        (Enrollment::new(config.clone(), serial), first, host)
     };
     run(&registrar.world, ending, attempt).await.1.response()
 }
@@ -53,6 +54,10 @@ fn no_random() -> Refusal {
 struct EnrolHost<'a> {
     registrar: &'a Registrar,
     device: Option<Tracked>,
+    /// Whether the key was proven to live in hardware when it was certified before.
+    hardware_before: bool,
+    /// Whether it is proven to.
+    hardware_backed: bool,
 }
 
 impl Host<Enrollment> for EnrolHost<'_> {
@@ -101,6 +106,9 @@ impl EnrolHost<'_> {
             Some(key) => CertificateRecord::latest_for_key(store, key)?,
             None => None,
         };
+        self.hardware_before = for_key.as_ref().is_some_and(|record| {
+            record.hardware_backed && device.as_ref().is_some_and(|device| record.issued.device.id == *device)
+        });
         Ok(Found {
             revoked: thrown_out || client.as_ref().is_some_and(|client| client.revoked.is_some()),
             client: client.map(|client| client.record.issued),
@@ -111,13 +119,17 @@ impl EnrolHost<'_> {
 
     /// The policy decides anew, so that a device whose like is no longer wanted gets no new certificate. One that is in
     /// already was let in by someone, so it need not wait for a person again.
-    fn decide(&self, facts: &EnrolFacts) -> Decision {
+    fn decide(&mut self, facts: &EnrolFacts) -> Decision {
         let now = self.registrar.world.clock.now();
         let Some(tracked) = &self.device else {
             return Decision::because(Verdict::Deny, "device-unknown", "this device has no record here");
         };
         let mut known = facts.facts(now);
         known.0.extend(tracked.device.facts(now).0);
+        let proof = hardware::proof(facts, self.hardware_before, &tracked.device, &self.registrar.vendors, now);
+        self.hardware_backed = proof.is_ok();
+        let why = proof.map_or_else(|refusal| format!("certificate request: {refusal}"), str::to_owned);
+        let known = known.with(acceptance::LDEVID_HARDWARE_BACKED, self.hardware_backed, &why, now);
         let decision = decide(&self.registrar.policy(), &known, now);
         match decision.verdict {
             Verdict::Ask if tracked.device.state.is_inside() => {
@@ -133,7 +145,8 @@ impl EnrolHost<'_> {
             Written::Issued(issued) => {
                 let device = self.device.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
                 device.step(DeviceEvent::Certified { serial: issued.serial.clone() }, issued.at)?;
-                let record = CertificateRecord::new(issued);
+                let record =
+                    CertificateRecord { hardware_backed: self.hardware_backed, ..CertificateRecord::new(issued) };
                 let changes = Changes::new().insert(&record)?.append(CERTIFICATE_LOG, &record.log_entry())?;
                 changes.and(device.take_changes()?)
             }

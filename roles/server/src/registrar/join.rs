@@ -155,7 +155,7 @@ fn identity(facts: &JoinFacts) -> Identity {
         serial_number: facts.serial.clone(),
         vendor: Some(facts.vendor.clone()),
         model: model(&facts.idevid),
-        birth: Birth::IDevId { idevid: facts.idevid.fingerprint() },
+        birth: Birth::IDevId { idevid: facts.idevid.fingerprint(), hardware_backed: facts.idevid.is_hardware_backed() },
     }
 }
 

@@ -4,6 +4,7 @@ mod config;
 mod crl;
 pub(crate) mod device;
 mod enrol;
+mod hardware;
 mod join;
 mod masas;
 mod prefetch;

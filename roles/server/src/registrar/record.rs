@@ -18,6 +18,9 @@ pub struct CertificateRecord {
     /// When and why it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revocation>,
+    /// Whether its key was proven to live in hardware and not to be able to leave it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hardware_backed: bool,
 }
 
 /// What the log says of a certificate.
@@ -41,12 +44,12 @@ impl CertificateRecord {
     const MOST: usize = 1000;
 
     pub(crate) const fn new(issued: Issued) -> Self {
-        Self { issued, elsewhere: None, revoked: None }
+        Self { issued, elsewhere: None, revoked: None, hardware_backed: false }
     }
 
     /// The record of a certificate that a CA elsewhere issued, the SHA-256 of whose name is `issuer`.
     pub(crate) const fn elsewhere(issued: Issued, issuer: Fingerprint) -> Self {
-        Self { issued, elsewhere: Some(issuer), revoked: None }
+        Self { issued, elsewhere: Some(issuer), revoked: None, hardware_backed: false }
     }
 
     /// What the log says of it.

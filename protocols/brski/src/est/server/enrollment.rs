@@ -372,6 +372,7 @@ impl AwaitFound {
             label: asked.label.clone(),
             client: client.clone(),
             key: asked.key(),
+            csr: asked.csr.clone(),
             subject: profile.subject.to_string(),
             dns_names,
             linked: asked.linked,

@@ -25,7 +25,7 @@ use super::{
     csrattrs::{CHALLENGE_PASSWORD, CsrAttrs, Wish},
 };
 use crate::registrar::Vendors;
-use landfall_pki::{Algorithm, Anchors, Authority, Certificate, KeyKind, Oid};
+use landfall_pki::{Algorithm, Anchors, Authority, Certificate, Csr, KeyKind, Oid};
 use landfall_policy::{Decision, Facts, acceptance};
 use landfall_types::{DeviceId, Fingerprint, SerialNumber, Time};
 use std::time::Duration;
@@ -92,6 +92,8 @@ pub struct EnrolFacts {
     pub client: Client,
     /// The key to be certified; nothing where the server makes it.
     pub key: Option<Fingerprint>,
+    /// The request.
+    pub csr: Csr,
     /// The subject that the certificate would have.
     pub subject: String,
     /// The DNS names that it would have.

@@ -12,8 +12,8 @@ use crate::{
         voucher::Imprint,
     },
 };
-use landfall_pki::{Anchors, Certificate, PublicKey};
-use landfall_types::{KeyUri, Refusal, Time, http::Response};
+use landfall_pki::{Anchors, Certificate};
+use landfall_types::{Refusal, Time, http::Response};
 use std::time::Duration;
 
 /// What outlives a connection once there is a good voucher.
@@ -154,8 +154,7 @@ impl Enrolling {
         Self::after(self.joining, self.line, next, context, now)
     }
 
-    pub(super) fn key_made(mut self, context: &mut Context, now: Time, uri: KeyUri, public_key: PublicKey) -> State {
-        let key = Key { uri, public_key, new: true };
+    pub(super) fn key_made(mut self, context: &mut Context, now: Time, key: Key) -> State {
         if self.lost {
             self.joining.job.key = Some(key);
             return self.interrupted(context, None, now);

@@ -9,6 +9,7 @@ mod report;
 
 use super::{
     config::{Config, Random},
+    enrol::Key,
     io::{ConnectionId, Credential, Input, InvalidInput, Output, Progress, Summary},
     outbox::Outbox,
     prospects::Prospects,
@@ -192,8 +193,8 @@ impl State {
             (Self::ReportingVoucher(state), Input::ConnectionLost { .. } | Input::Timeout) => state.lost(context, now),
 
             (Self::Enrolling(state), Input::Response { response, .. }) => state.response(context, now, &response),
-            (Self::Enrolling(state), Input::KeyMade { key, public_key }) => {
-                state.key_made(context, now, key, public_key)
+            (Self::Enrolling(state), Input::KeyMade { key, public_key, attestation }) => {
+                state.key_made(context, now, Key { uri: key, public_key, new: true, attestation })
             }
             (Self::Enrolling(state), Input::Signed(signature)) => state.signed(context, now, &signature),
             (Self::Enrolling(state), Input::Failed(why)) => state.failed(context, now, why),

@@ -197,6 +197,7 @@ fn an_expired_idevid_counts_as_configured() {
         mud_url: None,
         mud_signer: None,
         hardware_module: None,
+        policies: Vec::new(),
     };
     let ended = Validity { not_before: NOW - 60 * MINUTE, not_after: NOW - MINUTE };
     let certificate = {

@@ -233,7 +233,7 @@ impl<M: Machine<Input = Input, Output = Output, Error = InvalidInput>, F: Far> S
                 let public_key = private.public_key().clone();
                 let key: KeyUri = format!("test:{}", self.keys.len()).parse().unwrap();
                 self.keys.insert(key.to_string(), private);
-                self.at_once(Input::KeyMade { key, public_key });
+                self.at_once(Input::KeyMade { key, public_key, attestation: None });
             }
             Output::Persist(credential) => {
                 self.at_once(match self.storage {

@@ -19,6 +19,9 @@ pub struct Device {
     /// Its model, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Whether its manufacturer has verified that its birth key lives in hardware and cannot leave it.
+    #[serde(default)]
+    pub hardware_backed: bool,
     /// How far it is.
     pub state: String,
     /// Since when.
@@ -86,6 +89,9 @@ pub struct IssuedCertificate {
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
     pub not_after: Time,
+    /// Whether its key was proven to live in the device's hardware and not to be able to leave it.
+    #[serde(default)]
+    pub hardware_backed: bool,
     /// When it was revoked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
