@@ -145,8 +145,11 @@ fn rustix_is_root() -> bool {
 fn what_was_rejected_is_listed_and_the_rest_is_made() {
     let folder = line();
     let seed = "07".repeat(32);
-    fs::write(folder.path().join("seeds.csv"), format!("D-1,{seed}\nD-2,0707\nD-1,{}\nD-3,{seed}\n", "08".repeat(32)))
-        .unwrap();
+    fs::write(
+        folder.path().join("seeds.csv"),
+        format!("D-1,{seed}\nD-2,0707\nD-1,{}\nD-3,{}\n", "08".repeat(32), "09".repeat(32)),
+    )
+    .unwrap();
     let derive = ["factory", "derive", "seeds.csv", "--out", "out", "--station", "x"];
     let (status, said) = says(folder.path(), &derive);
     assert!(status == 1 && said.contains("2 devices") && said.contains("line 3"), "{said}");
@@ -157,7 +160,7 @@ fn what_was_rejected_is_listed_and_the_rest_is_made() {
     assert!(!says(folder.path(), &["factory", "rejects"]).1.contains("0707"), "a seed is told");
     assert!(!fs::read_to_string(folder.path().join("out/D-1.json")).unwrap().contains(&seed));
     // So that no seed ever lies in a file: from whatever opens their envelope.
-    let line = format!("echo D-4,{seed} | {} factory derive - --out out", env!("CARGO_BIN_EXE_landfall"));
+    let line = format!("echo D-4,{} | {} factory derive - --out out", "0a".repeat(32), env!("CARGO_BIN_EXE_landfall"));
     let piped = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
     assert!(piped.status.success() && folder.path().join("out/D-4.json").exists(), "{piped:?}");
 }
