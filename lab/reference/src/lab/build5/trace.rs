@@ -60,8 +60,11 @@ fn times(content: &[u8]) -> Result<Vec<u64>> {
     ensure!(number(0) == Some(MAGIC), "this is no trace");
     let (mut at, mut times) = (HEAD, Vec::new());
     while let (Some(seconds), Some(fraction), Some(length)) = (number(at), number(at + 4), number(at + 8)) {
-        times.push(u64::from(seconds) * 1_000_000 + u64::from(fraction));
         at = at.saturating_add(PACKET).saturating_add(usize::try_from(length)?);
+        // The last one may not be there as a whole yet.
+        if at <= content.len() {
+            times.push(u64::from(seconds) * 1_000_000 + u64::from(fraction));
+        }
     }
     Ok(times)
 }
