@@ -59,8 +59,8 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Tpm => "TPM",
-            Self::Token => "PKCS#11 token",
+            Self::Tpm => "simulated TPM",
+            Self::Token => "simulated PKCS#11 token",
         })
     }
 }

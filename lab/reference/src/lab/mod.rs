@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 use std::{
     future::Future,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -164,6 +164,30 @@ impl Table<'_> {
         id: &'static str,
         scenario: impl Future<Output = Result<Shown>>,
     ) -> Result<()> {
+        let passed = |Shown { shown, refused }, took| Verdict::Passed { shown, refused, took: Millis(took) };
+        self.run(build, id, scenario, passed).await
+    }
+
+    /// The same for a row of which a part is `missing`: it does not count as passed, and says so.
+    pub(crate) async fn part(
+        &mut self,
+        build: &'static str,
+        id: &'static str,
+        missing: &str,
+        scenario: impl Future<Output = Result<Shown>>,
+    ) -> Result<()> {
+        let in_part =
+            |Shown { shown, .. }, _| Verdict::NotRun { why: format!("{missing}; only this is shown: {shown}") };
+        self.run(build, id, scenario, in_part).await
+    }
+
+    async fn run(
+        &mut self,
+        build: &'static str,
+        id: &'static str,
+        scenario: impl Future<Output = Result<Shown>>,
+        verdict: impl FnOnce(Shown, Duration) -> Verdict,
+    ) -> Result<()> {
         if !self.wants(id) {
             return Ok(());
         }
@@ -171,11 +195,13 @@ impl Table<'_> {
         let begun = Instant::now();
         let result = scenario.await;
         let took = begun.elapsed();
-        let verdict = match result {
-            Ok(Shown { shown, refused }) => Verdict::Passed { shown, refused, took: Millis(took) },
-            Err(why) => Verdict::Failed { why: format!("{why:#}") },
+        let (mark, verdict) = match result {
+            Ok(shown) => match verdict(shown, took) {
+                in_part @ Verdict::NotRun { .. } => ("shown in part", in_part),
+                verdict => ("shown", verdict),
+            },
+            Err(why) => ("FAILED", Verdict::Failed { why: format!("{why:#}") }),
         };
-        let mark = if matches!(verdict, Verdict::Passed { .. }) { "shown" } else { "FAILED" };
         self.narrator.step(id, &format!("{mark}: {} ({})", capability.title, device::seconds(took)));
         self.report.add(build, capability, verdict);
         Ok(())

@@ -83,6 +83,10 @@ impl Site {
             "Orchard House has a registrar, an access server at 127.0.0.1:{radius}, and a switch with {PORTS} ports: new devices reach \
              the join proxy at its port {proxy} and nothing else."
         ));
+        place.narrator.note(
+            "What wpa_supplicant shows is a key in a file, enrolled for it by EST with the device's IDevID: the agent does not \
+             hand it its own yet.",
+        );
         Ok(Self { kestrel, orchard, switch, thermostat, camera })
     }
 
