@@ -57,6 +57,9 @@ pub struct FactoryDevice {
     pub method: Method,
     /// Its IDevID, in PEM.
     pub idevid: String,
+    /// What stands between it and its root, in PEM, if not the manufacturer's own CA issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
     /// The SHA-256 of its IDevID.
     pub fingerprint: Fingerprint,
     /// The SHA-256 of its public key info.

@@ -46,6 +46,11 @@ impl Idevid {
         }
     }
 
+    /// The extensions that it has beside what every certificate of its issuer has: what a request asks for.
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.template().extensions
+    }
+
     fn template(&self) -> Template {
         let ia5 = |oid, text: &String| Extension::new(oid, asn1::tlv(asn1::IA5_STRING, &[text.as_bytes()]));
         let module = self.hardware_module.as_ref().map(HardwareModule::alt_name);

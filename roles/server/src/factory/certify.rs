@@ -1,6 +1,6 @@
 //! Issuing an IDevID for a key that the device made, in itself or in its secure element (H.1.1, methods 1 and 2).
 
-use super::{Factory, FactoryError, dpp, provision::event};
+use super::{Factory, FactoryError, authority::Applicant, dpp, provision::event};
 use landfall_dpp::curve::PublicKey as BootstrappingKey;
 use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
 use landfall_pki::{Csr, KeyKind};
@@ -128,7 +128,8 @@ impl Factory {
         method: Method,
         hardware: Option<&Proven>,
     ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
-        let (mut device, mut bundle) = self.birth(product, serial, asked.csr.public_key(), method, None, hardware)?;
+        let (mut device, mut bundle) =
+            self.birth(product, serial, Applicant::Request(&asked.csr), method, None, hardware)?;
         if let (Some(key), Some(maker)) = (&asked.bootstrapping, dpp::Maker::of(product)?) {
             let (record, birth) = maker.describe(&device.serial_number, &key.0)?;
             (device.dpp, bundle.dpp) = (Some(record), Some(birth));

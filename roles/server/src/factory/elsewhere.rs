@@ -1,10 +1,10 @@
 //! Devices whose keys come from elsewhere: from the factory of a secure element, or from a chip's seed (H.1.1, methods 4
 //! and 5).
 
-use super::{Factory, FactoryError, provision::event};
+use super::{Factory, FactoryError, authority::Applicant, provision::event};
 use landfall_element::seed;
 use landfall_lifecycle::factory::{FactoryDevice, LOG, Method, Product};
-use landfall_pki::{Anchors, Certificate, PathPolicy, Signer, SoftwareKey, validate};
+use landfall_pki::{Anchors, Certificate, PathPolicy, SoftwareKey, validate};
 use landfall_types::{Changes, DeviceBundle, DeviceId, Model, Redacted, SerialNumber};
 
 const SECTION: &str = "NIST SP 1800-36B H.1.1";
@@ -42,12 +42,14 @@ impl Factory {
             let detail = format!("{} names no serial number", idevid.subject());
             FactoryError::refused("idevid-serial-number", "IEEE 802.1AR-2018 s8.6", detail)
         })?;
+        let chain = path.chain.iter().skip(1).filter(|ca| !ca.is_self_issued()).map(Certificate::to_pem).collect();
         let device = FactoryDevice {
             device: DeviceId::new(&idevid.authority_key_id().unwrap_or_default(), &serial_number),
             serial_number,
             model: model.clone(),
             method: Method::PreProvisioned,
             idevid: idevid.to_pem(),
+            chain: Some(chain),
             fingerprint: idevid.fingerprint(),
             key: idevid.public_key().fingerprint(),
             key_uri: None,
@@ -59,9 +61,7 @@ impl Factory {
             made: now,
             void: None,
         };
-        let device = self.record(device)?;
-        let above = path.chain.iter().skip(1).filter(|ca| !ca.is_self_issued());
-        Ok(DeviceBundle { chain: above.map(Certificate::to_pem).collect(), ..self.bundle(&device, None)? })
+        self.bundle(&self.record(device)?, None)
     }
 
     /// Issues the IDevID of a device for the key that it derives from its seed, as [`seed::birth_key`] says. The seed is
@@ -86,7 +86,7 @@ impl Factory {
         seed: &Redacted<Vec<u8>>,
     ) -> Result<DeviceBundle, FactoryError> {
         let key = SoftwareKey::from_pkcs8_der(seed::birth_key(seed, &serial_number)?.expose())?;
-        let (mut device, _) = self.birth(product, serial_number, key.public_key(), Method::FromSeed, None, None)?;
+        let (mut device, _) = self.birth(product, serial_number, Applicant::Key(&key), Method::FromSeed, None, None)?;
         let seed = seed::fingerprint(seed)?;
         let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_SEED, &seed.to_string(), 16)?;
         if let Some(other) = others.into_iter().find(|other| other.serial_number != device.serial_number) {

@@ -84,6 +84,8 @@ impl FactoryError {
     /// The check that a device did not pass, and why, if it is the device's own fault that it is not made.
     pub(super) fn rejection(&self) -> Option<(String, String)> {
         match self {
+            // A CA that is away is not the device's fault.
+            Self::Refused(refusal) if refusal.fault == Fault::Backend => None,
             Self::Refused(refusal) => Some((refusal.check.to_string(), refusal.detail.clone())),
             Self::Pki(why) => Some(("request-readable".into(), why.to_string())),
             Self::Element(why) => Some(("key-usable".into(), why.to_string())),

@@ -88,7 +88,7 @@ impl NewManufacturer {
 
     fn settings(&self) -> Result<String, FactoryError> {
         let Self { organization, masa_url, .. } = self.clone();
-        toml::to_string(&Manufacturer { organization, masa_url })
+        toml::to_string(&Manufacturer { organization, masa_url, est: None })
             .map_err(|why| FactoryError::file(Path::new(SETTINGS), why))
     }
 }

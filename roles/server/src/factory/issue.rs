@@ -1,8 +1,11 @@
 //! Issuing IDevIDs.
 
-use super::{Factory, FactoryError};
+use super::{
+    Factory, FactoryError,
+    authority::{self, Applicant, Issued},
+};
 use landfall_lifecycle::factory::{BatchId, FactoryDevice, HardwareProof, Method, Product};
-use landfall_pki::{Certificate, Name, PublicKey, Validity, oid, profile::Idevid};
+use landfall_pki::{Certificate, Name, Validity, oid, profile::Idevid};
 use landfall_tpm::proof::Proven;
 use landfall_types::{BundleKey, DeviceBundle, DeviceId, SerialNumber, bundle::FORMAT};
 
@@ -12,7 +15,7 @@ impl Factory {
         &self,
         product: &Product,
         serial: SerialNumber,
-        key: &PublicKey,
+        applicant: Applicant<'_>,
         method: Method,
         batch: Option<&BatchId>,
         hardware: Option<&Proven>,
@@ -25,7 +28,8 @@ impl Factory {
         profile.subject = subject;
         profile.masa_url = masa_url.cloned();
         profile.mud_url = product.mud_url.clone();
-        let attestation = match hardware.and_then(|proven| proven.attestation_key.as_ref()) {
+        let own = self.elsewhere.is_none();
+        let attestation = match hardware.filter(|_| own).and_then(|proven| proven.attestation_key.as_ref()) {
             None => None,
             Some(key) => {
                 let profile = Idevid {
@@ -43,17 +47,18 @@ impl Factory {
             // TCG, TPM 2.0 Keys for Device Identity and Attestation, s8: what was verified stands in the certificate.
             profile.policies = vec![oid::TPM_RESIDENCY, oid::TPM_FIXED];
         }
-        let idevid =
-            self.issuer.issue(|issuer, number| profile.prepare(issuer, key, number, Validity::forever(now)))?;
+        let Issued { idevid, chain } =
+            authority::issue(&self.issuer, self.elsewhere.as_ref(), &profile, applicant, now)?;
         let issuer = idevid.authority_key_id().unwrap_or_default();
         let device = FactoryDevice {
             device: DeviceId::new(&issuer, &serial),
             serial_number: serial,
             model: product.model.clone(),
             method,
+            chain,
             idevid: idevid.to_pem(),
             fingerprint: idevid.fingerprint(),
-            key: key.fingerprint(),
+            key: applicant.public_key().fingerprint(),
             key_uri: None,
             hardware: hardware.map(|Proven { maker, endorsement, .. }| HardwareProof {
                 maker: maker.clone(),
@@ -82,7 +87,7 @@ impl Factory {
             serial_number: device.serial_number.clone(),
             model: device.model.clone(),
             idevid: device.idevid.clone(),
-            chain: self.chain.clone(),
+            chain: device.chain.clone().unwrap_or_else(|| self.chain.clone()),
             key,
             masa_anchors: self.masa_anchors.clone(),
             masa_url: idevid.masa_url(),

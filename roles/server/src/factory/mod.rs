@@ -7,6 +7,7 @@
 //! derive them from a seed (method 5). Devices of a product for Wi-Fi Easy Connect get a bootstrapping key too. Nothing is handed out before it is recorded, and no serial number is used
 //! twice: a batch that was interrupted is completed by [`Factory::resume`].
 
+mod authority;
 mod bundles;
 mod certify;
 mod dpp;
@@ -30,7 +31,12 @@ pub use provision::{Order, Progress, Provisioned};
 pub use publish::{News, news, told};
 pub use records::{ExportFormat, import};
 
-use crate::{Identity, hierarchy::Issuer, settings::IdentitySettings};
+use crate::{
+    Identity,
+    hierarchy::Issuer,
+    settings::{EstSettings, IdentitySettings, Settings},
+};
+use authority::Elsewhere;
 use bundles::Bundles;
 use landfall_element::SecureElement;
 use landfall_lifecycle::factory::Station;
@@ -49,14 +55,23 @@ pub struct Manufacturer {
     /// Where devices find their MASA unless their product says otherwise (RFC 8995 s2.3.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masa_url: Option<String>,
+    /// The CA elsewhere that issues IDevIDs in the place of `issuing`; paths are below the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub est: Option<EstSettings>,
+}
+
+/// Settings by which paths are below the manufacturer's folder.
+fn manufacturer_settings(folder: &Path) -> Settings {
+    Settings { data: folder.into(), ..Settings::default() }
 }
 
 /// A factory at work.
 pub struct Factory {
     manufacturer: Manufacturer,
     issuer: Issuer,
-    /// What stands between IDevIDs and the root, in PEM.
+    /// What stands between the IDevIDs that it issues and the root, in PEM.
     chain: String,
+    elsewhere: Option<Elsewhere>,
     /// What devices check vouchers with, in PEM.
     masa_anchors: String,
     store: Store,
@@ -86,8 +101,11 @@ impl Factory {
         let identity = |name| Identity::load(&IdentitySettings::at(name), |name| folder.join(name), element);
         let issuing = identity("issuing.pem")?;
         let issuer = Issuer::new(issuing.chain, issuing.signer)?;
+        let manufacturer: Manufacturer = manufacturer;
+        let elsewhere = manufacturer.est.as_ref().map(|est| Elsewhere::open(est, folder, element)).transpose()?;
         Ok(Self {
             manufacturer,
+            elsewhere,
             chain: issuer.intermediates().map(|ca| ca.to_pem()).collect(),
             issuer,
             masa_anchors: text(init::MASA_ANCHORS)?,

@@ -1,10 +1,10 @@
 //! Making batches of devices with the keys that the factory makes for them (H.1.1, method 3).
 
-use super::{Factory, FactoryError, bundles::Folder, dpp};
+use super::{Factory, FactoryError, authority::Applicant, bundles::Folder, dpp};
 use landfall_lifecycle::factory::{
     BadSerial, Batch, BatchId, FactoryDevice, FactoryEvent, LOG, Method, Product, SerialCounter, SerialRange,
 };
-use landfall_pki::{Signer, SoftwareKey, pem};
+use landfall_pki::{SoftwareKey, pem};
 use landfall_types::{BundleKey, Changes, DeviceBundle, Redacted, SerialNumber, record::Record};
 use std::{
     collections::BTreeSet,
@@ -270,7 +270,7 @@ impl Factory {
     ) -> Result<(FactoryDevice, DeviceBundle), FactoryError> {
         let key = SoftwareKey::generate(batch.product.algorithm)?;
         let (mut device, mut bundle) =
-            self.birth(&batch.product, serial, key.public_key(), batch.method, Some(&batch.id), None)?;
+            self.birth(&batch.product, serial, Applicant::Key(&key), batch.method, Some(&batch.id), None)?;
         bundle.key = Some(BundleKey(Redacted::new(pem::encode("PRIVATE KEY", key.to_pkcs8_der().expose()))));
         if let Some(dpp) = dpp {
             let (record, birth) = dpp.make(&device.serial_number)?;

@@ -1,5 +1,6 @@
 //! The factory: manufacturers, batches, requests, records.
 
+mod authority;
 mod certify;
 mod crash;
 mod dpp;
