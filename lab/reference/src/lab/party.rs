@@ -6,9 +6,10 @@
 use super::place::{Place, free_port};
 use anyhow::{Context, Result, bail};
 use landfall_lifecycle::factory::{FactoryDevice, Product, SerialScheme};
+use landfall_net::tls::TlsIdentity;
 use landfall_pki::{Algorithm, AltName, Certificate};
 use landfall_server::{
-    RoleName, Settings, Trigger,
+    Identity, RoleName, Settings, Trigger,
     admin::{
         Address, Client, escape,
         view::{AuditEvent, Count, CustomerView, Device, NewCustomer, NewSale, Note, Page, PerDevice, Resale},
@@ -17,6 +18,7 @@ use landfall_server::{
     factory::{Factory, NewManufacturer, Order},
     open,
     server::Server,
+    settings::IdentitySettings,
     shutdown,
 };
 use landfall_store::Store;
@@ -26,6 +28,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZero,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::task::JoinHandle;
 
@@ -113,7 +116,7 @@ pub(crate) struct Manufacturer {
     /// Its MASA, if it runs.
     pub(crate) masa: Option<Party>,
     /// Its factory.
-    pub(crate) factory: Factory,
+    pub(crate) factory: Arc<Factory>,
     folder: PathBuf,
     /// Where its devices find its MASA.
     pub(crate) masa_url: String,
@@ -126,6 +129,8 @@ pub(crate) struct MasaManners {
     pub(crate) for_anyone: bool,
     /// Other manufacturers whose IDevIDs it takes for its own.
     pub(crate) also: Vec<PathBuf>,
+    /// The `[est]` of its factory's settings, if not its own CA issues its IDevIDs.
+    pub(crate) est: String,
 }
 
 impl Manufacturer {
@@ -158,9 +163,11 @@ impl Manufacturer {
         };
         let home = settings.data.join("manufacturer");
         let made = new.make(&home, &*element, Time::now())?;
+        let told = home.join("factory.toml");
+        fs::write(&told, fs::read_to_string(&told)? + &manners.est)?;
         // The factory has a database of its own; its records go to the MASA as they would from another site.
         let store = Store::sqlite(settings.data.join("factory.db"))?;
-        let factory = Factory::open(&home, &*element, store, &folder.join("bundles"))?;
+        let factory = Factory::open(&home, &*element, store, &folder.join("bundles"))?.into();
         let masa = Some(Party::start(&folder, &[RoleName::Masa]).await?);
         Ok(Self { vendor, root: made.root, root_file: home.join("root.pem"), masa, factory, folder, masa_url })
     }
@@ -168,6 +175,14 @@ impl Manufacturer {
     /// The MASA, which has to run.
     pub(crate) fn masa(&self) -> Result<&Party> {
         self.masa.as_ref().context("the MASA does not run")
+    }
+
+    /// What its servers show.
+    pub(crate) fn tls_identity(&self) -> Result<TlsIdentity> {
+        let settings = Settings::load(&self.folder.join("landfall.toml"))?;
+        let home = settings.data.join("manufacturer");
+        let shown = IdentitySettings::at("masa-tls.pem");
+        Ok(Identity::load(&shown, |name| home.join(name), &*open::element(&settings)?)?.into())
     }
 
     /// Stops the MASA, as an outage does.

@@ -6,14 +6,27 @@ use landfall_element::SecureElement;
 use landfall_pki::{Certificate, Csr, CsrRequest, PublicKey, Signer, Validity, lint::Role, profile::Idevid};
 use landfall_types::Time;
 use std::path::Path;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 const SECTION: &str = "NIST SP 1800-36B H.3";
 
 /// A CA elsewhere, with what it takes to wait for it.
 pub(super) struct Elsewhere {
     ca: ExternalCa,
-    runtime: Runtime,
+    network: Handle,
+    _runtime: Background,
+}
+
+/// A runtime that does not wait for its threads when it is dropped, which only a thread that may block could.
+struct Background(Option<Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Between two requests nothing goes on there but connections that are kept open.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Whose key is to be certified.
@@ -44,7 +57,8 @@ impl Elsewhere {
     pub(super) fn open(est: &EstSettings, folder: &Path, element: &dyn SecureElement) -> Result<Self, FactoryError> {
         let ca = ExternalCa::load(est, &manufacturer_settings(folder), element)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Ok(Self { ca, runtime: runtime.map_err(|why| FactoryError::file(folder, why))? })
+        let runtime = runtime.map_err(|why| FactoryError::file(folder, why))?;
+        Ok(Self { ca, network: runtime.handle().clone(), _runtime: Background(Some(runtime)) })
     }
 
     /// Has `applicant` certified. The CA gets the request with the names that the IDevID is to have; a device's own request
@@ -65,7 +79,7 @@ impl Elsewhere {
                 "a CA elsewhere certifies requests as they are, so the device has to say its serial number in it";
             return Err(FactoryError::refused("csr-serial-number", SECTION, detail));
         }
-        let certified = self.runtime.block_on(self.ca.certify(csr, Role::Idevid, Time::now))?;
+        let certified = self.network.block_on(self.ca.certify(csr, Role::Idevid, Time::now))?;
         if certified.certificate.subject_serial_number().as_ref() != Some(&profile.serial_number) {
             let detail = format!("the CA made a certificate of {}", certified.certificate.subject());
             return Err(FactoryError::refused("idevid-serial-number", "IEEE 802.1AR-2018 s8.6", detail));

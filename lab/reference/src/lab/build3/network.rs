@@ -78,7 +78,8 @@ pub(in crate::lab) async fn waiting(owner: &Owner, serial: &str) -> Result<Strin
 pub(super) async fn network_authenticated(place: &Place, site: &Site) -> Result<Shown> {
     let device = site.bought(place, &site.thermostat).await?;
     // A network that is not the owner's, with a MASA of its own that vouches for anyone's devices.
-    let manners = MasaManners { for_anyone: true, also: vec![site.kestrel.root_file.clone()] };
+    let manners =
+        MasaManners { for_anyone: true, also: vec![site.kestrel.root_file.clone()], ..MasaManners::default() };
     let impostor = Manufacturer::found(place, "impostor", "Kestrel Devices", &manners).await?;
     let misled =
         KnownVendor { masa: Some((impostor.masa_url.clone(), impostor.root_file.clone())), ..site.kestrel.known() };

@@ -2,7 +2,7 @@
 
 use super::{
     Build,
-    line::{Line, last, probed, proof, requested},
+    line::{Line, last, probed, proof},
     story,
 };
 use crate::lab::{
@@ -76,13 +76,14 @@ async fn birth_credentials(place: &Place, line: &Line, second: &Device) -> Resul
 async fn signed_by_a_trusted_ca(place: &Place, line: &Line, device: &Device) -> Result<Shown> {
     let (idevid, chain) = (device.idevid()?, Certificate::chain_from_pem(&device.bundle.chain)?);
     let policy = PathPolicy::at(Time::now());
-    let path = validate(&idevid, &chain, &Anchors::of([line.maker.root.clone()]), &policy)?;
-    let sham = Manufacturer::found(place, "sham", "Kestrel Devices", &MasaManners::default()).await?;
+    let path = validate(&idevid, &chain, &Anchors::of([line.root.clone()]), &policy)?;
+    let name = if line.build.ca_elsewhere { "Chipworks" } else { "Kestrel Devices" };
+    let sham = Manufacturer::found(place, "sham", name, &MasaManners::default()).await?;
     let other = validate(&idevid, &chain, &Anchors::of([sham.root.clone()]), &policy);
     crate::lab::build3::close(sham).await;
     let Err(other) = other else { bail!("another CA of the same name is believed") };
     let blank = line.blank(place)?;
-    let mut forged = requested(&blank, place, &["request"]).await?;
+    let mut forged = line.requested(&blank, place).await?;
     let refused = match (line.build.kind, &device.body.chip) {
         (Kind::Tpm, Some(chip)) => {
             let Err(why) = proof(&blank, place, &chip.maker()).await else { bail!("an endorsement chain was made up") };
@@ -98,12 +99,13 @@ async fn signed_by_a_trusted_ca(place: &Place, line: &Line, device: &Device) -> 
     };
     Ok(Shown {
         shown: format!(
-            "{}: {} certificates up to the root, issued by {}",
+            "{}: {} certificates up to the root, issued by {}{}",
             device.serial,
             path.chain.len(),
-            idevid.issuer()
+            idevid.issuer(),
+            if line.build.ca_elsewhere { " by EST" } else { "" }
         ),
-        refused: format!("{refused}; another CA of the manufacturer's name: {other}"),
+        refused: format!("{refused}; another CA of the same name: {other}"),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A factory's line: devices with secure elements, made by each method of H.1.1, and what the parties do with them.
 
-use super::Build;
+use super::{Build, authority::Authority};
 use crate::lab::{
     chip::Kind,
     device::{Body, Device},
@@ -29,14 +29,28 @@ pub(super) struct Line {
     /// Whose network the devices are onboarded to.
     pub(super) owner: Owner,
     pub(super) product: Product,
+    /// What the devices' IDevIDs lead to.
+    pub(super) root: Certificate,
+    _authority: Option<Authority>,
     numbers: AtomicU32,
 }
 
 impl Line {
     pub(super) async fn prepare(build: &'static Build, place: &Place) -> Result<Self> {
         let chips = Manufacturer::found(place, "chipworks", "Chipworks", &MasaManners::default()).await?;
-        let manners = MasaManners { also: vec![chips.root_file.clone()], ..MasaManners::default() };
+        let mut manners = MasaManners { also: vec![chips.root_file.clone()], ..MasaManners::default() };
+        let authority = match build.ca_elsewhere {
+            true => Some(Authority::open(&chips).await?),
+            false => None,
+        };
+        if let Some(authority) = &authority {
+            manners.est = authority.settings()?;
+        }
         let maker = Manufacturer::found(place, "kestrel", "Kestrel Devices", &manners).await?;
+        if let Some(authority) = &authority {
+            let product = chips.product("THERMOSTAT-1", "CA", Algorithm::EcdsaP256)?;
+            authority.certifies(Product { masa_url: Some(maker.masa_url.clone()), ..product });
+        }
         let pre_provisioned = KnownVendor {
             id: chips.vendor,
             anchors: chips.root_file.clone(),
@@ -46,7 +60,8 @@ impl Line {
         let owner = Owner::settle(place, "orchard-house", "Orchard House", &vendors, &["THERMOSTAT-1"]).await?;
         maker.customer(&owner).await?;
         let product = maker.product("THERMOSTAT-1", build.prefix, Algorithm::EcdsaP256)?;
-        Ok(Self { build, maker, chips, owner, product, numbers: AtomicU32::new(1) })
+        let root = if build.ca_elsewhere { chips.root.clone() } else { maker.root.clone() };
+        Ok(Self { build, maker, chips, owner, product, root, _authority: authority, numbers: AtomicU32::new(1) })
     }
 
     pub(super) async fn close(mut self, place: &Place) {
@@ -72,14 +87,14 @@ impl Line {
     /// Method 1: the device makes its key, and keeps it in files.
     pub(super) async fn on_device(&self, place: &Place) -> Result<Device> {
         let body = self.plain(place, "")?;
-        let request = requested(&body, place, &["request"]).await?;
+        let request = self.requested(&body, place).await?;
         body.born(self.certified(Method::OnDevice, &request)?)
     }
 
     /// Method 2: the element makes the key; a TPM proves that it did.
     pub(super) async fn in_element(&self, place: &Place) -> Result<Device> {
         let body = self.blank(place)?;
-        let request = requested(&body, place, &["request"]).await?;
+        let request = self.requested(&body, place).await?;
         let bundle = match self.build.kind {
             Kind::Token => self.certified(Method::InSecureElement, &request)?,
             Kind::Tpm => {
@@ -129,10 +144,19 @@ impl Line {
         tokio::task::block_in_place(derive)
     }
 
+    /// A device's request for its IDevID. A CA elsewhere takes it as it is, so the device has to have its serial number.
+    pub(super) async fn requested(&self, body: &Body, place: &Place) -> Result<Vec<u8>> {
+        match self.build.ca_elsewhere {
+            true => requested(body, place, &["request", "--serial-number", &self.name()]).await,
+            false => requested(body, place, &["request"]).await,
+        }
+    }
+
     /// The bundle for a key that the device has.
     pub(super) fn certified(&self, method: Method, request: &[u8]) -> Result<DeviceBundle> {
         let request = Request { birth: request, bootstrapping: None };
-        let certify = || self.maker.factory.certify(&self.product, method, request, Choice::Factory);
+        let choice = if self.build.ca_elsewhere { Choice::Device } else { Choice::Factory };
+        let certify = || self.maker.factory.certify(&self.product, method, request, choice);
         Ok(tokio::task::block_in_place(certify)?)
     }
 

@@ -1,6 +1,7 @@
 //! The factory builds (SP 1800-36B appendix H): birth keys in secure elements, and onboarding with those very keys, which
 //! NIST could not confirm for want of onboarding code that uses them (H.3.2, H.4.2).
 
+mod authority;
 mod brski;
 pub(super) mod line;
 mod story;
@@ -24,21 +25,25 @@ pub(super) struct Build {
     pub(super) kind: Kind,
     /// What serial numbers begin with.
     pub(super) prefix: &'static str,
+    /// Whether the maker of the elements issues the birth certificates, asked by EST, and not the manufacturer's own CA.
+    pub(super) ca_elsewhere: bool,
 }
 
 /// The two versions of H.3.
 const BRSKI: [Build; 2] = [
     Build {
         name: "factory BRSKI, PKCS#11",
-        title: "Factory BRSKI, first version: a secure element behind PKCS#11 (H.3)",
+        title: "Factory BRSKI, first version: a secure element behind PKCS#11, and its maker's CA (H.3)",
         kind: Kind::Token,
         prefix: "OP",
+        ca_elsewhere: true,
     },
     Build {
         name: "factory BRSKI, TPM",
-        title: "Factory BRSKI, second version: a TPM 2.0 (H.3)",
+        title: "Factory BRSKI, second version: a TPM 2.0, and the manufacturer's own CA (H.3)",
         kind: Kind::Tpm,
         prefix: "ML",
+        ca_elsewhere: false,
     },
 ];
 
@@ -49,8 +54,15 @@ const EASY: [Build; 2] = [
         title: "Factory DPP: a secure element behind PKCS#11 (H.4)",
         kind: Kind::Token,
         prefix: "KP",
+        ca_elsewhere: false,
     },
-    Build { name: "factory DPP, TPM", title: "Factory DPP: a TPM 2.0 (H.4)", kind: Kind::Tpm, prefix: "HT" },
+    Build {
+        name: "factory DPP, TPM",
+        title: "Factory DPP: a TPM 2.0 (H.4)",
+        kind: Kind::Tpm,
+        prefix: "HT",
+        ca_elsewhere: false,
+    },
 ];
 
 /// Runs the factory builds, each with its story and then its rows.

@@ -1,6 +1,6 @@
 //! The numbered steps of H.3.2, told as they happen to one device, which then joins its owner's network.
 
-use super::line::{Line, attested, proof, requested};
+use super::line::{Line, attested, proof};
 use crate::lab::{chip::Kind, device::Device, place::Place};
 use anyhow::{Context, Result, ensure};
 use landfall_lifecycle::factory::Method;
@@ -12,12 +12,15 @@ pub(super) async fn tell(place: &Place, line: &Line) -> Result<Device> {
     let (tell, kind) = (place.narrator, line.build.kind);
     tell.line("  The factory (H.3.2):");
     let body = line.blank(place)?;
-    let request = requested(&body, place, &["request"]).await?;
+    let request = line.requested(&body, place).await?;
     tell.step("1", &format!("the {kind} makes the device's key, and keeps it"));
     tell.step("2", &format!("a request for its certificate is signed in the {kind}"));
     let bundle = match kind {
         Kind::Token => {
-            tell.step("3", "the request goes to the manufacturer's CA, which believes the line that there is a token");
+            tell.step(
+                "3",
+                "the request goes by EST to the CA of the token's maker, which believes the line that there is one",
+            );
             line.certified(Method::InSecureElement, &request)?
         }
         Kind::Tpm => {
