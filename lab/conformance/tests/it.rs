@@ -22,6 +22,7 @@ mod it {
     mod hostap;
     mod lab;
     mod masa_client;
+    mod orders;
     mod pledge;
     mod published;
     mod python;

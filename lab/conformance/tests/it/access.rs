@@ -2,59 +2,74 @@
 
 use super::{
     est::Case,
-    hostap::installed,
-    lab::{audit, identity, records},
+    lab::{audit, identity},
 };
-use landfall_eap::radius::{Attributes, Code, Kind, Packet, Secret};
+use landfall_eap::radius::Secret;
 use landfall_lifecycle::{
     device::{DeviceEvent, step},
     network::DomainDevice,
 };
 use landfall_pki::Anchors;
-use landfall_reference::peers::Peer;
 use landfall_server::{
-    access::{ACCOUNTING_LOG, Access, Client, Config, Places},
+    access::{Access, Client, Config, Places},
     settings::PlaceSettings,
 };
-use landfall_testkit::{Hosts, Identity, tool};
-use landfall_types::{Changes, Redacted, Time};
+use landfall_testkit::{Identity, tool};
+use landfall_types::{Redacted, Time};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-const SECRET: &str = "a-secret-of-ours";
+pub(super) const SECRET: &str = "a-secret-of-ours";
 /// A step of a real peer takes seconds at the most; a busy machine may take longer.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
+/// What eapol_test calls its session.
+pub(super) const SESSION: &str = "session-1";
 /// The versions of TLS, and how to have each of them.
 const VERSIONS: [(&str, &str); 2] = [("TLSv1.2", "tls_disable_tlsv1_3=1"), ("TLSv1.3", "tls_disable_tlsv1_3=0")];
 
 /// An access server beside the registrar, and a device that has enrolled there: `ldevid.pem` and `ldevid.key`.
-struct Gate {
-    case: Case,
-    device: Identity,
+pub(super) struct Gate {
+    pub(super) case: Case,
+    pub(super) device: Identity,
     program: PathBuf,
-    address: SocketAddr,
-    access: Arc<Access>,
-    _running: landfall_server::Trigger,
+    pub(super) address: SocketAddr,
+    pub(super) access: Arc<Access>,
+    /// Its only access point.
+    client: Client,
+    running: landfall_server::Trigger,
 }
 
-fn secret() -> Secret {
+pub(super) fn secret() -> Secret {
     Secret::new(Redacted::new(SECRET.into())).unwrap()
 }
 
 impl Gate {
     async fn open(orders: Option<u16>) -> Option<Self> {
+        Self::with(Client::new("test", vec!["127.0.0.1".parse().unwrap()], secret(), orders)).await
+    }
+
+    pub(super) async fn with(client: Client) -> Option<Self> {
         let program = tool("eapol_test")?;
         let (case, device) = Case::enrolled("ldevid").await?;
-        let place = PlaceSettings {
-            vlan: Some("30".into()),
+        let (access, address, running) = Self::serve(&case, client.clone(), "127.0.0.1:0".parse().unwrap()).await;
+        Some(Self { case, device, program, address, access, client, running })
+    }
+
+    async fn serve(
+        case: &Case,
+        client: Client,
+        listen: SocketAddr,
+    ) -> (Arc<Access>, SocketAddr, landfall_server::Trigger) {
+        let place = |vlan: &str| PlaceSettings {
+            vlan: Some(vlan.into()),
             reauthenticate: Some("1h".parse().unwrap()),
             ..PlaceSettings::default()
         };
         let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen,
             identity: identity(&case.lab.domain.registrar),
             anchors: Anchors::of([case.lab.domain.root.authority.certificate.clone()]),
-            clients: vec![Client::new("test", vec!["127.0.0.1".parse().unwrap()], secret(), orders)],
-            places: Places::of(&[place]),
+            clients: vec![client],
+            places: Places::of(&[place("30")]).with_quarantine(Some(place("99"))),
             at_once: 8,
             enforcer: None,
         };
@@ -62,11 +77,19 @@ impl Gate {
         let (task, access) = config.build(case.lab.registrar_world.clone(), shutdown).await.unwrap();
         let address = task.address.unwrap();
         tokio::spawn(task.run());
-        Some(Self { case, device, program, address, access, _running: trigger })
+        (access, address, trigger)
+    }
+
+    /// Ends the server, has this happen meanwhile, and starts another one over the same records.
+    pub(super) async fn restart(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        self.running.pull();
+        meanwhile(self).await;
+        let any = "127.0.0.1:0".parse().unwrap();
+        (self.access, self.address, self.running) = Self::serve(&self.case, self.client.clone(), any).await;
     }
 
     /// Has eapol_test come as `client` with these further lines of its network; whether it got in, and what it printed.
-    async fn knock(&self, client: &str, secret: &str, more: &str) -> (bool, String) {
+    pub(super) async fn knock(&self, client: &str, secret: &str, more: &str) -> (bool, String) {
         let folder = &self.case.lab.folder;
         let network = format!(
             "network={{\nkey_mgmt=WPA-EAP\neap=TLS\nidentity=\"@example\"\nca_cert=\"domain.pem\"\n\
@@ -74,7 +97,10 @@ impl Gate {
         );
         folder.put("eapol.conf", network);
         let port = self.address.port().to_string();
-        let arguments = ["-c", "eapol.conf", "-a", "127.0.0.1", "-p", &port, "-s", secret, "-r", "0", "-t", "5"];
+        // Attribute 44 is Acct-Session-Id.
+        let session = format!("44:s:{SESSION}");
+        let arguments =
+            ["-c", "eapol.conf", "-a", "127.0.0.1", "-p", &port, "-s", secret, "-r", "0", "-t", "5", "-N", &session];
         // It waits for its answers, so the server's tasks need other threads.
         let output = tokio::task::block_in_place(|| folder.try_run(&self.program, &arguments));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -82,18 +108,23 @@ impl Gate {
     }
 
     /// Why the last one stayed out, as the audit has it.
-    async fn refusal(&self) -> String {
+    pub(super) async fn refusal(&self) -> String {
         let entries = audit(&self.case.lab.registrar_world).await;
-        let last = entries.into_iter().rfind(|entry| entry["role"] == "access").unwrap();
+        let last = entries.into_iter().rfind(|entry| entry["action"] == "device-admitted").unwrap();
         last["outcome"]["refused"]["check"].as_str().unwrap_or_default().to_owned()
     }
 
-    async fn happens(&self, event: DeviceEvent) {
+    /// Writes it down, as whoever does so: the server is told nothing.
+    pub(super) async fn happens(&self, event: DeviceEvent) {
         let store = &self.case.lab.registrar_world.store;
         let mut found = store.find_by::<DomainDevice>(DomainDevice::BY_SERIAL, "A-1", 2).unwrap();
         let found = found.pop().unwrap();
         let step = step(&found.record, event, Time::now()).unwrap();
-        store.commit(Changes::new().put_if(&step.device, found.version).unwrap()).await.unwrap();
+        store.commit(step.changes(Some(found.version)).unwrap()).await.unwrap();
+    }
+
+    pub(super) async fn is_revoked(&self) {
+        self.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
     }
 }
 
@@ -139,7 +170,7 @@ async fn a_certificate_of_the_domain_that_no_device_was_given_does_not() {
 async fn who_is_thrown_out_stays_out_at_once() {
     let Some(gate) = Gate::open(None).await else { return };
     assert!(gate.knock("ldevid", SECRET, "").await.0);
-    gate.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
+    gate.is_revoked().await;
     assert!(!gate.knock("ldevid", SECRET, "").await.0);
     assert_eq!(gate.refusal().await, "access-state");
 }
@@ -149,77 +180,4 @@ async fn who_has_another_secret_gets_no_answer() {
     let Some(gate) = Gate::open(None).await else { return };
     let (inside, text) = gate.knock("ldevid", "another secret", "").await;
     assert!(!inside && !text.contains("Received RADIUS message"), "{text}");
-}
-
-/// Debian's hostapd at a switch's port, and Debian's wpa_supplicant behind a cable (RFC 3580, RFC 5176).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wired_port_opens_to_the_device_and_shuts_when_it_is_thrown_out() {
-    if !installed() {
-        return;
-    }
-    let Some(hosts) = Hosts::new(&["device"]) else { return };
-    let orders = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let Some(gate) = Gate::open(Some(orders)).await else { return };
-    let port = format!("lfp{}", std::process::id());
-    hosts.plug(("device", "eth0"), &port);
-    let settings = format!(
-        "own_ip_addr=127.0.0.1\nnas_identifier=port-1\nauth_server_addr=127.0.0.1\nauth_server_port={}\n\
-         auth_server_shared_secret={SECRET}\nacct_server_addr=127.0.0.1\nacct_server_port={}\n\
-         acct_server_shared_secret={SECRET}\nradius_das_port={orders}\nradius_das_client=127.0.0.1 {SECRET}\n\
-         radius_das_require_message_authenticator=1",
-        gate.address.port(),
-        gate.address.port()
-    );
-    let mut switch = Peer::switch_port(&port, &settings).await.unwrap();
-    let file = |name: &str| gate.case.lab.folder.path(name).display().to_string();
-    let network = format!(
-        "key_mgmt=IEEE8021X\neap=TLS\neapol_flags=0\nidentity=\"@example\"\nca_cert=\"{}\"\nclient_cert=\"{}\"\n\
-         private_key=\"{}\"\ndomain_match=\"localhost\"\nphase1=\"tls_disable_tlsv1_3=0\"",
-        file("domain.pem"),
-        file("ldevid-chain.pem"),
-        file("ldevid.key")
-    );
-    let begin = hosts.command("device", "env");
-    let mut device = Peer::wired_station(begin, "eth0", &network).await.unwrap();
-    device.event(&["CTRL-EVENT-CONNECTED"], LIMIT).await.unwrap();
-    switch.event(&["AP-STA-CONNECTED"], LIMIT).await.unwrap();
-    let stations = switch.request("STA-FIRST").await.unwrap();
-    assert!(stations.contains("[AUTHORIZED]"), "{stations}");
-
-    gate.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
-    let known = records::<DomainDevice>(&gate.case.lab.registrar_world).pop().unwrap();
-    assert_eq!(gate.access.put_out(&known.identity.device).await, [("test".to_owned(), Ok(()))]);
-    switch.event(&["AP-STA-DISCONNECTED"], LIMIT).await.unwrap();
-    // It knows nothing of it, since no wire was unplugged. It asks to be let in again, and stays out.
-    device.request("LOGOFF").await.unwrap();
-    device.request("LOGON").await.unwrap();
-    device.event(&["CTRL-EVENT-EAP-FAILURE"], LIMIT).await.unwrap();
-    assert_eq!(gate.refusal().await, "access-state");
-    let stations = switch.request("STA-FIRST").await.unwrap_or_default();
-    assert!(!stations.contains("[AUTHORIZED]"), "{stations}");
-    // RFC 2866: what the port told is kept.
-    let told = gate.case.lab.registrar_world.store.log(ACCOUNTING_LOG, 0, 100).unwrap();
-    assert!(told.iter().any(|entry| entry.entry["status"] == "start"), "{told:?}");
-}
-
-/// The access point of this test takes orders as RFC 5176 says.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_thrown_out_while_inside_is_put_out() {
-    let nas = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let Some(gate) = Gate::open(Some(nas.local_addr().unwrap().port())).await else { return };
-    assert!(gate.knock("ldevid", SECRET, "").await.0);
-    let found = records::<DomainDevice>(&gate.case.lab.registrar_world).pop().unwrap();
-    gate.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
-    let (access, id) = (gate.access.clone(), found.identity.device.clone());
-    let order = tokio::spawn(async move { access.put_out(&id).await });
-    let mut datagram = [0; 4096];
-    let (length, from) = nas.recv_from(&mut datagram).await.unwrap();
-    let request = Packet::open_request(&datagram[..length], &secret()).unwrap();
-    assert_eq!(request.code, Code::DisconnectRequest);
-    // What eapol_test says it is: RFC 5176 s3 wants the session named as the access point named it.
-    assert_eq!(request.attributes.text(Kind::CALLING_STATION_ID).as_deref(), Some("02-00-00-00-00-01"));
-    let answer = Packet { code: Code::DisconnectAck, attributes: Attributes::default(), ..request.clone() };
-    nas.send_to(&answer.seal_answer(&request.authenticator, &secret()), from).await.unwrap();
-    assert_eq!(order.await.unwrap(), [("test".to_owned(), Ok(()))]);
-    assert!(gate.access.put_out(&found.identity.device).await.is_empty(), "it is inside no more");
 }

@@ -8,6 +8,10 @@ use std::{collections::VecDeque, time::Duration};
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often it is sent at most.
 const TIMES: u32 = 5;
+/// The same for one that has another to fall back on.
+const FEW_TIMES: u32 = 2;
+/// Session-Context-Not-Found (RFC 5176 s3.5).
+const NO_SESSION: u32 = 503;
 
 /// What the access point says to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,7 @@ pub struct Order {
     bytes: Vec<u8>,
     authenticator: Authenticator,
     sent: u32,
+    most: u32,
     until: Option<Time>,
     outputs: VecDeque<Output>,
 }
@@ -56,7 +61,8 @@ impl Order {
         Self::new(Code::DisconnectRequest, session, identifier, secret, now)
     }
 
-    /// That the session with these attributes is to be as the others of them say.
+    /// That the session with these attributes is to be as the others of them say. It is given up sooner than an order to end
+    /// a session, to which one falls back.
     pub fn change(attributes: Attributes, identifier: u8, secret: Secret, now: Time) -> Self {
         Self::new(Code::CoaRequest, attributes, identifier, secret, now)
     }
@@ -68,8 +74,10 @@ impl Order {
         let packet = Packet { code, identifier, authenticator: [0; 16], attributes };
         let bytes = packet.seal_request(&secret);
         let authenticator = bytes.get(4..).and_then(|rest| rest.first_chunk().copied()).unwrap_or_default();
-        let mut order =
-            Self { code, identifier, secret, bytes, authenticator, sent: 0, until: None, outputs: VecDeque::new() };
+        // Whoever does not answer that a session is to change is told that it is to end, and soon.
+        let most = if code == Code::CoaRequest { FEW_TIMES } else { TIMES };
+        let (sent, until, outputs) = (0, None, VecDeque::new());
+        let mut order = Self { code, identifier, secret, bytes, authenticator, sent, most, until, outputs };
         order.send(now);
         order
     }
@@ -96,9 +104,8 @@ impl Order {
             code if answer.identifier == self.identifier && code == not => {
                 let cause = answer.attributes.number(Kind::ERROR_CAUSE);
                 let detail = format!("the access point does not do it: {}", words(cause));
-                Ok(Reply::Not(
-                    Refusal::new(Fault::Denied, "radius-order", "RFC 5176 s3.5", detail).field("Error-Cause"),
-                ))
+                let check = if cause == Some(NO_SESSION) { "radius-no-session" } else { "radius-order" };
+                Ok(Reply::Not(Refusal::new(Fault::Denied, check, "RFC 5176 s3.5", detail).field("Error-Cause")))
             }
             _ => Err(Refusal::new(Fault::Peer, "radius-order", "RFC 5176 s2.3", "it answers something else")),
         }
@@ -120,13 +127,11 @@ impl Machine for Order {
                 self.end(reply);
             }
             Input::Timeout if now < until => {}
-            Input::Timeout if self.sent < TIMES => self.send(now),
-            Input::Timeout => self.end(Reply::Not(Refusal::new(
-                Fault::Peer,
-                "radius-silence",
-                "RFC 5176 s2.3",
-                format!("the access point did not answer, though asked {TIMES} times"),
-            ))),
+            Input::Timeout if self.sent < self.most => self.send(now),
+            Input::Timeout => {
+                let detail = format!("the access point did not answer, though asked {} times", self.sent);
+                self.end(Reply::Not(Refusal::new(Fault::Peer, "radius-silence", "RFC 5176 s2.3", detail)));
+            }
         }
         Ok(())
     }

@@ -160,7 +160,8 @@ impl Packet {
     /// Writes an answer to `request`.
     pub fn seal_answer(mut self, request: &Authenticator, secret: &Secret) -> Vec<u8> {
         self.authenticator = *request;
-        let mut bytes = self.with_mac(secret);
+        // RFC 2866 s5.13 has none in an accounting response, and freeradius reckons one there in its own way.
+        let mut bytes = if self.code == Code::AccountingResponse { self.to_bytes() } else { self.with_mac(secret) };
         let proof = secret.proof(&[&bytes]);
         put(&mut bytes, 4, &proof);
         bytes

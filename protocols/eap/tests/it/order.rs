@@ -48,14 +48,25 @@ fn it_is_done_when_the_access_point_says_so() {
 fn it_is_not_done_when_the_access_point_says_that() {
     let mut order = order();
     let bytes = sent(&mut order);
-    order.handle(NOW, answer(&bytes, Code::DisconnectNak, 5, Some(503))).unwrap();
+    order.handle(NOW, answer(&bytes, Code::DisconnectNak, 5, Some(405))).unwrap();
     match drain(&mut order).as_slice() {
         [Output::Ended(Reply::Not(why))] => {
             assert_eq!((&*why.check, &*why.section), ("radius-order", "RFC 5176 s3.5"));
-            assert!(why.detail.contains("no such session"), "{why}");
+            assert!(why.detail.contains("does not do such things"), "{why}");
         }
         outputs => panic!("{outputs:?}"),
     }
+}
+
+/// That is another matter: there is nothing left to end.
+#[test]
+fn that_there_is_no_such_session_has_a_name_of_its_own() {
+    let mut order = order();
+    let bytes = sent(&mut order);
+    order.handle(NOW, answer(&bytes, Code::DisconnectNak, 5, Some(503))).unwrap();
+    let [Output::Ended(Reply::Not(why))] = &drain(&mut order)[..] else { panic!() };
+    assert_eq!(why.check, "radius-no-session");
+    assert!(why.detail.contains("no such session"), "{why}");
 }
 
 #[test]

@@ -15,13 +15,21 @@ pub struct Client {
     pub(super) secret: Secret,
     /// Where it takes orders.
     pub(super) orders: Option<u16>,
+    /// Whether it moves sessions when told to (CoA), or just ends them.
+    pub(super) changes: bool,
     addresses: Vec<Subnet>,
 }
 
 impl Client {
     /// One that asks from `addresses`, and takes orders at the port `orders`.
     pub fn new(name: impl Into<String>, addresses: Vec<Subnet>, secret: Secret, orders: Option<u16>) -> Self {
-        Self { name: name.into(), secret, orders, addresses }
+        Self { name: name.into(), secret, orders, changes: false, addresses }
+    }
+
+    /// The same, if it moves sessions when told to (RFC 5176 s2.2).
+    #[must_use]
+    pub fn with_changes(self, changes: bool) -> Self {
+        Self { changes, ..self }
     }
 
     /// With its secret read.
@@ -31,7 +39,7 @@ impl Client {
         let text = std::fs::read_to_string(&path).map(Redacted::new).map_err(RoleError::while_(what()))?;
         let line = text.expose().lines().next().unwrap_or_default();
         let secret = Secret::new(Redacted::new(line.as_bytes().to_vec())).map_err(RoleError::while_(what()))?;
-        Ok(Self::new(&client.name, client.addresses.clone(), secret, client.orders))
+        Ok(Self::new(&client.name, client.addresses.clone(), secret, client.orders).with_changes(client.changes))
     }
 
     /// Whether it asks from there.

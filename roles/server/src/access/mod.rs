@@ -3,16 +3,20 @@
 //!
 //! Each time it does, its certificate is checked against the domain's CA, and against the records of certificate and
 //! device as they are at that moment: no revocation list and no session of before stands in between. Who is taken off
-//! the records while inside is put out at once (RFC 5176).
+//! the records while inside is put out at once, and who is to be elsewhere is moved (RFC 5176), also after a restart.
 
 mod client;
 mod judge;
+mod orders;
 mod place;
-mod sessions;
+mod session;
 mod talk;
+mod usage;
+mod watch;
 
 pub use client::Client;
 pub use place::Places;
+pub use session::Session;
 pub use talk::ACCOUNTING_LOG;
 
 use crate::{
@@ -25,16 +29,19 @@ use crate::{
 use landfall_eap::radius::Desk;
 use landfall_net::tls::{ClientAuth, ServerTls};
 use landfall_pki::{Anchors, SignatureMemo};
-use sessions::Sessions;
 use std::{
+    collections::HashSet,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU8},
+    time::Duration,
 };
 use talk::Talk;
 use tokio::{net::UdpSocket, sync::Semaphore};
 
 /// So many signatures of certificates are remembered, at about a hundred octets.
 const REMEMBERED: usize = 65_536;
+/// After the end of its time an access point may still be asking for a device.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// How access is set up.
 #[derive(Debug)]
@@ -86,13 +93,15 @@ impl Config {
             memo: Arc::new(SignatureMemo::new(REMEMBERED)),
             enforcer: self.enforcer,
             desk: Mutex::default(),
-            sessions: Sessions::default(),
+            busy: Mutex::default(),
+            orders: AtomicU8::default(),
         });
-        let served = access.clone();
+        let (served, watching) = (access.clone(), access.clone());
         let work = async move {
             tokio::select! {
                 () = shutdown.begun() => Ok(()),
                 broken = served.serve(self.at_once) => Err(broken),
+                () = watching.watch() => Ok(()),
             }
         };
         Ok((Task::new(RoleName::Access, address, work), access))
@@ -112,7 +121,10 @@ pub struct Access {
     memo: Arc<SignatureMemo>,
     enforcer: Option<Arc<Enforcer>>,
     desk: Mutex<Desk<Talk>>,
-    sessions: Sessions,
+    /// The sessions about which access points are being told something.
+    busy: Mutex<HashSet<String>>,
+    /// Numbers orders.
+    orders: AtomicU8,
 }
 
 impl Access {
@@ -141,6 +153,14 @@ impl Access {
     /// The client that asks from there.
     fn client(&self, from: SocketAddr) -> Option<&Client> {
         self.clients.iter().find(|client| client.is_at(from.ip()))
+    }
+
+    fn client_named(&self, name: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.name == name)
+    }
+
+    fn busy(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk<Talk>> {

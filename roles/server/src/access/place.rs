@@ -1,6 +1,6 @@
 //! Where a device is to be (SP 1800-36B 7.3; S4.C4, S4.C6).
 
-use super::Access;
+use super::{Access, session::told};
 use crate::settings::PlaceSettings;
 use landfall_eap::radius::Place;
 use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
@@ -37,12 +37,6 @@ impl Places {
     }
 }
 
-/// A place as access points are told of it.
-fn told(place: &PlaceSettings) -> Place {
-    let seconds = |span: crate::settings::Span| u32::try_from(span.duration().as_secs()).unwrap_or(u32::MAX);
-    Place { vlan: place.vlan.clone(), filter: place.filter.clone(), session_timeout: place.reauthenticate.map(seconds) }
-}
-
 impl Access {
     /// Where a device is to be now.
     pub(super) fn place(&self, device: &Identity) -> Result<Place, Refusal> {
@@ -59,8 +53,8 @@ impl Access {
         }
     }
 
-    /// Has a device be where it is to be now: moved at once at the ports of this machine, and put out elsewhere, so that it
-    /// comes in again to where it belongs.
+    /// Has a device be where it is to be now: moved at once at the ports of this machine, and moved or put out elsewhere, so
+    /// that it comes in again to where it belongs.
     pub async fn place_anew(self: &std::sync::Arc<Self>, device: &DeviceId) {
         let found = self.world.store.find::<DomainDevice>(device.as_str()).ok().flatten();
         let place = found.and_then(|found| self.place(&found.record.identity).ok());
@@ -68,7 +62,6 @@ impl Access {
             // Rules first: they act with the next frame.
             enforcer.relocate(device, place.and_then(|place| place.vlan).as_deref()).await;
         }
-        let (access, device) = (self.clone(), device.clone());
-        tokio::spawn(async move { access.put_out_elsewhere(&device).await });
+        self.review(device).await;
     }
 }

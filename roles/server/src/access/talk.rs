@@ -3,7 +3,8 @@
 use super::{
     Access,
     client::Client,
-    sessions::{Session, Usage},
+    session::{self, Asking, Session},
+    usage::Usage,
 };
 use landfall_eap::{
     packet::{Message, Packet},
@@ -14,8 +15,7 @@ use landfall_eap::{
     },
 };
 use landfall_lifecycle::network::DomainDevice;
-use landfall_pki::Certificate;
-use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal, Time};
+use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -55,13 +55,14 @@ impl Access {
         let begun = Instant::now();
         let largest = asked.largest_eap();
         let Asked { ticket, code, attributes, eap, conversation, goes_on } = asked;
-        let session = Session::of(client, &ticket, &attributes);
+        let asking = Asking::of(client, &ticket, &attributes);
         if code == Code::AccountingRequest {
             let usage = Usage::of(&attributes);
-            if let (Some(enforcer), Some(plug), true) = (&self.enforcer, &session.plug, usage.is_end()) {
+            if let (Some(enforcer), Some(plug), true) = (&self.enforcer, &asking.plug, usage.is_end()) {
                 enforcer.left(plug).await;
             }
-            return self.account(client, &ticket, &usage).await;
+            let ended = self.ended(client, ticket.from().ip(), &usage);
+            return self.account(client, &ticket, &usage, ended).await;
         }
         let Some(Packet::Response(message)) = eap else {
             let why = refusal("access-method", "RFC 3579 s2.1", "devices are let in by EAP only");
@@ -76,7 +77,7 @@ impl Access {
             (false, _) => tls::Server::new(self.tls.config(), largest).map(|tls| Talk { tls, shown: None }),
         };
         match talk {
-            Ok(talk) => self.go_on(&ticket, session, talk, message, begun).await,
+            Ok(talk) => self.go_on(&ticket, asking, talk, message, begun).await,
             Err(why) => Some(self.refuse(&ticket, Some(&failure), why, begun).await),
         }
     }
@@ -84,7 +85,7 @@ impl Access {
     async fn go_on(
         &self,
         ticket: &Ticket,
-        session: Session,
+        asking: Asking,
         mut talk: Talk,
         message: Message,
         begun: Instant,
@@ -108,11 +109,9 @@ impl Access {
                 }
                 Output::Admitted { success, keys } => {
                     // Between what it showed and this lies a message of its own: much may have happened meanwhile.
-                    let device = talk.shown.as_ref().map_or_else(|| Err(nobody()), |shown| self.judge(shown));
-                    let placed = match device {
-                        Ok(device) => {
-                            self.admit(&device, talk.shown.as_ref(), session).await.map(|place| (device, place))
-                        }
+                    let shown = talk.shown.as_ref().ok_or_else(nobody);
+                    let placed = match shown.and_then(|shown| Ok((shown, self.judge(shown)?))) {
+                        Ok((shown, device)) => self.admit(&device, shown, asking).await.map(|place| (device, place)),
                         Err(why) => Err(why),
                     };
                     return Some(match placed {
@@ -130,27 +129,33 @@ impl Access {
     }
 
     /// Where the device is to be; at a port of this machine it is there when this returns.
-    async fn admit(
-        &self,
-        device: &DomainDevice,
-        shown: Option<&Shown>,
-        mut session: Session,
-    ) -> Result<Place, Refusal> {
-        let (id, place) = (&device.identity.device, self.place(&device.identity)?);
-        if let (Some(enforcer), Some(plug)) = (&self.enforcer, &session.plug) {
-            let ends = shown.and_then(|shown| shown.chain.first()).map_or(Time::EPOCH, Certificate::not_after);
-            let asked = |seconds: u32| self.world.clock.now() + Duration::from_secs(seconds.into());
-            let until = place.session_timeout.map_or(ends, |seconds| ends.min(asked(seconds)));
-            session.is_here = enforcer.admit(id, plug, place.vlan.as_deref(), until).await?.is_some();
+    async fn admit(&self, device: &DomainDevice, shown: &Shown, asking: Asking) -> Result<Place, Refusal> {
+        let now = self.world.clock.now();
+        let (id, leaf) = (&device.identity.device, shown.chain.first().ok_or_else(nobody)?);
+        let place = within(self.place(&device.identity)?, leaf.not_after().since(now));
+        let until = place.session_timeout.map_or(leaf.not_after(), |seconds| now + Duration::from_secs(seconds.into()));
+        let here = match (&self.enforcer, &asking.plug) {
+            (Some(enforcer), Some(plug)) => enforcer.admit(id, plug, place.vlan.as_deref(), until).await?.is_some(),
+            _ => false,
+        };
+        let by = session::Shown::Certificate(leaf.fingerprint());
+        let session = Session::begun(asking, id, by, &place, here, (now, until));
+        let kept = self.keep(&session).await;
+        // Whoever takes the device off the records from here on finds the session, and whoever did so before is found here.
+        let still = match kept {
+            Ok(()) => self.judge(shown).map(drop),
+            Err(why) => Err(Refusal::new(Fault::Backend, "access-records", "landfall", why)),
+        };
+        if let (Err(_), Some(enforcer), true) = (&still, &self.enforcer, here) {
+            enforcer.put_out(id).await;
         }
-        self.sessions.keep(id, session);
-        Ok(place)
+        still.map(|()| place)
     }
 
     /// Acknowledged once it is durable (RFC 2866 s4.2); until then the access point tells it again.
-    async fn account(&self, client: &Client, ticket: &Ticket, usage: &Usage) -> Option<Vec<u8>> {
+    async fn account(&self, client: &Client, ticket: &Ticket, usage: &Usage, ended: Changes) -> Option<Vec<u8>> {
         let now = self.world.clock.now();
-        let written = match Changes::new().append(ACCOUNTING_LOG, &usage.entry(now, &client.name)) {
+        let written = match ended.append(ACCOUNTING_LOG, &usage.entry(now, &client.name)) {
             Ok(changes) => self.world.store.commit(changes).await.map_err(|why| why.to_string()),
             Err(why) => Err(why.to_string()),
         };
@@ -182,6 +187,18 @@ impl Access {
         metrics::counter!("landfall_access_ignored_total", "check" => why.check.to_string()).increment(1);
         tracing::warn!(role = "access", %from, %why, "a request got no answer");
     }
+}
+
+/// A place for no longer than the certificate is good, if that is soon; else it is looked after here.
+fn within(place: Place, left: Duration) -> Place {
+    // More is not understood everywhere.
+    let most = u32::from(u16::MAX);
+    let left = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1);
+    let session_timeout = match place.session_timeout {
+        Some(seconds) => Some(seconds.min(left)),
+        None => (left <= most).then_some(left),
+    };
+    Place { session_timeout, ..place }
 }
 
 fn refusal(check: &'static str, section: &'static str, detail: &str) -> Refusal {

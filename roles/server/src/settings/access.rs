@@ -57,9 +57,13 @@ pub struct AccessClientSettings {
     pub addresses: Vec<Subnet>,
     /// The file whose first line is the secret that it shares with this server.
     pub secret_file: PathBuf,
-    /// The port at which it takes orders to put a device out (RFC 5176 s3); none if it takes no orders.
+    /// The port at which it takes orders (RFC 5176 s3); none if it takes no orders.
     #[serde(default = "usual_port")]
     pub orders: Option<u16>,
+    /// Whether it moves a device to another VLAN when told to (CoA, RFC 5176 s2.2). Others are told to put it out, and
+    /// it comes in again.
+    #[serde(default)]
+    pub changes: bool,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is the default of an option")]

@@ -1,0 +1,250 @@
+//! Where devices are inside, kept so that they can be put out after a restart too.
+
+use super::{Access, client::Client};
+use crate::{enforcer::Plug, settings::PlaceSettings};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use landfall_eap::radius::{Attributes, Kind, Place, Ticket};
+use landfall_store::{ReadError, Store};
+use landfall_types::{Changes, DeviceId, Fingerprint, Record, Refusal, Time};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A device is at so many places at the most: one of them moves, the others have been left without a word.
+const MOST: usize = 64;
+
+/// One place at which a device was let in. Another authentication at the same place makes another one of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Session {
+    /// What it is known by here.
+    pub(super) id: String,
+    /// Which device.
+    pub device: DeviceId,
+    /// By what it came in.
+    pub by: Shown,
+    /// The access point, by its name in the settings.
+    pub client: String,
+    /// From where the access point asked.
+    pub from: IpAddr,
+    /// What names the session (RFC 5176 s3): attributes, in base64.
+    pub(super) named: String,
+    /// What tells this place from others of the same device.
+    pub(super) spot: String,
+    /// What the access point calls the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Its VLAN there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<String>,
+    /// The filter that is applied to it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Whether it is at a port of this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_here: bool,
+    /// Since when.
+    pub since: Time,
+    /// Until when, unless it shows itself again.
+    pub until: Time,
+    /// What the access point was told in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<Owed>,
+}
+
+/// By what a device came in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// The certificate with that SHA-256.
+    Certificate(Fingerprint),
+}
+
+/// An order that an access point has not carried out yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Owed {
+    /// How often it was given.
+    pub tries: u32,
+    /// When it is given again.
+    pub again: Time,
+}
+
+/// What an access point asks for a device.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    pub(super) client: String,
+    from: IpAddr,
+    named: Attributes,
+    spot: String,
+    session: Option<String>,
+    /// Where the device is, if that may be a port of this machine.
+    pub(super) plug: Option<Plug>,
+}
+
+impl Asking {
+    pub(super) fn of(client: &Client, ticket: &Ticket, attributes: &Attributes) -> Self {
+        let from = ticket.from().ip();
+        let take = |kinds: &[Kind]| {
+            kinds.iter().fold(Attributes::default(), |taken, kind| taken.with_all_of(*kind, attributes))
+        };
+        let who = [Kind::NAS_IDENTIFIER, Kind::NAS_IP_ADDRESS, Kind::NAS_IPV6_ADDRESS, Kind::CALLING_STATION_ID];
+        let spot = match attributes.text(Kind::CALLING_STATION_ID) {
+            Some(_) => take(&who),
+            None => take(&[&who[..], &[Kind::NAS_PORT, Kind::NAS_PORT_ID]].concat()),
+        };
+        Self {
+            client: client.name.clone(),
+            from,
+            named: take(&[&who[..], &[Kind::ACCT_SESSION_ID]].concat()),
+            spot: format!("{} {from} {}", client.name, STANDARD.encode(spot.to_bytes())),
+            session: attributes.text(Kind::ACCT_SESSION_ID),
+            plug: Plug::of(from, attributes),
+        }
+    }
+}
+
+impl Session {
+    /// The index by device.
+    const BY_DEVICE: &'static str = "device";
+    /// The index by what the access point calls it.
+    const BY_NAME: &'static str = "name";
+    /// The index by access point.
+    const BY_CLIENT: &'static str = "client";
+    /// The index by when something is to be done about it, in seconds since 1970.
+    const BY_DUE: &'static str = "due";
+
+    pub(super) fn begun(
+        asking: Asking,
+        device: &DeviceId,
+        by: Shown,
+        place: &Place,
+        is_here: bool,
+        (since, until): (Time, Time),
+    ) -> Self {
+        let named = STANDARD.encode(asking.named.to_bytes());
+        let Asking { client, from, spot, session, .. } = asking;
+        let device = device.clone();
+        let mut random = [0; 8];
+        // Ids only have to differ: two sessions with the same one would be one record.
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        Self {
+            id: format!("{:016x}", u64::from_be_bytes(random)),
+            device,
+            by,
+            client,
+            from,
+            named,
+            spot,
+            session,
+            vlan: place.vlan.clone(),
+            filter: place.filter.clone(),
+            is_here,
+            since,
+            until,
+            owed: None,
+        }
+    }
+
+    /// What names it (RFC 5176 s3).
+    pub(super) fn named(&self) -> Result<Attributes, Refusal> {
+        Attributes::parse(&STANDARD.decode(&self.named).unwrap_or_default())
+    }
+
+    /// Whether a device in that place is where it is to be.
+    pub(super) fn is_in(&self, place: &Place) -> bool {
+        (&self.vlan, &self.filter) == (&place.vlan, &place.filter)
+    }
+
+    /// Every one of a device.
+    pub(super) fn of_device(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
+        records(store, Self::BY_DEVICE, device.as_str(), MOST)
+    }
+
+    /// Those about which something is to be done at `now`.
+    pub(super) fn due(store: &Store, now: Time, most: usize) -> Result<Vec<Self>, ReadError> {
+        let found = store.scan_index::<Self>(Self::BY_DUE, None, most)?;
+        let is_due = |session: &Self| session.is_due(now);
+        Ok(found.into_iter().map(|(_, found)| found.record).take_while(is_due).collect())
+    }
+
+    /// When something is to be done about it if nothing happens until then.
+    fn due_at(&self) -> Time {
+        self.owed.as_ref().map_or(self.until + super::GRACE, |owed| owed.again)
+    }
+
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.due_at() <= now
+    }
+
+    fn client_value(client: &str, from: IpAddr) -> String {
+        format!("{client} {from}")
+    }
+
+    fn name_value(client: &str, from: IpAddr, session: &str) -> String {
+        format!("{client} {from} {session}")
+    }
+}
+
+impl Record for Session {
+    const COLLECTION: &'static str = "access-session";
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.device, self.id)
+    }
+
+    fn indexes(&self) -> Vec<(&'static str, String)> {
+        let always = [
+            (Self::BY_DEVICE, self.device.to_string()),
+            (Self::BY_CLIENT, Self::client_value(&self.client, self.from)),
+            (Self::BY_DUE, format!("{:016}", self.due_at().as_unix_millis())),
+        ];
+        let name = |session: &String| (Self::BY_NAME, Self::name_value(&self.client, self.from, session));
+        always.into_iter().chain(self.session.as_ref().map(name)).collect()
+    }
+}
+
+fn records(store: &Store, index: &str, value: &str, most: usize) -> Result<Vec<Session>, ReadError> {
+    Ok(store.find_by::<Session>(index, value, most)?.into_iter().map(|found| found.record).collect())
+}
+
+impl Access {
+    /// Remembers where a device is let in, instead of what was remembered of that place: before its access point is told.
+    pub(super) async fn keep(&self, session: &Session) -> Result<(), String> {
+        let store = &self.world.store;
+        let mut held = Session::of_device(store, &session.device).map_err(|why| why.to_string())?;
+        held.sort_by_key(|held| held.since);
+        let excess = (held.len() + 1).saturating_sub(MOST);
+        let gone = held.iter().enumerate().filter(|(at, held)| *at < excess || held.spot == session.spot);
+        let changes = gone.fold(Changes::new(), |changes, (_, held)| changes.delete::<Session>(held.key()));
+        let changes = changes.put(session).map_err(|why| why.to_string())?;
+        store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+    }
+
+    /// Has it forgotten what access points say that is over.
+    pub(super) fn ended(&self, client: &Client, from: IpAddr, usage: &super::usage::Usage) -> Changes {
+        let store = &self.world.store;
+        let found = match &usage.session {
+            Some(session) if usage.is_end() => {
+                records(store, Session::BY_NAME, &Session::name_value(&client.name, from, session), MOST)
+            }
+            _ if usage.is_end_of_all() => {
+                let found =
+                    records(store, Session::BY_CLIENT, &Session::client_value(&client.name, from), usize::MAX >> 1);
+                // Behind one address there may be several.
+                let is_its = |session: &Session| {
+                    session.named().is_ok_and(|named| named.text(Kind::NAS_IDENTIFIER) == usage.access_point)
+                };
+                found.map(|found| found.into_iter().filter(is_its).collect())
+            }
+            _ => Ok(Vec::new()),
+        };
+        // What cannot be read now is forgotten when it is due.
+        found.unwrap_or_default().iter().fold(Changes::new(), |changes, it| changes.delete::<Session>(it.key()))
+    }
+}
+
+/// A place as access points are told of it.
+pub(super) fn told(place: &PlaceSettings) -> Place {
+    let seconds = |span: crate::settings::Span| u32::try_from(span.duration().as_secs()).unwrap_or(u32::MAX);
+    Place { vlan: place.vlan.clone(), filter: place.filter.clone(), session_timeout: place.reauthenticate.map(seconds) }
+}

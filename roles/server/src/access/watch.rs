@@ -1,0 +1,104 @@
+//! What happens to devices that are inside, whoever writes it down: heard from the logs of the store.
+
+use super::{Access, session::Session};
+use landfall_lifecycle::network::{CERTIFICATE_LOG, CREDENTIAL_LOG, LOG};
+use landfall_store::{ReadError, Store};
+use landfall_types::DeviceId;
+use serde::Deserialize;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// How often the logs are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often it is looked whose time is over, in ticks.
+const DUE: u32 = 5;
+/// So much is read at a time.
+const PART: usize = 500;
+
+/// The logs in which everything stands that may change where a device is to be.
+const LOGS: [&str; 3] = [LOG, CERTIFICATE_LOG, CREDENTIAL_LOG];
+
+/// How far the logs were read.
+#[derive(Debug, Default)]
+struct Heard([u64; LOGS.len()]);
+
+/// What counts of an entry.
+#[derive(Deserialize)]
+struct Entry {
+    device: DeviceId,
+}
+
+impl Heard {
+    fn now(store: &Store) -> Result<Self, ReadError> {
+        let mut heard = Self::default();
+        for (log, seen) in LOGS.into_iter().zip(&mut heard.0) {
+            *seen = store.log_head(log)?.seq;
+        }
+        Ok(heard)
+    }
+
+    /// The devices to which something happened since.
+    fn news(&mut self, store: &Store) -> Result<BTreeSet<DeviceId>, ReadError> {
+        let mut devices = BTreeSet::new();
+        for (log, seen) in LOGS.into_iter().zip(&mut self.0) {
+            if store.log_head(log)?.seq == *seen {
+                continue;
+            }
+            for entry in store.log(log, *seen, PART)? {
+                *seen = entry.seq;
+                devices.extend(serde_json::from_value::<Entry>(entry.entry).ok().map(|entry| entry.device));
+            }
+        }
+        Ok(devices)
+    }
+}
+
+impl Access {
+    /// Looks after who is inside, for as long as it is polled.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut heard = None;
+        let mut ticks = 0;
+        loop {
+            if let Err(why) = self.look(&mut heard, ticks % DUE == 0).await {
+                tracing::error!(role = "access", %why, "what happens to devices cannot be read");
+            }
+            ticks += 1;
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    async fn look(self: &Arc<Self>, heard: &mut Option<Heard>, due: bool) -> Result<(), ReadError> {
+        let store = &self.world.store;
+        match heard {
+            Some(heard) => {
+                for device in heard.news(store)? {
+                    self.review(&device).await;
+                }
+            }
+            None => {
+                // What happens while all are gone through is heard afterwards.
+                let now = Heard::now(store)?;
+                self.review_all().await?;
+                *heard = Some(now);
+            }
+        }
+        if due {
+            for session in Session::due(store, self.world.clock.now(), PART)? {
+                self.settle(session).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a start: much may have happened to those who were inside, and places may be others.
+    async fn review_all(self: &Arc<Self>) -> Result<(), ReadError> {
+        let mut after: Option<String> = None;
+        loop {
+            let found = self.world.store.scan::<Session>(after.as_deref(), PART)?;
+            let Some(last) = found.last() else { return Ok(()) };
+            after = Some(landfall_types::Record::key(&last.record));
+            for session in found {
+                self.settle(session.record).await;
+            }
+        }
+    }
+}
