@@ -104,7 +104,7 @@ impl ConnectorError {
             Self::Jws { field, .. } => ("dpp-connector-jws", Fault::Malformed, "DPP s4.2.1", *field),
             Self::Json(error) => ("dpp-connector-member", Fault::Malformed, error.section, error.field),
             Self::OtherSigner => ("dpp-connector-csign", Fault::Peer, "DPP s4.2.1", "kid"),
-            Self::Signature => ("dpp-connector-signature", Fault::Peer, "DPP s4.2.1", "JWS signature"),
+            Self::Signature => ("dpp-connector-signature", Fault::Peer, "DPP s4.2.1.1", "JWS signature"),
             Self::Expired(_) => ("dpp-connector-expiry", Fault::Denied, "DPP s4.2.2", "expiry"),
             Self::OtherKey => ("dpp-connector-key", Fault::Peer, "DPP s6.4.3.2", "netAccessKey"),
             Self::OtherCurve => ("dpp-connector-curve", Fault::Incompatible, "DPP s6.6.2", "netAccessKey"),
@@ -160,7 +160,7 @@ impl Connector {
         }
     }
 
-    /// Whether `configurator` is one that may reconfigure the device of this connector (DPP s6.5.3).
+    /// Whether `configurator` is one that may reconfigure the device of this connector (DPP s6.5.4).
     ///
     /// # Errors
     /// If it has the role of a configurator in none of the groups, or its key is on another curve.
@@ -296,7 +296,7 @@ impl SignedConnector {
     }
 
     /// What it says, if `csign` signed it, in force or not: a device whose connector is over may still show it to be
-    /// reconfigured (DPP s6.5.3).
+    /// reconfigured (DPP s6.5.4).
     ///
     /// # Errors
     /// If another key signed it, or nobody.

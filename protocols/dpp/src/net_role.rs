@@ -1,4 +1,4 @@
-//! What a device is in a network (DPP s4.3, netRole).
+//! What a device is in a network (DPP s4.3.3, netRole).
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use crate::{
 use landfall_types::{Fault, Fingerprint, Machine, Refusal, Time};
 use std::{collections::VecDeque, time::Duration};
 
-const SECTION: &str = "DPP s6.2.1";
+const SECTION: &str = "DPP s6.2";
 
 /// The announcement of a key by its chirp hash.
 pub fn announcement(hash: &Fingerprint) -> Frame {

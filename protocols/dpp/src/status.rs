@@ -1,4 +1,4 @@
-//! What one side tells the other about how it went (DPP s8.1, table 30).
+//! What one side tells the other about how it went (DPP s8.3.4, table 64).
 
 use std::fmt;
 

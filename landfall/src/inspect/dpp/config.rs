@@ -59,7 +59,7 @@ fn credential(report: &mut Report, credential: &Credential, context: &Context) {
     for (name, _) in secrets.into_iter().filter(|(_, there)| *there) {
         report.field(name, "there, and not shown");
         let detail = format!("its {name} opens the network to whoever reads this file");
-        report.find(Severity::Notice, "dpp-secret", "DPP s4.4", detail);
+        report.find(Severity::Notice, "dpp-secret", "DPP s4.5.3", detail);
     }
     report.maybe("password identifier", credential.password_id.as_ref());
     let csign = credential.csign.as_ref().map(|jwk| &jwk.key);
@@ -68,7 +68,7 @@ fn credential(report: &mut Report, credential: &Credential, context: &Context) {
     report.maybe("privacy protection key", privacy.map(|key| format!("{} on {}", jwk::kid(key), key.curve())));
     if credential.akm.dpp && credential.akm.is_personal() {
         let detail = "a password beside the connector: the network is as strong as the password";
-        report.find(Severity::Notice, "dpp-akm", "DPP s4.4", detail);
+        report.find(Severity::Notice, "dpp-akm", "DPP s4.5.3", detail);
     }
     if csign.is_some() && privacy.is_none() {
         let detail = "no privacy protection key: the device cannot be reconfigured";
@@ -86,7 +86,7 @@ fn credential(report: &mut Report, credential: &Credential, context: &Context) {
             Some(der) => part(report, "CA of the EAP server", der, context),
             None => {
                 let detail = "no CA certificate: the device cannot tell the network's EAP server from another";
-                report.find(Severity::Warning, "dpp-ca-cert", "DPP s4.4.4", detail);
+                report.find(Severity::Warning, "dpp-ca-cert", "DPP s4.5.3", detail);
             }
         }
     }
@@ -108,7 +108,7 @@ pub(crate) fn status(bytes: &[u8]) -> Report {
 fn part(report: &mut Report, name: &str, der: &[u8], context: &Context) {
     match asn1(der, context) {
         Some(found) => report.part(name, found),
-        None => report.find(Severity::Error, "encoding", "DPP s4.4.4", format!("its {name} cannot be read")),
+        None => report.find(Severity::Error, "encoding", "DPP s4.5.3", format!("its {name} cannot be read")),
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn connector(text: &str, csign: Option<&PublicKey>, context: &Context
         },
         None => {
             let detail = "the signature was not checked: the C-sign key is not here";
-            report.find(Severity::Notice, "dpp-connector-signature", "DPP s4.2.1", detail);
+            report.find(Severity::Notice, "dpp-connector-signature", "DPP s4.2.1.1", detail);
         }
     }
     if let Err(why @ ConnectorError::Expired(_)) = connector.in_force(context.at) {

@@ -199,9 +199,9 @@ const fn section(kind: FrameType) -> &'static str {
         | FrameType::ReconfigAuthenticationRequest
         | FrameType::ReconfigAuthenticationResponse
         | FrameType::ReconfigAuthenticationConfirm => "DPP s6.5",
-        FrameType::PbPresenceAnnouncement | FrameType::PbPresenceAnnouncementResponse => "DPP s5.7",
+        FrameType::PbPresenceAnnouncement | FrameType::PbPresenceAnnouncementResponse => "DPP release 3, push button",
         FrameType::PrivatePeerIntroductionQuery
         | FrameType::PrivatePeerIntroductionNotify
-        | FrameType::PrivatePeerIntroductionUpdate => "DPP s6.6.4",
+        | FrameType::PrivatePeerIntroductionUpdate => "DPP s6.6",
     }
 }

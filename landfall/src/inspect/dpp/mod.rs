@@ -72,7 +72,7 @@ fn bootstrapping(what: &str, uri: &Uri) -> Report {
     }
     if uri.channels.is_empty() && uri.host.is_none() {
         let detail = "neither C nor H: whoever onboards it has to try every channel, or wait for its chirp";
-        report.find(Severity::Notice, "dpp-uri-channels", "DPP s6.2", detail);
+        report.find(Severity::Notice, "dpp-uri-channels", "DPP s6.2.2", detail);
     }
     report
 }

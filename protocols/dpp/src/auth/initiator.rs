@@ -49,7 +49,7 @@ fn request(cx: &mut Context, peer: Peer) -> Result<Next, Refusal> {
     let curve = peer.key.curve();
     if cx.config.bootstrap.curve() != curve {
         let detail = format!("the peer's bootstrapping key is on {curve}, ours on {}", cx.config.bootstrap.curve());
-        return Err(Refusal::new(Fault::Misuse, "dpp-curve", "DPP s6.2.2", detail));
+        return Err(Refusal::new(Fault::Misuse, "dpp-curve", "DPP s6.3.2", detail));
     }
     let mut nonce = vec![0; curve.nonce_len()];
     cx.random.fill(&mut nonce);
@@ -173,7 +173,7 @@ impl AwaitResponse {
         self.check_nonce(&inner)?;
         let theirs = message::capabilities(&inner, AttributeId::ResponderCapabilities)?;
         let proof = inner.wrapped()?.to_vec();
-        // DPP s6.2.3: a responder is exactly one of the two.
+        // DPP s6.3.1.5: a responder is exactly one of the two.
         let role = theirs.single().map(Role::other).filter(|role| cx.config.capabilities.contains(*role));
         Ok(Response::Complete(Box::new(Complete { mutual, version, role, protocol, nonce, proof, n, k2 })))
     }
@@ -184,7 +184,7 @@ impl AwaitResponse {
         if bool::from(nonce.ct_eq(&self.nonce)) {
             return Ok(());
         }
-        Err(Refusal::new(Fault::Peer, "dpp-nonce", "DPP s6.2.3", "the answer is to another request").field("I-nonce"))
+        Err(Refusal::new(Fault::Peer, "dpp-nonce", "DPP s6.3.3", "the answer is to another request").field("I-nonce"))
     }
 
     /// Judges a response that goes on, and asks for the mutual secret if there is one.

@@ -7,7 +7,7 @@ use crate::{
 };
 use landfall_types::{Fault, Fingerprint, Redacted, Refusal};
 
-const SECTION: &str = "DPP s6.2";
+const SECTION: &str = "DPP s6.3";
 
 /// A frame's fault, for the operator.
 pub(super) fn malformed(error: impl std::fmt::Display) -> Refusal {
@@ -74,17 +74,17 @@ pub(super) fn complement(ours: Capabilities, theirs: Capabilities) -> Option<Rol
 /// That the two roles do not fit.
 pub(super) fn incompatible() -> Refusal {
     let detail = "both would be the same: one must be configurator, the other enrollee";
-    Refusal::new(Fault::Incompatible, "dpp-roles", "DPP s6.2.3", detail).field("Capabilities")
+    Refusal::new(Fault::Incompatible, "dpp-roles", "DPP s6.3.1.5", detail).field("Capabilities")
 }
 
 /// That only the responder was authenticated, and that is not enough.
 pub(super) fn one_way() -> Refusal {
     let detail = "authentication would be one-way, and both sides must be authenticated";
-    Refusal::new(Fault::Denied, "dpp-mutual", "DPP s6.2.1", detail)
+    Refusal::new(Fault::Denied, "dpp-mutual", "DPP s6.3.1", detail)
 }
 
 /// That a side did not prove its key.
 pub(super) fn unproved(side: &'static str) -> Refusal {
     let detail = format!("the {side} does not prove that it holds its key");
-    Refusal::new(Fault::Peer, "dpp-auth-tag", "DPP s6.2", detail)
+    Refusal::new(Fault::Peer, "dpp-auth-tag", "DPP s6.3", detail)
 }

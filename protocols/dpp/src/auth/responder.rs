@@ -68,7 +68,7 @@ struct Request {
 impl Request {
     fn parse(cx: &Context, attributes: Vec<u8>) -> Result<Self, Refusal> {
         let outer = Attributes::parse(&attributes)?;
-        // DPP s6.2.3: a request for another key is not answered.
+        // DPP s6.3.3: a request for another key is not answered.
         let own = cx.config.bootstrap.bootstrap_hash();
         message::check_hash(&outer, AttributeId::ResponderBootstrapHash, &own)?;
         let initiator = message::hash(&outer, AttributeId::InitiatorBootstrapHash)?;
@@ -373,5 +373,5 @@ impl AwaitConfirm {
 
 fn another_key() -> Refusal {
     let detail = "the frame names another initiator's key than the request did";
-    Refusal::new(landfall_types::Fault::Peer, "dpp-bootstrap-hash", "DPP s6.2.4", detail).field("I-BK hash")
+    Refusal::new(landfall_types::Fault::Peer, "dpp-bootstrap-hash", "DPP s6.3.3", detail).field("I-BK hash")
 }

@@ -1,4 +1,4 @@
-//! Authentication and key management of a network (DPP s4.4, `akm`).
+//! Authentication and key management of a network (DPP s4.5.3, `akm`).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How to get onto a network (DPP s4.4): by connector, password, key or certificate.
+//! How to get onto a network (DPP s4.3.5, s4.5.3): by connector, password, key or certificate.
 
 use crate::{
     bounds,
@@ -62,7 +62,7 @@ impl Credential {
     /// # Errors
     /// If something is missing, or does not fit its method.
     pub fn check(&self) -> Result<(), JsonError> {
-        let wrong = |field, why: &'static str| Err(JsonError { field, why: why.into(), section: "DPP s4.4" });
+        let wrong = |field, why: &'static str| Err(JsonError { field, why: why.into(), section: "DPP s4.5.3" });
         let length = self.passphrase.as_ref().map(|passphrase| passphrase.expose().len());
         if self.akm.is_empty() {
             return wrong("akm", "has no method that is known");

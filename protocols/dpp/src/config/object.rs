@@ -85,7 +85,7 @@ impl Discovery {
 
     fn to_value(&self) -> Value {
         let mut members = Map::new();
-        // DPP s4.5.1: octets in another encoding than UTF-8 cannot stand in JSON as they are.
+        // DPP s4.5.3: octets in another encoding than UTF-8 cannot stand in JSON as they are.
         match (std::str::from_utf8(&self.ssid), self.charset) {
             (Ok(text), None) => members.insert("ssid".into(), text.into()),
             _ => members.insert("ssid64".into(), URL_SAFE_NO_PAD.encode(&self.ssid).into()),

@@ -92,7 +92,7 @@ impl AwaitConfigRequest {
         if proof.matches(tag) {
             return Ok(key);
         }
-        Err(Refusal::new(Fault::Peer, "dpp-new-key", "DPP s6.4.5", "the sender does not prove the new protocol key")
+        Err(Refusal::new(Fault::Peer, "dpp-new-key", "DPP s6.4.3.1", "the sender does not prove the new protocol key")
             .field("I-Auth tag"))
     }
 

@@ -12,7 +12,7 @@ const CRYPTO_SUITE: u8 = 1;
 
 macro_rules! frame_types {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
-        /// What a frame is (DPP s8.2.1, table 31).
+        /// What a frame is (DPP s8.2.1, table 35).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum FrameType {

@@ -254,7 +254,7 @@ impl<'a> Attributes<'a> {
         Status::try_from(self.need_u8(id)?).map_err(|_| FrameError::Value { id, why: "has a number without a meaning" })
     }
 
-    /// The octets before Wrapped Data, which it authenticates; all of them if there is none (DPP s6.3.1.4, s6.4.1).
+    /// The octets before Wrapped Data, which it authenticates; all of them if there is none (DPP s6.3.1, s6.4.1).
     pub fn before_wrapped(&self) -> &'a [u8] {
         self.bytes.get(..self.wrapped_at).unwrap_or_default()
     }

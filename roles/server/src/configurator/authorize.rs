@@ -162,7 +162,7 @@ impl Configurator {
         }
     }
 
-    /// DPP s6.2.1: a device announces its presence, and the configurator that knows it becomes the initiator.
+    /// DPP s6.2: a device announces its presence, and the configurator that knows it becomes the initiator.
     async fn announced(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Silence> {
         let hash = hash(action, AttributeId::ResponderBootstrapHash)?;
         let find = |tenant: &Tenant| Book::of(&self.world.store).by_chirp(&tenant.id, &hash);
@@ -174,14 +174,14 @@ impl Configurator {
         })
     }
 
-    /// DPP s6.2.2: a device begins itself. Only a device that can prove who it is may, so it must name its key.
+    /// DPP s6.3.2: a device begins itself. Only a device that can prove who it is may, so it must name its key.
     async fn asked(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Silence> {
         let own = hash(action, AttributeId::ResponderBootstrapHash)?;
         let tenant = self.tenants_at(remote.ip()).find_map(|tenant| Some((tenant, tenant.bootstrap_curve(&own)?)));
         let (tenant, curve) = tenant.ok_or_else(|| Silence {
             tenant: None,
             device: own.to_string(),
-            refusal: Refusal::new(Fault::Denied, "configurator-key", "DPP s6.2.3", "no key here has this hash")
+            refusal: Refusal::new(Fault::Denied, "configurator-key", "DPP s6.3.3", "no key here has this hash")
                 .field("Responder Bootstrapping Key Hash"),
             awaits_approval: false,
         })?;
@@ -197,7 +197,7 @@ impl Configurator {
         }))
     }
 
-    /// DPP s6.5.1: a device announces itself to the configurator that signed its connector.
+    /// DPP s6.5.2: a device announces itself to the configurator that signed its connector.
     fn again(&self, action: &Action, remote: SocketAddr) -> Result<Begun<'_>, Refusal> {
         let announced = self.announced_again(action, remote)?;
         Ok(match self.underway.enter(&announced.name, remote, true) {

@@ -16,7 +16,7 @@ use landfall_pki::{
 use landfall_types::{Fault, Refusal, Time};
 use std::{sync::Arc, time::Duration};
 
-const SECTION: &str = "DPP s4.4.3";
+const SECTION: &str = "DPP s4.5.3";
 /// Clocks differ: what is issued now is good for whoever is a little behind.
 const BACKDATE: Duration = Duration::from_secs(300);
 
@@ -50,7 +50,7 @@ pub(super) struct Certified {
 }
 
 impl Certified {
-    /// DPP s4.4.3: the certificate with those above it, and what the EAP server's leads to.
+    /// DPP s4.5.3: the certificate with those above it, and what the EAP server's leads to.
     pub(super) fn enterprise(&self, network: &Network) -> Enterprise {
         let anchor = network.eap_anchor.as_ref().unwrap_or(&self.anchor);
         Enterprise {

@@ -53,7 +53,7 @@ pub(super) fn make(
     let role = role(device, &asked.request)?;
     let mut networks = networks(device, asked, &role)?;
     if asked.peer.version < 2 {
-        // DPP s6.4.3.2: release 1 takes one.
+        // DPP s6.4.3.1: release 1 takes one.
         networks.truncate(1);
     }
     if networks.iter().any(|(_, akm)| akm.dot1x) {
@@ -120,7 +120,7 @@ fn methods(network: &Network, device: &Expected, asked: &Facts, role: &NetRole) 
     // IEEE 802.11 s12.4.3: an access point knows whose password it is by its identifier or by the sender's address.
     akm.sae &= device.mac.is_some() || takes_identifiers(asked);
     if asked.peer.version < 2 {
-        // DPP s4.4: release 1 knows single methods only.
+        // DPP s4.5.3: release 1 knows single methods only.
         let order = [(akm.dpp, Akms::DPP), (akm.sae, Akms::SAE), (akm.psk, Akms::PSK), (akm.dot1x, Akms::DOT1X)];
         return order.into_iter().find_map(|(has, single)| has.then_some(single));
     }

@@ -142,7 +142,7 @@ impl Keys {
         self.csign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The one of them that a device means by its hash (DPP s6.5.1).
+    /// The one of them that a device means by its hash (DPP s6.5.2).
     pub(super) fn signer(&self, hash: &Fingerprint) -> Option<Arc<Held>> {
         self.signers().into_iter().find(|signer| signer.public.key_id() == *hash)
     }

@@ -242,7 +242,7 @@ impl<'a> Host<'a> {
 
     fn config(&self, mutual: Mutual) -> Arc<Config> {
         let csign = self.csign.public().clone();
-        // DPP s6.6.2: the privacy protection key is on the curve of the key that signs connectors.
+        // DPP s7.5: the privacy protection key is on the curve of the key that signs connectors.
         let privacy = self.tenant.keys.privacy(csign.curve()).map(|held| held.public().clone());
         Arc::new(Config {
             bootstrap: self.bootstrap.public().clone(),

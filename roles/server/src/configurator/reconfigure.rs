@@ -169,7 +169,7 @@ impl<'a> Reconfiguration<'a> {
     }
 }
 
-/// Our connector for this one exchange (DPP s6.5.1): its key is nowhere else, and gone afterwards.
+/// Our connector for this one exchange (DPP s6.5.3): its key is nowhere else, and gone afterwards.
 fn shown(csign: &Held, key: &PrivateKey) -> Result<Own, String> {
     let groups = vec![Group { id: "*".into(), role: NetRole::Configurator }];
     let connector = Connector { groups, key: key.public().clone(), expiry: None, version: Some(VERSION) };
