@@ -18,7 +18,7 @@ use landfall_net::http::Endpoint;
 use landfall_pki::pem;
 use landfall_server::observe::AUDIT_LOG;
 use landfall_store::Store;
-use landfall_testkit::{Rng, Running, temp_dir};
+use landfall_testkit::{Rng, Running, current_test, skip, temp_dir, tool};
 use landfall_types::{Time, bundle::DeviceBundle};
 use serde_json::Value;
 use std::{
@@ -131,6 +131,74 @@ fn a_device_that_is_in_no_book_is_configured_by_a_code() {
     parties.does("owner", &[pkex.as_slice(), &["add", "code"]].concat());
     parties.does("owner", &[pkex.as_slice(), &["remove"]].concat());
     parties.stopped(server);
+}
+
+/// tcpdump listens while a device is configured; `inspect` and Wireshark find the same frames in what it wrote.
+#[test]
+fn a_capture_of_an_exchange_is_read() {
+    let Some(tcpdump) = tool("tcpdump") else { return };
+    // To tell the kinds of packets of an interface it has to open that.
+    if !Command::new(&tcpdump).args(["-i", "lo", "-L"]).output().unwrap().status.success() {
+        skip(&current_test(), "tcpdump may not listen here");
+        return;
+    }
+    let parties = Parties::lay(1);
+    let settings = fs::read_to_string(parties.of("owner").join("landfall.toml")).unwrap();
+    fs::write(parties.of("owner").join("landfall.toml"), settings.split("[[intake]]").next().unwrap()).unwrap();
+    let server = parties.serve("owner", "configurator");
+    let owner = parties.of("owner");
+    fs::write(owner.join("code"), "three words here\n").unwrap();
+    parties.does("owner", &["network", "configurator", "pkex", "add", "code"]);
+
+    let filter = format!("tcp port {}", parties.configurator);
+    let mut command = Command::new("sh");
+    let listen = "exec \"$@\" 2>&1";
+    command.args(["-c", listen, "sh"]).arg(tcpdump).args(["-i", "lo", "-U", "--immediate-mode", "-Z", "root"]);
+    let mut capture = Running::start(command.args(["-w", "exchange.pcap", &filter]).current_dir(&owner));
+    capture.until("listening on");
+    let onboarded = parties.device(0, &["onboard", "--dpp", "--pkex", "code", "--attempts", "1"]);
+    assert!(onboarded.status.success(), "{onboarded:?}");
+    parties.stopped(server);
+    capture.signal("INT");
+    assert!(capture.wait().success());
+    at_the_port_of_dpp(&owner.join("exchange.pcap"), parties.configurator);
+
+    let output = landfall(&owner, &["inspect", "exchange.pcap", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let frames: Vec<_> = report["parts"].as_array().unwrap().iter().map(|part| part["report"].to_string()).collect();
+    // PKEX, authentication, configuration: each frame once.
+    assert_eq!(frames.len(), 10, "{report}");
+    assert!(!report.to_string().contains("three words"), "no frame holds the code");
+    let Some(tshark) = tool("tshark") else { return };
+    // Wireshark knows DPP over TCP by a port of its own.
+    let read = Command::new(tshark)
+        .args(["-r", "exchange.pcap", "-d", "tcp.port==8908,dpp", "-Y", "dpp", "-V"])
+        .current_dir(&owner)
+        .output();
+    let text = String::from_utf8(read.unwrap().stdout).unwrap();
+    let subtypes = text.lines().filter(|line| line.contains("Public Action Subtype"));
+    let numbers: Vec<_> = subtypes.filter_map(|line| line.rsplit_once('(')?.1.strip_suffix(')')).collect();
+    assert_eq!(numbers, ["18", "8", "9", "10", "0", "1", "2", "11"], "{text}");
+    assert!(!text.contains("Malformed"), "{text}");
+}
+
+/// Makes a capture of what `port` heard one of port 8908, by which readers know DPP and which somebody else may have here.
+fn at_the_port_of_dpp(capture: &Path, port: u16) {
+    /// The lengths of the headers of the file, of a packet in it, and of Ethernet with IPv4.
+    const HEADERS: [usize; 3] = [24, 16, 34];
+    let mut bytes = fs::read(capture).unwrap();
+    let mut at = HEADERS[0];
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap());
+        at += HEADERS[1];
+        for end in bytes[at + HEADERS[2]..at + HEADERS[2] + 4].chunks_mut(2) {
+            if end == port.to_be_bytes() {
+                end.copy_from_slice(&8908_u16.to_be_bytes());
+            }
+        }
+        at += length as usize;
+    }
+    fs::write(capture, bytes).unwrap();
 }
 
 /// Nobody knows of the device: whoever stands beside it and beside the configurator pushes both buttons.
