@@ -2,6 +2,7 @@
 //! of credential.
 
 use super::{hostap::installed, shell::Folder};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_dpp::{Curve, Uri, connector::SignedConnector, curve::PublicKey};
 use landfall_lifecycle::{
     network::NetworkCredential,
@@ -198,8 +199,19 @@ async fn a_wpa_supplicant_asks_for_a_certificate_and_gets_it() {
     let configurator = Configurator::start("dot1x").await;
     let configured = configurator.asked_by(Curve::P256, "S-1").await;
     assert_eq!((configured.akm(), configured.ssid()), (Some("dot1x"), Some("Home")));
-    assert!(configured.cert_bag().is_some());
     assert!(configurator.credential().certificate.is_some());
+    // The bag, as openssl reads it: the device's certificate and what stands above it.
+    let Some(openssl) = openssl() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bag.p7"), STANDARD.decode(configured.cert_bag().unwrap()).unwrap()).unwrap();
+    let read = Command::new(openssl)
+        .args(["pkcs7", "-inform", "DER", "-in", "bag.p7", "-print_certs"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&read.stdout);
+    assert!(read.status.success() && text.contains("CN = S-1"), "{read:?}");
+    assert!(text.matches("BEGIN CERTIFICATE").count() > 1, "{text}");
 }
 
 /// The CA is openssl behind Python's TLS, and asks to come again once: the device waits meanwhile.

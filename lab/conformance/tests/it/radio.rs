@@ -9,7 +9,10 @@ use landfall_reference::{
     },
     rig::{
         Eap, Machine, Relay, Rig, Security,
-        scenario::{Association, CHANNEL, Enrollee, Network, chirp_and_join, enrol_access_point, join, joined},
+        scenario::{
+            Association, CHANNEL, Enrollee, Network, chirp_and_join, chirp_join_and_come_again, enrol_access_point,
+            join, joined,
+        },
     },
 };
 use landfall_testkit::{current_test, skip};
@@ -41,6 +44,7 @@ async fn stations_join_over_the_air() {
     by_code_or_word(&machine).await;
     certified(&machine, &ca).await;
     relayed(&machine).await;
+    again(&machine).await;
 }
 
 /// A station that knows the password joins by SAE.
@@ -127,6 +131,23 @@ async fn relayed(machine: &Arc<Machine>) {
         completed(&association, "lab-dpp", key_mgmt);
         outside.peer.event(&["DPP-CONF-SENT"], Duration::from_secs(20)).await.unwrap();
     }
+}
+
+/// A device that has a connector comes to the controller again by DPP_RECONFIG, through the access point, and gets another.
+async fn again(machine: &Arc<Machine>) {
+    let dpp = Configuration::sta(Akm::Dpp, "lab-again");
+    let mut outside = Controller::start(Curve::P256, &[dpp.clone().ap()]).await;
+    let connector = enrol_access_point(&outside.uri, outside.address).await.unwrap();
+    let relays = [Relay { controller: outside.address, key_hash: outside.peer.key_hash(outside.own).await.unwrap() }];
+    let network = Network { ssid: "lab-again", security: &[connector], relays: &relays };
+    outside.hand_out(&[dpp]).await;
+    let (key, uri) = device_key().await;
+    outside.peer.qr_code(&uri).await.unwrap();
+    let device = Enrollee { curve: Curve::P256, key: &key };
+    let (before, association) = chirp_join_and_come_again(machine, &network, &device).await.unwrap();
+    completed(&association, "lab-again", "DPP");
+    let after = association.configured.as_ref().and_then(|configured| configured.connector());
+    assert!(after.is_some() && after != before.connector(), "the connector is the same");
 }
 
 /// A station configures another over the air, with a certificate for which the other asks; that joins by it.

@@ -296,6 +296,13 @@ impl Peer {
         self.request(&format!("DPP_CHIRP own={own} iter={rounds}")).await.map(drop)
     }
 
+    /// Announces itself over the air, in so many rounds, to the configurator that it has the network with that id from.
+    pub async fn reconfigure(&mut self, network: &str, rounds: u32) -> Result<()> {
+        // It would join the network again meanwhile, and then protect what the access point takes only unprotected.
+        self.request("DISCONNECT").await?;
+        self.request(&format!("DPP_RECONFIG {network} iter={rounds}")).await.map(drop)
+    }
+
     /// Announces no longer.
     pub async fn stop_chirp(&mut self) -> Result<()> {
         self.request("DPP_STOP_CHIRP").await.map(drop)

@@ -73,11 +73,7 @@ pub async fn chirp_and_join(
     let access_point = machine.access_point(network.ssid, CHANNEL.0, network.security, network.relays).await?;
     let mut station = machine.station("", &[CHANNEL.1]).await?;
     let associated = async {
-        let own = station.peer.bootstrap_gen(device.curve, Some(device.key), "chan=81/6").await?;
-        station.peer.chirp(own, 3).await?;
-        let configured = station.peer.configured(LIMIT).await?;
-        // Its announcements would go on, and take the radio away from the network.
-        let _ = station.peer.stop_chirp().await;
+        let configured = chirp(&mut station, device).await?;
         let mut association = joined(&mut station, &access_point).await?;
         association.configured = Some(configured);
         Ok(association)
@@ -86,6 +82,47 @@ pub async fn chirp_and_join(
     station.stop().await?;
     access_point.stop().await?;
     associated
+}
+
+/// A device that [`chirp_and_join`] has brought into the network comes again: it announces itself to the configurator that
+/// signed its connector, gets another one, and joins with that. What it was given first, and how it is associated then.
+///
+/// # Errors
+/// If it does not come to that, with what the station saw instead.
+pub async fn chirp_join_and_come_again(
+    machine: &Arc<Machine>,
+    network: &Network<'_>,
+    device: &Enrollee<'_>,
+) -> Result<(Configured, Association)> {
+    let access_point = machine.access_point(network.ssid, CHANNEL.0, network.security, network.relays).await?;
+    let mut station = machine.station("", &[CHANNEL.1]).await?;
+    let again = async {
+        let before = chirp(&mut station, device).await?;
+        joined(&mut station, &access_point).await?;
+        let networks = station.peer.request("LIST_NETWORKS").await?;
+        let id =
+            networks.lines().nth(1).and_then(|line| line.split('\t').next()).context("the station has no network")?;
+        station.peer.reconfigure(id, 3).await?;
+        let configured = station.peer.configured(LIMIT).await?;
+        let _ = station.peer.stop_chirp().await;
+        let mut association = joined(&mut station, &access_point).await?;
+        association.configured = Some(configured);
+        Ok((before, association))
+    };
+    let again = again.await;
+    station.stop().await?;
+    access_point.stop().await?;
+    again
+}
+
+/// Announces the device until it is configured.
+async fn chirp(station: &mut Station, device: &Enrollee<'_>) -> Result<Configured> {
+    let own = station.peer.bootstrap_gen(device.curve, Some(device.key), "chan=81/6").await?;
+    station.peer.chirp(own, 3).await?;
+    let configured = station.peer.configured(LIMIT).await?;
+    // Its announcements would go on, and take the radio away from the network.
+    let _ = station.peer.stop_chirp().await;
+    Ok(configured)
 }
 
 /// A station that knows the network already joins it: `network` is as in wpa_supplicant's settings.

@@ -75,7 +75,7 @@ pub enum Via {
 }
 
 impl Default for Config {
-    /// hostap's timers: two seconds after an announcement, thirty between rounds (DPP s6.2.4).
+    /// hostap's timers: two seconds after an announcement, thirty between rounds (DPP s6.2.3).
     fn default() -> Self {
         Self {
             controllers: Vec::new(),

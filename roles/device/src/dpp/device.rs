@@ -131,12 +131,9 @@ impl Device {
     /// durable: before its connector ends, or when it leads nowhere any more (DPP s6.5).
     ///
     /// # Errors
-    /// If the device itself fails, or its radio's program takes part in exchanges itself.
+    /// If the device itself fails.
     pub async fn reconfigure(&self, how: &Onboarding, watch: Watch<'_>) -> Result<End, DeviceError> {
         let _lock = self.state.lock()?;
-        if self.config.dpp.via == Via::WpaSupplicant {
-            return Err(DeviceError::Config("wpa_supplicant reconfigures the device itself, by DPP_RECONFIG".into()));
-        }
         let Some(mut networks) = self.store.read()? else {
             let why = "the device has no networks: onboard it";
             return Ok(End::Refused(Refusal::new(Fault::Misuse, "dpp-reconfig-nothing", "DPP s6.5", why)));
@@ -158,10 +155,9 @@ impl Device {
         const NAP: Duration = Duration::from_secs(30);
         /// However often it failed, it is tried so often.
         const LONGEST: Duration = Duration::from_secs(3600);
-        let may = self.config.clock && self.config.dpp.via == Via::Tcp;
         let mut pause = self.config.dpp.pause();
         loop {
-            let networks = self.store.read()?.filter(|_| may);
+            let networks = self.store.read()?.filter(|_| self.config.clock);
             let Some(due) = networks.and_then(|networks| networks.due()) else { return std::future::pending().await };
             while Time::now() < due {
                 sleep(due.since(Time::now()).min(NAP)).await;
@@ -183,6 +179,9 @@ impl Device {
         let (begun, start) = (Instant::now(), Time::now());
         let finding = async {
             match held {
+                Some(held) if self.config.dpp.via == Via::WpaSupplicant => {
+                    via::reconfigure(&self.needed_radio()?, held, &self.store, how.attempts, watch).await
+                }
                 Some(_) => self.announce(how, held, watch).await,
                 None => self.find(how, watch).await,
             }
@@ -229,8 +228,7 @@ impl Device {
     /// Looks for a configurator in all the ways that are allowed, at once.
     async fn find(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
         if self.config.dpp.via == Via::WpaSupplicant {
-            let radio = self.radio().ok_or_else(|| DeviceError::Config("name the radio's control socket".into()))?;
-            return via::onboard(&radio, &self.enrollee, &self.store, how.attempts, watch).await;
+            return via::onboard(&self.needed_radio()?, &self.enrollee, &self.store, how.attempts, watch).await;
         }
         if how.push_button {
             let mut search = Search::begin(self.places()?, &self.config.discovery)?;
@@ -277,7 +275,7 @@ impl Device {
             return std::future::pending().await;
         }
         let mut search = Search::begin(known, &self.config.discovery)?;
-        let mut last = Refusal::new(Fault::Backend, "dpp-nobody", "DPP s6.2.4", "no configurator was found");
+        let mut last = Refusal::new(Fault::Backend, "dpp-nobody", "DPP s6.2.3", "no configurator was found");
         let mut round = 0;
         loop {
             let places = search.places().to_vec();
@@ -361,6 +359,10 @@ impl Device {
         radio(&self.config)
     }
 
+    fn needed_radio(&self) -> Result<Supplicant, DeviceError> {
+        self.radio().ok_or_else(|| DeviceError::Config("name the radio's control socket".into()))
+    }
+
     /// The one closing line.
     fn log(&self, action: &'static str, outcome: &Outcome, duration: Duration) {
         crate::agent::log(&Event {
@@ -409,5 +411,5 @@ fn note(refusal: Refusal, watch: Watch<'_>) -> Refusal {
 }
 
 fn late() -> Refusal {
-    Refusal::new(Fault::Backend, "device-time-limit", "DPP s6.2.4", "the time that was allowed is over")
+    Refusal::new(Fault::Backend, "device-time-limit", "DPP s6.2.3", "the time that was allowed is over")
 }

@@ -99,7 +99,7 @@ pub struct Enrolled {
 }
 
 impl Enrollee {
-    /// Announces the device at a controller or relay, and answers it (DPP s6.2.4): a controller that knows the device's
+    /// Announces the device at a controller or relay, and answers it (DPP s6.2.3): a controller that knows the device's
     /// URI and may take it sends an Authentication Request. One that does not says nothing.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Enrollee {
         }
     }
 
-    /// Asks a configurator by its URI (DPP s6.2.2).
+    /// Asks a configurator by its URI (DPP s6.3.2).
     ///
     /// # Errors
     /// If the device itself fails.
@@ -172,7 +172,7 @@ impl Enrollee {
         drive(exchange, Input::Frame(first), link, world).await
     }
 
-    /// The one attribute: who we are, for those who know it (DPP s6.2.4).
+    /// The one attribute: who we are, for those who know it (DPP s6.2.3).
     fn announcement(&self) -> Vec<u8> {
         let mut attributes = AttributeWriter::new();
         attributes.put(AttributeId::ResponderBootstrapHash, &self.identity.uri.key.chirp_hash().0);
@@ -199,5 +199,5 @@ pub(super) fn unreachable(endpoint: &Endpoint, error: &landfall_net::NetError) -
 }
 
 fn silent(detail: &str) -> Outcome {
-    Outcome::Refused(Refusal::new(Fault::Peer, "dpp-silence", "DPP s6.2.4", detail))
+    Outcome::Refused(Refusal::new(Fault::Peer, "dpp-silence", "DPP s6.2.3", detail))
 }

@@ -38,7 +38,7 @@ pub struct Networks {
     pub key: Arc<PrivateKey>,
     /// The networks, the best first.
     pub objects: Vec<ConfigObject>,
-    /// By what the configurator, and nobody else, recognises the device when it comes again (DPP s6.5.1).
+    /// By what the configurator, and nobody else, recognises the device when it comes again (DPP s6.5.2).
     pub identity: Option<Identity>,
 }
 

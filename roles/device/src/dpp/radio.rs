@@ -90,8 +90,16 @@ impl Supplicant {
     /// If wpa_supplicant is not there, or does not take what it is told.
     pub async fn try_join(&self, networks: &Networks) -> Result<Status, DeviceError> {
         let mut control = self.attach().await?;
-        remove_ours(&mut control).await?;
-        let priorities = (1..=networks.objects.len()).rev();
+        let ids = self.lay(&mut control, networks).await?;
+        control.forget();
+        enable(&mut control, &ids).await?;
+        self.outcome(&mut control).await
+    }
+
+    /// Puts the networks in the place of those of ours that are there, for later: their ids.
+    pub(super) async fn lay(&self, control: &mut Control, networks: &Networks) -> Result<Vec<u32>, DeviceError> {
+        remove_ours(control).await?;
+        let (mut ids, priorities) = (Vec::new(), (1..=networks.objects.len()).rev());
         for (object, priority) in networks.objects.iter().zip(priorities) {
             let fields = self.fields(object, networks)?;
             let id = control.number("ADD_NETWORK").await?;
@@ -100,12 +108,9 @@ impl Supplicant {
                 control.order(line.expose()).await?;
             }
             control.order(&format!("SET_NETWORK {id} priority {priority}")).await?;
-            control.forget();
-            control.order(&format!("ENABLE_NETWORK {id}")).await?;
+            ids.push(id);
         }
-        // A wpa_supplicant that is connected elsewhere looks at the new networks only when told so.
-        control.order("REASSOCIATE").await?;
-        self.outcome(&mut control).await
+        Ok(ids)
     }
 
     /// Waits for the end of joining (DPP s6.4.5, table 23).
@@ -190,6 +195,15 @@ impl Supplicant {
     }
 }
 
+/// Lets wpa_supplicant join the best of the networks that were laid.
+pub(super) async fn enable(control: &mut Control, ids: &[u32]) -> Result<(), DeviceError> {
+    for id in ids {
+        control.order(&format!("ENABLE_NETWORK {id}")).await?;
+    }
+    // A wpa_supplicant that is connected elsewhere looks at the new networks only when told so.
+    Ok(control.order("REASSOCIATE").await?)
+}
+
 /// A field of a network block; some hold secrets.
 type Field = (&'static str, Redacted<String>);
 
@@ -263,7 +277,7 @@ impl Certificates {
                 Ok(certificate) => vec![certificate],
                 Err(_) => cms::parse_certs_only(der)?,
             },
-            // Without another word the server is trusted as far as we are: to the root of the bag (DPP s4.4.2).
+            // Without another word the server is trusted as far as we are: to the root of the bag (DPP s4.5.3).
             None => bag.iter().filter(|found| found.issuer_der() == found.subject_der()).cloned().collect(),
         };
         match anchors.is_empty() {
@@ -299,7 +313,7 @@ fn meaning(event: &Event) -> Option<Status> {
         "CTRL-EVENT-NETWORK-NOT-FOUND" => Some(Status::NoAp),
         "CTRL-EVENT-EAP-FAILURE" | "CTRL-EVENT-ASSOC-REJECT" | "CTRL-EVENT-AUTH-REJECT" => Some(Status::AuthFailure),
         "CTRL-EVENT-SSID-TEMP-DISABLED" => Some(Status::AuthFailure),
-        // The access point's answer to our connector (DPP s6.6.3).
+        // The access point's answer to our connector (DPP s6.6.2).
         "DPP-INTRO" => match event.field("status")?.parse::<u8>().ok()? {
             0 => None,
             7 => Some(Status::InvalidConnector),

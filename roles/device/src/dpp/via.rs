@@ -9,7 +9,7 @@ use super::{
     birth::BootstrapKey,
     enrollee::{Enrolled, Enrollee, Outcome},
     networks::{Keep, Networks},
-    radio::Supplicant,
+    radio::{Supplicant, enable},
 };
 use crate::{DeviceError, agent::random};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -83,6 +83,49 @@ pub(super) async fn onboard(
     Ok(Outcome::Enrolled(Box::new(enrolled)))
 }
 
+/// Comes again to the configurator that signed a connector in `held` (DPP s6.5): those networks stay until there are others.
+pub(super) async fn reconfigure(
+    radio: &Supplicant,
+    held: &Networks,
+    keep: &dyn Keep,
+    attempts: Option<u32>,
+    watch: Watch<'_>,
+) -> Result<Outcome, DeviceError> {
+    let begun = Instant::now();
+    let mut control = radio.attach().await?;
+    control.order("SET dpp_config_processing 2").await?;
+    let _ = control.request("DPP_STOP_CHIRP").await;
+    let laid = radio.lay(&mut control, held).await?;
+    let credentials = held.objects.iter().map(|object| &object.credential);
+    let shown = laid.iter().zip(credentials).find(|(_, credential)| {
+        credential.connector.is_some() && credential.csign.is_some() && credential.privacy_key.is_some()
+    });
+    let Some((id, _)) = shown else {
+        enable(&mut control, &laid).await?;
+        let why = "the device has no connector with its configurator's keys";
+        return Ok(Outcome::Refused(Refusal::new(Fault::Misuse, "dpp-reconfig-nothing", "DPP s6.5", why)));
+    };
+    // It would join a network again meanwhile, and then protect what the access point takes only unprotected.
+    let _ = control.request("DISCONNECT").await;
+    watch("lets wpa_supplicant announce the device to its configurator");
+    control.order(&format!("DPP_RECONFIG {id} iter={}", attempts.unwrap_or(ROUNDS))).await?;
+    let received = match collect(&mut control, watch).await? {
+        Ok(received) => received,
+        Err(refusal) => {
+            enable(&mut control, &laid).await?;
+            return Ok(Outcome::Refused(refusal));
+        }
+    };
+    let networks = Arc::new(received.networks(held.authenticated)?);
+    keep.keep(Arc::clone(&networks))?;
+    for id in laid {
+        // It may have removed the one that it showed by itself.
+        let _ = control.request(&format!("REMOVE_NETWORK {id}")).await;
+    }
+    let enrolled = Enrolled { networks, told: true, connection: None, took: begun.elapsed() };
+    Ok(Outcome::Enrolled(Box::new(enrolled)))
+}
+
 async fn lend(control: &mut Control, key: &PrivateKey) -> Result<u32, DeviceError> {
     let der = key.to_ec_private_key().map_err(|e| DeviceError::Config(e.to_string()))?;
     let der = Redacted::new(hex::encode(der.expose()));
@@ -101,7 +144,9 @@ struct Collected {
 async fn collect(control: &mut Control, watch: Watch<'_>) -> Result<Result<Collected, Refusal>, DeviceError> {
     /// A radio that says nothing for so long will say nothing more.
     const SILENCE: Duration = Duration::from_secs(24 * 3600);
-    let mut collected = Collected::default();
+    /// An exchange that has begun is over by then, in whatever way.
+    const EXCHANGE: Duration = Duration::from_secs(120);
+    let (mut collected, mut answered) = (Collected::default(), false);
     let mut until = Instant::now() + SILENCE;
     loop {
         let Some(event) = control.event(until).await? else {
@@ -115,7 +160,12 @@ async fn collect(control: &mut Control, watch: Watch<'_>) -> Result<Result<Colle
         }
         match event.name.as_str() {
             "DPP-CONF-FAILED" => return Ok(Err(refusal("the configurator gives nothing"))),
-            "DPP-CHIRP-STOPPED" if collected.objects.is_empty() => {
+            // An Authentication Request, or one for reconfiguration: announcements stop because they were heard.
+            "DPP-RX" if matches!(event.field("type"), Some("0" | "15")) => {
+                answered = true;
+                until = Instant::now() + EXCHANGE;
+            }
+            "DPP-CHIRP-STOPPED" if !answered && collected.objects.is_empty() => {
                 return Ok(Err(refusal("no configurator answered the announcements")));
             }
             "DPP-CONF-RECEIVED" => {

@@ -5,7 +5,7 @@ use crate::{
     lab::place::Place,
     rig::{
         Relay, Rig, Security,
-        scenario::{Association, CHANNEL, Enrollee, Network, chirp_and_join, join},
+        scenario::{Association, CHANNEL, Enrollee, Network, chirp_join_and_come_again, join},
     },
 };
 use anyhow::{Context, Result, ensure};
@@ -37,17 +37,20 @@ pub(super) async fn shown(place: &Place, site: &Site) -> Result<String> {
     }];
     let relays = [Relay { controller: site.orchard.address()?, key_hash: site.orchard.key().await?.hash }];
     let network = Network { ssid: LAMPS, security: &security, relays: &relays };
-    let by_connector = chirp_and_join(&machine, &network, &enrollee).await.context("by connector, over the air")?;
+    let again = chirp_join_and_come_again(&machine, &network, &enrollee).await;
+    let (before, by_connector) = again.context("by connector, and by another one, over the air")?;
     completed(&by_connector, "DPP")?;
+    let configured = by_connector.configured.context("nothing is known of what the station was given")?;
+    ensure!(configured.connector() != before.connector(), "the station came again and has the same connector");
     let seen = site.orchard.device(&device).await?;
     ensure!(seen.configuration.is_some(), "the operator does not see that {} was configured", device.serial);
     place.narrator.note(&format!(
-        "Over the air, {} announced itself, hostapd relayed it, and it associated with {} by {}.",
+        "Over the air, {} announced itself, hostapd relayed it, and it associated with {} by {}; then it came again, and did so \
+         with another connector.",
         device.serial, by_connector.bssid, by_connector.key_mgmt
     ));
 
     // By password: the access point has that of this device from the configurator, and no other.
-    let configured = by_connector.configured.context("nothing is known of what the station was given")?;
     let password = configured.pass().context("the station was given no password")?;
     let hostapd = site.orchard.hostapd().await?;
     ensure!(hostapd.has(&password), "the access point does not have the station's password");
@@ -60,7 +63,7 @@ pub(super) async fn shown(place: &Place, site: &Site) -> Result<String> {
     let by_password = join(&machine, &network, &known).await.context("by password, over the air")?;
     completed(&by_password, "SAE")?;
     Ok(format!(
-        "; over the air, {} was heard by hostapd, configured, and associated by {} and by {}",
+        "; over the air, {} was heard by hostapd, configured, associated by {}, reconfigured, and associated again and by {}",
         device.serial, by_connector.key_mgmt, by_password.key_mgmt
     ))
 }

@@ -109,7 +109,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("S4.C7", NO_VERIFICATION),
     ("S4.C8", NO_VERIFICATION),
     ("S5.C1", "this version updates no firmware"),
-    ("S5.C2", "connectors are issued anew by onboarding again (S3.C3); devices are not reconfigured in the lab"),
+    (
+        "S5.C2",
+        "connectors are issued anew by onboarding again (S3.C3); with the radio rig, S1.C5 reconfigures a device",
+    ),
     ("S5.C3", NO_VERIFICATION),
     ("S5.C4", "the MUD URL comes with the configuration request and is kept; this version enforces nothing by it"),
     ("S5.C5", "this version binds to no life cycle management service"),

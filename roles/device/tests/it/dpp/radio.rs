@@ -155,6 +155,9 @@ async fn what_wpa_supplicant_was_given_is_kept() {
     let credential = &given.objects[0].credential;
     let key = hex::encode(given.key.to_ec_private_key().unwrap().expose());
     let said = [
+        // Announcements stop once one was heard.
+        "DPP-RX src=02:00:00:00:00:00 freq=2437 type=0".to_owned(),
+        "DPP-CHIRP-STOPPED ".to_owned(),
         "DPP-AUTH-SUCCESS init=0".to_owned(),
         "DPP-CONF-RECEIVED ".to_owned(),
         "DPP-CONFOBJ-AKM dpp".to_owned(),
@@ -211,6 +214,59 @@ async fn what_wpa_supplicant_was_given_is_kept() {
     let end = device.onboard(&Onboarding { attempts: Some(3), ..Onboarding::default() }, &|_| ()).await.unwrap();
     assert!(matches!(end, End::Refused(refusal) if refusal.check == "dpp-wpa-supplicant"));
     assert!(played.heard().contains(&"DPP_CHIRP own=1 iter=3".to_owned()));
+}
+
+/// wpa_supplicant brings another connector by DPP_RECONFIG, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn wpa_supplicant_brings_another_connector() {
+    let (given, other) = (networks(connector).await, networks(connector).await);
+    let said = |networks: &Networks, id: u32| {
+        let credential = &networks.objects[0].credential;
+        let spki = |key: &Option<landfall_dpp::jwk::Jwk>| hex::encode(key.as_ref().unwrap().key.spki());
+        [
+            "DPP-CONF-RECEIVED ".to_owned(),
+            "DPP-CONFOBJ-AKM dpp".to_owned(),
+            "DPP-CONFOBJ-SSID lab net".to_owned(),
+            format!("DPP-CONNECTOR {}", credential.connector.as_ref().unwrap()),
+            format!("DPP-C-SIGN-KEY {}", spki(&credential.csign)),
+            // The configurator of these tests has no privacy protection key; any other key does.
+            format!("DPP-PP-KEY {}", spki(&credential.csign)),
+            format!("DPP-NET-ACCESS-KEY {}", hex::encode(networks.key.to_ec_private_key().unwrap().expose())),
+            format!("DPP-NETWORK-ID {id}"),
+        ]
+    };
+    let place = Place::new(Curve::P256, 313, None);
+    let device = |played: &Played| {
+        let radio = Some(played.dir.path().join("wlan0"));
+        let dpp = dpp::Config { via: Via::WpaSupplicant, radio, ..dpp::Config::default() };
+        let config =
+            Config { bundle: Some(place.path("bundle.json")), state: place.path("state"), dpp, ..Config::default() };
+        dpp::Device::open(config).unwrap().unwrap()
+    };
+    let once = Onboarding { attempts: Some(1), ..Onboarding::default() };
+    let first = said(&given, 5);
+    let played = Played::after("DPP_CHIRP", &first.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(matches!(device(&played).onboard(&once, &|_| ()).await.unwrap(), End::Onboarded { .. }));
+
+    // Nobody answers: it has what it had, and joins that again.
+    let played = Played::after("DPP_RECONFIG", &["DPP-CHIRP-STOPPED "]);
+    let end = device(&played).reconfigure(&once, &|_| ()).await.unwrap();
+    assert!(matches!(end, End::Refused(refusal) if refusal.check == "dpp-wpa-supplicant"));
+    let heard = played.heard();
+    let at =
+        |line: &str| heard.iter().position(|heard| heard == line).unwrap_or_else(|| panic!("{line} in {heard:#?}"));
+    assert!(at("DISCONNECT") < at("DPP_RECONFIG 2 iter=1") && at("DPP_RECONFIG 2 iter=1") < at("ENABLE_NETWORK 2"));
+    let connector = given.objects[0].credential.connector.as_ref().unwrap();
+    assert!(at(&format!("SET_NETWORK 2 dpp_connector \"{connector}\"")) < at("DISCONNECT"));
+
+    let mut second = vec!["DPP-RX src=02:00:00:00:00:00 freq=2437 type=15".to_owned(), "DPP-CHIRP-STOPPED ".to_owned()];
+    second.extend(said(&other, 7));
+    let played = Played::after("DPP_RECONFIG", &second.iter().map(String::as_str).collect::<Vec<_>>());
+    let end = device(&played).reconfigure(&once, &|_| ()).await.unwrap();
+    let End::Onboarded { enrolled: Some(enrolled), .. } = end else { panic!("{end:?}") };
+    assert_eq!(enrolled.networks.objects[0].credential.connector, other.objects[0].credential.connector);
+    assert!(played.heard().contains(&"REMOVE_NETWORK 2".to_owned()), "the old one is gone");
+    assert!(device(&played).standing().unwrap().valid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
