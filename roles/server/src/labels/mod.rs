@@ -1,7 +1,7 @@
 //! QR codes of bootstrapping URIs (DPP s5.2): single pictures, and sheets of labels to print.
 //!
-//! A [`Sheets`] takes labels one by one and writes each page when it is full, so a hundred thousand of them need no more
-//! memory than one page. PDF and SVG hold the code as shapes, PNG at 300 dots per inch.
+//! A [`Sheets`] takes labels one by one, draws some pages of them at once on all cores, and writes those, so a hundred
+//! thousand labels need no more memory than some hundred. PDF and SVG hold the code as shapes, PNG at 300 dots per inch.
 
 mod code;
 mod page;

@@ -44,7 +44,7 @@ impl Layout {
     }
 
     /// Draws a page of labels.
-    pub(super) fn draw(&self, labels: &[(Label, Code)], canvas: &mut impl Canvas) {
+    pub(super) fn draw(&self, labels: &[(&Label, Code)], canvas: &mut impl Canvas) {
         let width = (self.width - 2.0 * self.side) / self.columns as f64;
         let height = (self.height - 2.0 * self.top) / self.rows as f64;
         for (number, (label, code)) in labels.iter().enumerate() {

@@ -38,16 +38,11 @@ impl<W: Write> Pdf<W> {
         Ok(pdf)
     }
 
-    /// Adds a page that `draw` draws.
-    pub(super) fn page(&mut self, draw: impl FnOnce(&mut PdfPage)) -> io::Result<()> {
-        let mut page = PdfPage { height: self.layout.height, text: String::new() };
-        draw(&mut page);
-        let mut compressed = ZlibEncoder::new(Vec::new(), Compression::default());
-        compressed.write_all(page.text.as_bytes())?;
-        let compressed = compressed.finish()?;
+    /// Adds a page, from [`PdfPage::finish`].
+    pub(super) fn page(&mut self, compressed: &[u8]) -> io::Result<()> {
         let content = self.next_object();
         let mut object = format!("<</Length {}/Filter/FlateDecode>>stream\n", compressed.len()).into_bytes();
-        object.extend(compressed);
+        object.extend_from_slice(compressed);
         object.extend(b"\nendstream");
         self.object(content, &object)?;
         let page = self.next_object();
@@ -106,6 +101,19 @@ impl<W: Write> Pdf<W> {
 pub(super) struct PdfPage {
     height: f64,
     text: String,
+}
+
+impl PdfPage {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { height: layout.height, text: String::new() }
+    }
+
+    /// The operators, compressed. What the best compression would save costs several times as long as drawing.
+    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+        let mut compressed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        compressed.write_all(self.text.as_bytes())?;
+        compressed.finish()
+    }
 }
 
 impl Canvas for PdfPage {

@@ -82,6 +82,27 @@ fn a_reader_reads_every_page_of_a_pdf() {
     }
 }
 
+/// More than are drawn at once: each stands on its page, and one that does not fit into a code is an error.
+#[test]
+fn labels_keep_their_order_however_many_there_are() {
+    const COUNT: usize = 800;
+    let folder = tempfile::tempdir().unwrap();
+    let numbered = |number: usize| Label { serial_number: format!("KT-{number:05}"), ..label(1) };
+    let mut sheets = Sheets::new(&folder.path().join("labels.svg"), Layout::A4_24, COUNT as u64).unwrap();
+    (0..COUNT).try_for_each(|number| sheets.add(numbered(number))).unwrap();
+    let pages = sheets.finish().unwrap();
+    assert_eq!(pages.len(), COUNT.div_ceil(24));
+    let text: String = pages.iter().map(|page| fs::read_to_string(page).unwrap()).collect();
+    let places: Vec<_> = (0..COUNT).map(|number| text.find(&numbered(number).serial_number).unwrap()).collect();
+    assert!(places.is_sorted());
+
+    let mut sheets = Sheets::new(&folder.path().join("labels.pdf"), Layout::A4_24, 2).unwrap();
+    sheets.add(label(1)).unwrap();
+    let added = sheets.add(Label { uri: "x".repeat(4096), ..label(2) });
+    assert!(added.and_then(|()| sheets.finish()).is_err());
+    assert!(!folder.path().join("labels.pdf").exists());
+}
+
 #[test]
 fn a_name_that_says_no_format_is_refused() {
     for name in ["labels", "labels.doc", "labels.pdf.gz"] {
