@@ -1,15 +1,19 @@
 //! Reads QR codes in pictures from cameras and files.
 
-use anyhow::{Context, bail};
-use image::{ImageReader, Limits, imageops::FilterType};
+use anyhow::{Context, bail, ensure};
+use png::{ColorType, Decoder, Limits, Transformations};
 use std::{io::Cursor, path::Path};
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
 
 /// The widest and highest picture that is looked at: no camera takes larger ones.
-const LARGEST: u32 = 20_000;
+const LARGEST: usize = 20_000;
 /// What a picture may need in memory when it is unpacked.
-const MEMORY: u64 = 512 * 1024 * 1024;
+const MEMORY: usize = 512 * 1024 * 1024;
 /// Larger pictures are looked at in this size too: a sharp code is found faster, and a grainy one at all.
-const COMFORTABLE: u32 = 1_600;
+const COMFORTABLE: usize = 1_600;
 
 /// The texts of the codes in the picture (PNG or JPEG) at `path`; an error if there is none.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
@@ -19,18 +23,14 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
 
 /// The texts of the codes in a picture that was read already.
 pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<Vec<String>> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST);
-    limits.max_image_height = Some(LARGEST);
-    limits.max_alloc = Some(MEMORY);
-    reader.limits(limits);
-    let picture = reader.decode().context("it is no picture in PNG or JPEG")?;
-    let larger = picture.width().max(picture.height()) > COMFORTABLE;
-    let smaller = larger.then(|| picture.resize(COMFORTABLE, COMFORTABLE, FilterType::Triangle));
+    let picture = Picture::of(bytes).context("it is no picture in PNG or JPEG")?;
+    let times = picture.width.max(picture.height).div_ceil(COMFORTABLE);
+    let smaller = (times > 1).then(|| picture.smaller(times));
     let mut damaged = None;
-    for picture in smaller.into_iter().chain([picture]) {
-        let mut prepared = rqrr::PreparedImage::prepare(picture.into_luma8());
+    for picture in smaller.iter().chain([&picture]) {
+        let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(picture.width, picture.height, |x, y| {
+            picture.dots.get(y * picture.width + x).copied().unwrap_or(u8::MAX)
+        });
         let mut found = Vec::new();
         for grid in prepared.detect_grids() {
             match grid.decode() {
@@ -48,44 +48,149 @@ pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<Vec<String>> {
     }
 }
 
+/// How bright each dot is, row by row.
+struct Picture {
+    width: usize,
+    height: usize,
+    dots: Vec<u8>,
+}
+
+impl Picture {
+    fn of(bytes: &[u8]) -> anyhow::Result<Self> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', ..] => Self::png(bytes),
+            [0xFF, 0xD8, ..] => Self::jpeg(bytes),
+            _ => bail!("it begins like neither"),
+        }
+    }
+
+    fn png(bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MEMORY });
+        decoder.set_transformations(Transformations::normalize_to_color8());
+        let mut reader = decoder.read_info()?;
+        let mut dots = vec![0; bounded(reader.output_buffer_size())?];
+        let frame = reader.next_frame(&mut dots)?;
+        let (width, height) = (usize::try_from(frame.width)?, usize::try_from(frame.height)?);
+        ensure!(width.max(height) <= LARGEST, "it is larger than {LARGEST} dots");
+        let channels = match frame.color_type {
+            ColorType::Grayscale => 1,
+            ColorType::GrayscaleAlpha => 2,
+            ColorType::Rgb | ColorType::Indexed => 3,
+            ColorType::Rgba => 4,
+        };
+        Ok(Self::grey(width, height, channels, dots))
+    }
+
+    fn jpeg(bytes: &[u8]) -> anyhow::Result<Self> {
+        let options = DecoderOptions::new_safe().set_max_width(LARGEST).set_max_height(LARGEST);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        decoder.decode_headers()?;
+        // Cameras write how bright dots are apart from their colours.
+        let (colours, channels) = match decoder.input_colorspace() {
+            Some(ColorSpace::YCbCr | ColorSpace::Luma) => (ColorSpace::Luma, 1),
+            _ => (ColorSpace::RGB, 3),
+        };
+        decoder.set_options(options.jpeg_set_out_colorspace(colours));
+        bounded(decoder.output_buffer_size())?;
+        let (width, height) = decoder.dimensions().context("it has no size")?;
+        let dots = decoder.decode()?;
+        Ok(Self::grey(width, height, channels, dots))
+    }
+
+    /// From so many octets a dot: grey, or red, green and blue, with how far each covers the paper under it or without.
+    fn grey(width: usize, height: usize, channels: usize, mut dots: Vec<u8>) -> Self {
+        if channels > 1 {
+            let bright = |dot: &[u8]| match *dot {
+                [grey, cover] => on_paper(u32::from(grey), cover),
+                [red, green, blue] => luma(red, green, blue) as u8,
+                [red, green, blue, cover] => on_paper(luma(red, green, blue), cover),
+                _ => u8::MAX,
+            };
+            dots = dots.chunks_exact(channels).map(bright).collect();
+        }
+        Self { width, height, dots }
+    }
+
+    /// As many times smaller, each dot the mean of those in its place.
+    fn smaller(&self, times: usize) -> Self {
+        let (width, height) = (self.width / times, self.height / times);
+        let mean = |x: usize, y: usize| {
+            let rows = (y * times..(y + 1) * times).map(|row| row * self.width + x * times);
+            let dots = rows.filter_map(|start| self.dots.get(start..start + times)).flatten();
+            (dots.map(|dot| usize::from(*dot)).sum::<usize>() / (times * times)) as u8
+        };
+        let dots = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| mean(x, y)).collect();
+        Self { width, height, dots }
+    }
+}
+
+/// How bright a colour is (ITU-R BT.601), at most 255.
+const fn luma(red: u8, green: u8, blue: u8) -> u32 {
+    (299 * red as u32 + 587 * green as u32 + 114 * blue as u32) / 1000
+}
+
+/// What is seen of a dot that covers white paper so far.
+const fn on_paper(bright: u32, cover: u8) -> u8 {
+    ((bright * cover as u32 + 255 * (255 - cover as u32)) / 255) as u8
+}
+
+fn bounded(size: Option<usize>) -> anyhow::Result<usize> {
+    size.filter(|size| *size <= MEMORY).context("it is too large")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use image::{DynamicImage, ImageFormat, imageops};
     use landfall_server::labels::{Code, Format, picture};
 
     const URI: &str = "DPP:C:81/1;I:SN=KT0000019;K:MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADM2206avxHJaHXgLMkq/24e0rsrfMP9K1Tm8gx+ovP0I=;;";
+    /// The code lies askew in a corner, a little out of focus, on a coloured ground.
+    const PHOTOGRAPH: &[u8] = include_bytes!("qr/photograph.jpg");
 
-    fn bytes(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
+    fn png(width: usize, color: ColorType, dots: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let height = dots.len() / width / color.samples();
+        let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
+        encoder.set_color(color);
+        encoder.write_header().unwrap().write_image_data(dots).unwrap();
+        bytes
     }
 
     #[test]
     fn a_code_is_found_however_it_was_photographed() {
-        let png = picture(&Code::of(URI).unwrap(), Format::Png).unwrap();
-        assert_eq!(decode(&png).unwrap(), [URI]);
-        let flat = image::load_from_memory(&png).unwrap().into_luma8();
-        let turned = DynamicImage::ImageLuma8(imageops::rotate90(&flat));
-        assert_eq!(decode(&bytes(&turned, ImageFormat::Jpeg)).unwrap(), [URI]);
-        // In a corner of a large grey picture, as a camera takes it.
-        let mut photograph = image::GrayImage::from_pixel(3000, 2000, image::Luma([170]));
-        imageops::overlay(&mut photograph, &imageops::rotate180(&flat), 1700, 900);
-        let photograph = DynamicImage::ImageLuma8(imageops::blur(&photograph, 1.5));
-        assert_eq!(decode(&bytes(&photograph, ImageFormat::Jpeg)).unwrap(), [URI]);
+        let flat = picture(&Code::of(URI).unwrap(), Format::Png).unwrap();
+        assert_eq!(decode(&flat).unwrap(), [URI]);
+        let Picture { width, dots, .. } = Picture::of(&flat).unwrap();
+        let turned: Vec<_> = dots.iter().rev().copied().collect();
+        assert_eq!(decode(&png(width, ColorType::Grayscale, &turned)).unwrap(), [URI]);
+        // Printed on what shines through, in each form that has it.
+        let grey: Vec<_> = dots.iter().flat_map(|dot| [0, 255 - dot]).collect();
+        assert_eq!(decode(&png(width, ColorType::GrayscaleAlpha, &grey)).unwrap(), [URI]);
+        let red: Vec<_> = dots.iter().flat_map(|dot| [90, 0, 0, 255 - dot]).collect();
+        assert_eq!(decode(&png(width, ColorType::Rgba, &red)).unwrap(), [URI]);
+        let green: Vec<_> = dots.iter().flat_map(|dot| [*dot, 80, *dot]).collect();
+        assert_eq!(decode(&png(width, ColorType::Rgb, &green)).unwrap(), [URI]);
+        assert_eq!(decode(PHOTOGRAPH).unwrap(), [URI]);
     }
 
     #[test]
     fn what_holds_no_code_is_refused() {
-        let empty = DynamicImage::ImageLuma8(image::GrayImage::from_pixel(100, 100, image::Luma([255])));
-        let mut png = bytes(&empty, ImageFormat::Png);
-        assert!(decode(&png).unwrap_err().to_string().contains("no QR code"));
-        png.truncate(40);
-        for bad in [png.as_slice(), b"", b"GIF89a", b"DPP:K:;;"] {
+        let mut empty = png(100, ColorType::Grayscale, &[255; 10_000]);
+        assert!(decode(&empty).unwrap_err().to_string().contains("no QR code"));
+        empty.truncate(40);
+        let cut = &PHOTOGRAPH[..200];
+        for bad in [empty.as_slice(), cut, b"", b"GIF89a", b"\xFF\xD8\xFF", b"DPP:K:;;"] {
             assert!(decode(bad).is_err());
         }
+        // The size is that of the header: of 30,000 dots a side in one of them.
+        let mut wide = png(100, ColorType::Grayscale, &[255; 10_000]);
+        wide[16..20].copy_from_slice(&30_000_u32.to_be_bytes());
+        assert!(decode(&wide).is_err());
+        let mut high = PHOTOGRAPH.to_vec();
+        let frame = high.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+        high[frame + 5..frame + 7].copy_from_slice(&30_000_u16.to_be_bytes());
+        assert!(format!("{:#}", decode(&high).unwrap_err()).contains("30000"));
     }
 }
