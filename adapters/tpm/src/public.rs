@@ -38,16 +38,7 @@ const ENDORSEMENT_POLICY: [u8; 32] =
 /// The storage key under which the others are: TCG's template for a storage root key on P-256, so that the same one comes
 /// out each time.
 pub(crate) fn storage() -> Vec<u8> {
-    head(ECC, BORN_HERE | USER_WITH_AUTH | NO_DA | RESTRICTED | DECRYPT, &[])
-        .u16(AES)
-        .u16(128)
-        .u16(CFB)
-        .u16(NULL)
-        .u16(P256)
-        .u16(NULL)
-        .sized(&[0; 32])
-        .sized(&[0; 32])
-        .done()
+    elliptic_parent(BORN_HERE | USER_WITH_AUTH | NO_DA | RESTRICTED | DECRYPT, &[])
 }
 
 /// A key that signs digests and agrees on secrets. One with an authorization value is under the TPM's protection against
@@ -84,7 +75,12 @@ pub(crate) fn endorsement() -> Vec<u8> {
 
 /// The endorsement key on P-256 (TCG EK Credential Profile, template L-2).
 pub(crate) fn elliptic_endorsement() -> Vec<u8> {
-    head(ECC, BORN_HERE | ADMIN_WITH_POLICY | RESTRICTED | DECRYPT, &ENDORSEMENT_POLICY)
+    elliptic_parent(BORN_HERE | ADMIN_WITH_POLICY | RESTRICTED | DECRYPT, &ENDORSEMENT_POLICY)
+}
+
+/// A key on P-256 that protects others by AES-128; TCG's templates for such have points of zeros.
+fn elliptic_parent(attributes: u32, policy: &[u8]) -> Vec<u8> {
+    head(ECC, attributes, policy)
         .u16(AES)
         .u16(128)
         .u16(CFB)

@@ -71,21 +71,11 @@ pub(super) enum Verb {
     Pkex(Pkex),
     /// Pushes the button: the one device whose own button is pushed at the same time is taken in.
     PushButton {
-        /// The serial number of the device.
-        #[arg(long, value_name = "NUMBER")]
-        serial_number: Option<String>,
-        /// Its model.
-        #[arg(long)]
-        model: Option<String>,
-        /// What it is to become in the network: sta or ap.
-        #[arg(long)]
-        role: Option<String>,
+        #[command(flatten)]
+        device: Expected,
         /// The curve of its key, if it is not P-256.
         #[arg(long)]
         curve: Option<String>,
-        /// Whose device it is, if it is not that of the owner of the service.
-        #[arg(long)]
-        tenant: Option<String>,
     },
     /// Makes a new key that signs connectors; what the old one signed is believed until it ends.
     Rotate {
@@ -104,18 +94,8 @@ pub(super) enum Pkex {
         /// By what the device tells the code from others.
         #[arg(long, value_name = "ID")]
         identifier: Option<String>,
-        /// The serial number of the device.
-        #[arg(long, value_name = "NUMBER")]
-        serial_number: Option<String>,
-        /// Its model.
-        #[arg(long)]
-        model: Option<String>,
-        /// What it is to become in the network: sta or ap.
-        #[arg(long)]
-        role: Option<String>,
-        /// Whose device it is, if it is not that of the owner of the service.
-        #[arg(long)]
-        tenant: Option<String>,
+        #[command(flatten)]
+        device: Expected,
     },
     /// Shows which codes there are, and how often each has failed; never the codes themselves.
     List,
@@ -128,6 +108,23 @@ pub(super) enum Pkex {
         #[arg(long)]
         tenant: Option<String>,
     },
+}
+
+/// A device that is expected, as far as it is known.
+#[derive(Debug, clap::Args)]
+pub(super) struct Expected {
+    /// The serial number of the device.
+    #[arg(long, value_name = "NUMBER")]
+    serial_number: Option<String>,
+    /// Its model.
+    #[arg(long)]
+    model: Option<String>,
+    /// What it is to become in the network: sta or ap.
+    #[arg(long)]
+    role: Option<String>,
+    /// Whose device it is, if it is not that of the owner of the service.
+    #[arg(long)]
+    tenant: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -196,7 +193,7 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             Ok(Answer::Yes)
         }
         Verb::Pkex(verb) => pkex(connection, verb, output),
-        Verb::PushButton { serial_number, model, role, curve, tenant } => {
+        Verb::PushButton { device: Expected { serial_number, model, role, tenant }, curve } => {
             let push = PushButton {
                 tenant: tenant.clone(),
                 curve: curve.clone(),
@@ -228,7 +225,7 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
 fn pkex(connection: &Connection, verb: &Pkex, output: &Output) -> anyhow::Result<Answer> {
     let path = "/v1/network/configurator/pkex";
     match verb {
-        Pkex::Add { code, identifier, serial_number, model, role, tenant } => {
+        Pkex::Add { code, identifier, device: Expected { serial_number, model, role, tenant } } => {
             let new = NewPkexCode {
                 tenant: tenant.clone(),
                 identifier: identifier.clone(),

@@ -1,7 +1,8 @@
 //! Device bundles on disk: one JSON file per device in a folder per batch, readable by the owner only.
 //!
-//! A bundle is first staged under a name that ends in `.new`, then its device is recorded, and only then it gets its
-//! name. So whatever has its name is on record, and whatever is on record has its bundle, even after a crash.
+//! A bundle is first staged in a folder beside the others, then its device is recorded, and only then it is put among them.
+//! So whatever is there is on record, and whatever is on record has its bundle, even after a crash. Each chunk is staged
+//! in a folder of its own: threads that make files in one folder wait for each other.
 
 use super::FactoryError;
 use landfall_types::{DeviceBundle, SerialNumber};
@@ -13,7 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const STAGED: &str = "json.new";
+/// What the names of folders begin with in which bundles are staged.
+const STAGING: &str = ".staged-";
 
 /// The folder that holds the folders of all batches.
 #[derive(Clone, Debug)]
@@ -26,6 +28,13 @@ pub(super) struct Folder {
     handle: File,
 }
 
+/// Where the bundles of one chunk are staged.
+#[derive(Debug)]
+pub(super) struct Staging<'a> {
+    batch: &'a Folder,
+    path: PathBuf,
+}
+
 impl Bundles {
     pub(super) fn new(path: &Path) -> Self {
         Self(path.into())
@@ -34,11 +43,15 @@ impl Bundles {
     /// The folder of a batch, made if it is not there.
     pub(super) fn folder(&self, batch: &str) -> Result<Folder, FactoryError> {
         let path = self.0.join(batch);
-        let failed = |why| FactoryError::file(&path, why);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
-        let handle = File::open(&path).map_err(failed)?;
+        make_private(&path)?;
+        let handle = File::open(&path).map_err(|why| FactoryError::file(&path, why))?;
         Ok(Folder { path, handle })
     }
+}
+
+fn make_private(folder: &Path) -> Result<(), FactoryError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|why| FactoryError::file(folder, why))
 }
 
 impl Folder {
@@ -60,14 +73,11 @@ impl Folder {
         }
     }
 
-    /// Writes a bundle under its staging name.
-    pub(super) fn stage(&self, bundle: &DeviceBundle) -> Result<(), FactoryError> {
-        let path = self.staged(&bundle.serial_number);
-        let failed = |why| FactoryError::file(&path, why);
-        let json = serde_json::to_vec_pretty(bundle).map_err(|why| FactoryError::file(&path, why))?;
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path).map_err(failed)?;
-        file.write_all(&json).map_err(failed)
+    /// Where the chunk of that number is staged.
+    pub(super) fn staging(&self, chunk: u64) -> Result<Staging<'_>, FactoryError> {
+        let path = self.path.join(format!("{STAGING}{chunk}"));
+        make_private(&path)?;
+        Ok(Staging { batch: self, path })
     }
 
     /// Waits until everything staged is on the disk: one wait for all, not one per file.
@@ -75,23 +85,32 @@ impl Folder {
         rustix::fs::syncfs(&self.handle).map_err(|why| FactoryError::file(&self.path, why))
     }
 
-    /// Gives a staged bundle its name: it is handed out.
-    pub(super) fn hand_out(&self, serial: &SerialNumber) -> Result<(), FactoryError> {
-        let (from, to) = (self.staged(serial), self.named(serial));
-        fs::rename(&from, &to).map_err(|why| FactoryError::file(&from, why))
+    /// Puts a staged bundle where it belongs: it is handed out.
+    pub(super) fn hand_out(&self, staged: &Path, serial: &SerialNumber) -> Result<(), FactoryError> {
+        fs::rename(staged, self.named(serial)).map_err(|why| FactoryError::file(staged, why))
     }
 
     /// The bundles that were staged and never handed out. One that was cut off in the writing has no content.
     pub(super) fn left_over(&self) -> Result<Vec<(PathBuf, Option<DeviceBundle>)>, FactoryError> {
-        let failed = |why| FactoryError::file(&self.path, why);
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.ends_with(STAGED)) {
+        for staging in self.stagings()? {
+            for path in entries(&staging)? {
                 let json = fs::read(&path).map_err(|why| FactoryError::file(&path, why))?;
                 found.push((path, serde_json::from_slice(&json).ok()));
             }
         }
+        Ok(found)
+    }
+
+    /// Removes the folders in which bundles were staged, once everything that was there is handed out and on the disk.
+    pub(super) fn tidy(&self) -> Result<(), FactoryError> {
+        self.sync()?;
+        self.stagings()?.iter().try_for_each(|path| fs::remove_dir(path).map_err(|why| FactoryError::file(path, why)))
+    }
+
+    fn stagings(&self) -> Result<Vec<PathBuf>, FactoryError> {
+        let mut found = entries(&self.path)?;
+        found.retain(|path| path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(STAGING)));
         Ok(found)
     }
 
@@ -102,12 +121,34 @@ impl Folder {
 
     /// Where a bundle is once it was handed out.
     pub(super) fn named(&self, serial: &SerialNumber) -> PathBuf {
-        self.path.join(format!("{}.json", file_name(serial)))
+        self.path.join(bundle_name(serial))
+    }
+}
+
+impl Staging<'_> {
+    /// Writes a bundle that is not to be handed out yet.
+    pub(super) fn stage(&self, bundle: &DeviceBundle) -> Result<(), FactoryError> {
+        let path = self.path.join(bundle_name(&bundle.serial_number));
+        let failed = |why| FactoryError::file(&path, why);
+        let json = serde_json::to_vec_pretty(bundle).map_err(|why| FactoryError::file(&path, why))?;
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path).map_err(failed)?;
+        file.write_all(&json).map_err(failed)
     }
 
-    fn staged(&self, serial: &SerialNumber) -> PathBuf {
-        self.path.join(format!("{}.{STAGED}", file_name(serial)))
+    /// Hands out the bundle of a device that is on record now.
+    pub(super) fn hand_out(&self, serial: &SerialNumber) -> Result<(), FactoryError> {
+        self.batch.hand_out(&self.path.join(bundle_name(serial)), serial)
     }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FactoryError> {
+    let entries = fs::read_dir(folder).and_then(|found| found.map(|entry| Ok(entry?.path())).collect());
+    entries.map_err(|why| FactoryError::file(folder, why))
+}
+
+fn bundle_name(serial: &SerialNumber) -> String {
+    format!("{}.json", file_name(serial))
 }
 
 /// A serial number as a file name: what has a meaning in paths is written as its code.

@@ -196,7 +196,7 @@ impl Factory {
         let made_anew = self.settle(&batch, folder)?;
         let work = Work::new(self, &batch, folder, progress);
         let (made, found) = work.run()?;
-        folder.sync()?;
+        folder.tidy()?;
         let batch = Batch { finished: Some(self.now()), ..batch };
         let manifest = self.manifest_of(&batch)?;
         self.store.commit_blocking(Changes::new().put(&batch)?)?;
@@ -213,7 +213,7 @@ impl Factory {
             };
             match bundle {
                 Some(bundle) if recorded.is_some_and(|device| device.idevid == bundle.idevid) => {
-                    folder.hand_out(&bundle.serial_number)?;
+                    folder.hand_out(&path, &bundle.serial_number)?;
                 }
                 other => {
                     if let Some(bundle) = &other {
@@ -243,6 +243,7 @@ impl Factory {
                 false => Err(FactoryError::serial_taken(&device.serial_number)),
             }
         })?;
+        let staging = folder.staging(skip / CHUNK)?;
         for serial in chunk.serials() {
             let serial = serial?;
             if there.contains(&serial) {
@@ -250,14 +251,14 @@ impl Factory {
             }
             let made_one = self.make(batch, dpp.as_ref(), serial.clone());
             let (device, bundle) = self.rejecting(made_one, batch.method, Some(&batch.id), || serial.to_string())?;
-            folder.stage(&bundle)?;
+            staging.stage(&bundle)?;
             changes = changes.insert(&device)?.append(LOG, &event(&device))?;
             made.push(serial);
         }
         if !made.is_empty() {
             folder.sync()?;
             self.store.commit_blocking(changes)?;
-            made.iter().try_for_each(|serial| folder.hand_out(serial))?;
+            made.iter().try_for_each(|serial| staging.hand_out(serial))?;
         }
         Ok(made.len() as u64)
     }

@@ -196,7 +196,8 @@ fn what_an_interruption_cost_stands_among_the_rejects() {
     let folder = made.place.bundles().join(made.manifest.file_stem().unwrap());
     let other = fs::read_to_string(folder.join(format!("{}.json", made.bundles[1].serial_number))).unwrap();
     let other = other.replace(made.bundles[1].serial_number.as_str(), serial.as_str());
-    fs::write(folder.join(format!("{serial}.json.new")), other).unwrap();
+    fs::create_dir(folder.join(".staged-0")).unwrap();
+    fs::write(folder.join(format!(".staged-0/{serial}.json")), other).unwrap();
     let batch = made.factory.store().scan::<Batch>(None, 1).unwrap().remove(0).record;
     let interrupted = Batch { finished: None, ..batch };
     made.factory.store().commit_blocking(Changes::new().put(&interrupted).unwrap()).unwrap();
