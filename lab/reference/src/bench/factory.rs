@@ -36,6 +36,8 @@ use std::{
 const FLOOR: Duration = Duration::from_secs(1);
 /// What is signed: as long as the certificate of a device.
 const CERTIFICATE: usize = 400;
+/// How many devices with TPMs are in the making at the same time.
+const STATIONS: [u32; 2] = [1, 4];
 /// How often memory is looked at.
 const LOOKS: u64 = 10;
 
@@ -63,13 +65,15 @@ pub struct Measured {
 /// What making devices with keys in a TPM cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct TpmMeasured {
-    /// How many devices were made, one after the other.
+    /// How many devices were made.
     pub devices: u32,
+    /// How many were in the making at the same time: one of them has the TPM, and others wait for the disk.
+    pub stations: u32,
     /// Devices a second.
     pub rate: f64,
     /// TPM commands for each.
     pub commands: f64,
-    /// Milliseconds of each device.
+    /// Milliseconds from one device to the next.
     pub device_ms: f64,
     /// Milliseconds of these in which the TPM was at work.
     pub tpm_ms: f64,
@@ -158,7 +162,7 @@ fn floor(threads: usize) -> Result<f64> {
 
 /// The same for devices with keys in a TPM, which swtpm simulates: key, request, IDevID, durable record. Nothing if it is
 /// not installed.
-pub fn measure_tpm(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<TpmMeasured>> {
+pub fn measure_tpm(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<TpmMeasured>>> {
     ensure!(count > 0, "there is nothing to measure");
     let Some(tpm) = Simulator::start(folder)? else { return Ok(None) };
     let relay = Relay::start(tpm.port)?;
@@ -166,31 +170,50 @@ pub fn measure_tpm(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -
     let uri = format!("tpm:swtpm:host=127.0.0.1,port={}", relay.port);
     let element = TpmElement::from_uri(&uri, &folder.join("device"))?;
     let product = product()?;
-    let make = |number: u32| -> Result<()> {
+    let make = |number: u64| -> Result<()> {
         let key = element.generate(&format!("birth-{number}"), Algorithm::EcdsaP256)?;
         let signer = element.signer(&key)?;
         let request = CsrRequest::new(Name::common("BENCH-1")).prepare(signer.public_key(), signer.algorithm())?;
         let request = request.issue(&*signer)?;
         factory.certify(&product, Method::InSecureElement, request.der(), Choice::Factory)?;
-        progress(u64::from(number));
+        progress(number);
         Ok(())
     };
     // The storage key is made at the first use.
     make(0)?;
-    relay.spent.store(0, Ordering::Relaxed);
-    relay.commands.store(0, Ordering::Relaxed);
-    let begun = Instant::now();
-    (1..=count).try_for_each(make)?;
-    let took = begun.elapsed().as_secs_f64() * 1000.0 / f64::from(count);
-    let tpm_ms = relay.spent.load(Ordering::Relaxed) as f64 / 1e6 / f64::from(count);
-    Ok(Some(TpmMeasured {
-        devices: count,
-        rate: 1000.0 / took,
-        commands: relay.commands.load(Ordering::Relaxed) as f64 / f64::from(count),
-        device_ms: took,
-        tpm_ms,
-        overhead: took / tpm_ms - 1.0,
-    }))
+    let next = AtomicU64::new(1);
+    let measured = STATIONS.into_iter().map(|stations| {
+        relay.spent.store(0, Ordering::Relaxed);
+        relay.commands.store(0, Ordering::Relaxed);
+        let end = next.load(Ordering::Relaxed) + u64::from(count);
+        let station = || -> Result<()> {
+            loop {
+                match next
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| (number < end).then_some(number + 1))
+                {
+                    Ok(number) => make(number)?,
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            let at_work: Vec<_> = (0..stations).map(|_| scope.spawn(station)).collect();
+            at_work.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a station panicked")))
+        })?;
+        let took = begun.elapsed().as_secs_f64() * 1000.0 / f64::from(count);
+        let tpm_ms = relay.spent.load(Ordering::Relaxed) as f64 / 1e6 / f64::from(count);
+        Ok(TpmMeasured {
+            devices: count,
+            stations,
+            rate: 1000.0 / took,
+            commands: relay.commands.load(Ordering::Relaxed) as f64 / f64::from(count),
+            device_ms: took,
+            tpm_ms,
+            overhead: took / tpm_ms - 1.0,
+        })
+    });
+    measured.collect::<Result<_>>().map(Some)
 }
 
 /// A swtpm, which ends with it.
@@ -292,14 +315,17 @@ pub fn text(measured: &Measured) -> String {
 }
 
 /// The same with a TPM.
-pub fn tpm_text(measured: &TpmMeasured) -> String {
-    let TpmMeasured { devices, rate, commands, device_ms, tpm_ms, overhead } = measured;
-    format!(
-        "{devices} devices with keys in a TPM, one after the other: {rate:.1} a second.\n\
-         {device_ms:.2} ms each, of which the TPM takes {tpm_ms:.2} ms for {commands:.1} commands. \
-         On top of that come {:.1} %.",
-        overhead * 100.0
-    )
+pub fn tpm_text(measured: &[TpmMeasured]) -> String {
+    let lines = measured.iter().map(|measured| {
+        let TpmMeasured { devices, stations, rate, commands, device_ms, tpm_ms, overhead } = measured;
+        format!(
+            "{devices} devices with keys in a TPM, {stations} at the same time: {rate:.1} a second.\n\
+             {device_ms:.2} ms each, of which the TPM takes {tpm_ms:.2} ms for {commands:.1} commands. \
+             On top of that come {:.1} %.",
+            overhead * 100.0
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -319,7 +345,10 @@ mod tests {
     fn a_tpm_is_measured_where_there_is_one() {
         let folder = tempfile::tempdir().unwrap();
         match measure_tpm(folder.path(), 2, &|_| ()).unwrap() {
-            Some(measured) => assert!(measured.tpm_ms > 0.0 && measured.commands >= 2.0, "{measured:?}"),
+            Some(measured) => {
+                assert_eq!(measured.len(), STATIONS.len());
+                assert!(measured.iter().all(|one| one.tpm_ms > 0.0 && one.commands >= 2.0), "{measured:?}");
+            }
             None => println!("SKIPPED: swtpm is not installed"),
         }
     }
