@@ -31,7 +31,7 @@ pub(super) fn list(
                 device.serial_number.clone(),
                 maker(device),
                 device.model.clone().unwrap_or_else(|| "-".into()),
-                device.state.clone(),
+                state_and_failure(device),
                 match &device.configuration {
                     Some(configuration) if configuration.network_authenticated => "authenticated".into(),
                     Some(_) => "taken on trust".into(),
@@ -158,6 +158,14 @@ fn text(device: &Device) -> String {
         let _ = writeln!(text, "reported {} {}: {how}{with}", report.at, report.about);
     }
     text
+}
+
+/// The state, and what went wrong last: a device may be let in and be without what it came for.
+fn state_and_failure(device: &Device) -> String {
+    match device.telemetry.last() {
+        Some(report) if !report.ok => format!("{}, {} failed", device.state, report.about),
+        _ => device.state.clone(),
+    }
 }
 
 /// The manufacturer, or else whose book the device is in.

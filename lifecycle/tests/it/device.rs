@@ -275,6 +275,13 @@ fn a_device_is_configured_without_a_voucher() {
     let lost = step(&configured_device, report(ReportKind::Connection, false, None), NOW).unwrap();
     assert_eq!(lost.device.state, State::Enrolled);
     assert!(matches!(lost.effects.as_slice(), [Effect::Alert(_)]));
+    // That there was nothing for it is told of one that may come in, and nothing else.
+    let permitted = after(&[asked(Verdict::Permit)]);
+    let unconfigured = step(&permitted, report(ReportKind::Configuration, false, None), NOW).unwrap().device;
+    assert_eq!((unconfigured.state, unconfigured.reports.len()), (State::Authorized, 1));
+    assert_eq!(refused(&permitted, report(ReportKind::Configuration, true, None)), "device-vouchered");
+    assert_eq!(refused(&permitted, report(ReportKind::Connection, false, None)), "device-vouchered");
+    assert_eq!(refused(&seen(), report(ReportKind::Configuration, false, None)), "device-vouchered");
     // Not before it was permitted, and not once it was refused or thrown out.
     assert_eq!(refused(&seen(), configured()), "device-authorized");
     for events in [[asked(Verdict::Deny), asked(Verdict::Ask)], [asked(Verdict::Permit), revoked()]] {

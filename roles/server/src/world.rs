@@ -5,6 +5,7 @@ use landfall_element::SecureElement;
 use landfall_store::Store;
 use landfall_types::Time;
 use std::{fmt, sync::Arc};
+use tokio::sync::Notify;
 
 /// What every role shares; clones are the same world.
 #[derive(Clone, Debug)]
@@ -17,13 +18,15 @@ pub struct World {
     pub clock: Clock,
     /// Where exchanges are told of when they end.
     pub recorder: Recorder,
+    /// Told when certificates were revoked by another role than the one that publishes the list of them.
+    pub(crate) revoked: Arc<Notify>,
 }
 
 impl World {
     /// A world on the machine's clock that keeps its audit records in `store`.
     pub fn new(store: Store, element: Arc<dyn SecureElement>) -> Self {
         let recorder = Recorder::new(store.clone());
-        Self { store, element, clock: Clock::system(), recorder }
+        Self { store, element, clock: Clock::system(), recorder, revoked: Arc::default() }
     }
 }
 

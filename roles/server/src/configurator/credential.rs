@@ -32,6 +32,13 @@ pub(crate) enum Unreadable {
     Sealed(String),
 }
 
+/// What takes back what a device is not to have any more.
+pub(super) struct Withdrawal {
+    pub(super) changes: Changes,
+    /// Whether certificates are among it, so that a new list of those that are revoked is due.
+    pub(super) certificates: bool,
+}
+
 impl Configurator {
     /// Every password of one network that still leads in, in the order of the devices' ids.
     pub(super) fn passwords(&self, tenant: &Tenant, network: &str) -> Result<Vec<Password>, Unreadable> {
@@ -55,7 +62,7 @@ impl Configurator {
         device: &DeviceId,
         given: &[&NetworkCredential],
         at: Time,
-    ) -> Result<Changes, Failure> {
+    ) -> Result<Withdrawal, Failure> {
         let store = &self.world.store;
         let found = store.find_by::<NetworkCredential>(NetworkCredential::BY_DEVICE, device.as_str(), MOST)?;
         let is_given = |network: &str| given.iter().any(|given| given.network == network);
@@ -69,8 +76,9 @@ impl Configurator {
             certificates.extend(record.certificate);
         }
         if certificates.is_empty() {
-            return Ok(changes);
+            return Ok(Withdrawal { changes, certificates: false });
         }
+        let mut revoked_any = false;
         for found in CertificateRecord::of_device(store, device)? {
             let key = found.key();
             let still = given.iter().any(|given| given.certificate.as_deref() == Some(key.as_str()));
@@ -79,9 +87,10 @@ impl Configurator {
                 let revoked = Some(Revocation { at, by: "configurator".into(), why });
                 let record = CertificateRecord { revoked, ..found.record };
                 changes = changes.put_if(&record, found.version)?.append(CERTIFICATE_LOG, &record.log_entry())?;
+                revoked_any = true;
             }
         }
-        Ok(changes)
+        Ok(Withdrawal { changes, certificates: revoked_any })
     }
 
     fn open(&self, credential: &NetworkCredential, secret: &SharedSecret) -> Result<Password, Unreadable> {

@@ -313,7 +313,7 @@ impl<'a> Host<'a> {
         match &self.tenant.issuer {
             Some(Issuer::Here(domain)) => match domain.certify(&self.device, &csr, now) {
                 Ok(certified) => Box::pin(self.rule(facts, Some(certified))).await,
-                Err(refusal) => deny((Status::ConfigureFailure, refusal)),
+                Err(refusal) => self.unissued(&facts, refusal).await.map(Some),
             },
             Some(Issuer::Elsewhere(ca)) => {
                 let clock = self.configurator.world.clock.clone();
@@ -329,13 +329,28 @@ impl<'a> Host<'a> {
     async fn certified(&mut self, (facts, answer): (Facts, Result<Certified, Refusal>)) -> Input {
         let ruling = match answer {
             Ok(certificate) => self.rule(facts, Some(certificate)).await,
-            Err(refusal) => Ok(Some(Ruling::Deny(Status::ConfigureFailure, refusal))),
+            Err(refusal) => self.unissued(&facts, refusal).await.map(Some),
         };
         match ruling {
             Ok(Some(ruling)) => Input::Ruled(ruling),
             Ok(None) => Input::Failed("one certificate was not enough".into()),
             Err(failure) => Input::Failed(failure.why),
         }
+    }
+
+    /// The device may come in, but there is no certificate for it: its record says so, not the audit alone.
+    async fn unissued(&self, facts: &Facts, refusal: Refusal) -> Result<Ruling, Failure> {
+        let world = &self.configurator.world;
+        let now = world.clock.now();
+        let mut tracked = match self.judge(facts, now).await? {
+            Ok(tracked) => tracked,
+            Err((status, refusal)) => return Ok(Ruling::Deny(status, refusal)),
+        };
+        let (about, reason) = (ReportKind::Configuration, Some(refusal.detail.clone()));
+        let report = Report { at: now, about, success: false, reason, with_new_certificate: None };
+        tracked.step(DeviceEvent::Reported { report }, now)?;
+        world.store.commit(tracked.take_changes()?).await?;
+        Ok(Ruling::Deny(Status::ConfigureFailure, refusal))
     }
 
     /// The policy decides anew, now that the device is authenticated and says what it wants.
@@ -371,7 +386,8 @@ impl<'a> Host<'a> {
         let now = configuration.at;
         let mut connectors = issued.connectors.into_iter();
         let given: Vec<_> = kept.iter().map(|kept| &kept.credential).collect();
-        let mut changes = self.configurator.withdraw(&self.device.identity.device, &given, now)?;
+        let withdrawal = self.configurator.withdraw(&self.device.identity.device, &given, now)?;
+        let mut changes = withdrawal.changes;
         for Kept { mut credential, with_connector } in kept {
             // Should it never hear of the new connector, it comes again with the one that it has.
             credential.former = self.proved;
@@ -388,6 +404,9 @@ impl<'a> Host<'a> {
         }
         device.step(DeviceEvent::Configured { configuration }, now)?;
         self.configurator.world.store.commit(changes.and(device.take_changes()?)).await?;
+        if withdrawal.certificates {
+            self.configurator.world.revoked.notify_one();
+        }
         self.configured = true;
         Ok(())
     }

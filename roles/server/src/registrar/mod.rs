@@ -168,6 +168,7 @@ impl Registrar {
             tokio::select! {
                 () = shutdown.clone().begun() => return,
                 () = tokio::time::sleep(self.crl_every) => {}
+                () = self.world.revoked.notified() => {}
             }
             if let Err(why) = self.renew_crl(true).await {
                 tracing::error!(%why, "the revocation list could not be renewed");

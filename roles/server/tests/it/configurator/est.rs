@@ -244,6 +244,10 @@ async fn a_device_gets_nothing_where_the_ca_fails_and_the_operator_is_told_why()
         assert!(told.detail.contains(&Status::ConfigureFailure.to_string()), "{told}");
         assert_eq!(ground.audited().await, [check], "{does:?}");
         assert_eq!(ground.store.count::<CertificateRecord>().unwrap(), 0);
+        let shown = ground.shown(&device).await;
+        let [failure] = &shown.telemetry[..] else { panic!("{does:?}: {shown:?}") };
+        assert_eq!((shown.state.as_str(), failure.about.as_str(), failure.ok), ("authorized", "configuration", false));
+        assert!(failure.reason.as_ref().is_some_and(|why| !why.is_empty()));
         ground.stop().await;
     }
 }

@@ -63,12 +63,15 @@ impl Ground {
         Self::start(folder, settings).await
     }
 
+    /// With a registrar beside it, if the settings have one that listens.
     async fn start(folder: TempDir, settings: Settings) -> Self {
         let (trigger, shutdown) = shutdown();
+        let beside = settings.registrar.as_ref().is_some_and(|registrar| registrar.listen.port() == 0);
+        let roles = &[RoleName::Configurator, RoleName::Registrar][..1 + usize::from(beside)];
         // One that ran here before gives the store free a moment after it has stopped.
         let building = async {
             loop {
-                match Server::build(&settings, &[RoleName::Configurator], shutdown.clone()).await {
+                match Server::build(&settings, roles, shutdown.clone()).await {
                     Ok(server) => return server,
                     Err(why) => println!("not yet: {why}"),
                 }
@@ -76,7 +79,8 @@ impl Ground {
             }
         };
         let server = tokio::time::timeout(Duration::from_secs(30), building).await.expect("a configurator");
-        let [(RoleName::Configurator, address)] = server.addresses()[..] else { panic!("{:?}", server.addresses()) };
+        let at = server.addresses().into_iter().find(|(role, _)| *role == RoleName::Configurator);
+        let (_, address) = at.unwrap_or_else(|| panic!("{:?}", server.addresses()));
         let store = server.world().store.clone();
         let task = tokio::spawn(async move { server.run().await.unwrap() });
         let client = Client::new(Address::Local(settings.admin_socket()));

@@ -6,8 +6,10 @@ use super::{
 };
 use landfall_dpp::{connector::SignedConnector, curve::PublicKey};
 use landfall_lifecycle::network::NetworkCredential;
+use landfall_pki::Crl;
 use landfall_server::admin::view::ConfiguratorView;
 use landfall_types::Time;
+use std::time::Duration;
 
 async fn again(ground: Ground, device: &Device) -> (Ground, Option<super::device::Onboarded>) {
     // It was configured a moment ago; a restart forgets that as well as waiting would.
@@ -63,6 +65,32 @@ async fn what_led_into_a_network_that_is_not_given_any_more_is_taken_back() {
     assert_eq!(deleted, 2, "and it is on record when and why");
     // What it had leads to the configurator still, should it never have heard of the new ones.
     device.again(&first, ground.address).await.unwrap().done.unwrap();
+    ground.stop().await;
+}
+
+/// Nobody has to wait for the list's next issue to keep out who comes with what was taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_are_taken_back_are_on_the_list_at_once() {
+    let with = |ssid: &str| {
+        format!("[[configurator.network]]\nssid = {ssid:?}\nkind = \"connector+dot1x\"\n[registrar]\nlisten = \"127.0.0.1:0\"\nannounce = false\n")
+    };
+    let listed = async |ground: &Ground| Crl::from_der(&ground.client.bytes("/v1/network/crl").await.unwrap()).unwrap();
+    let ground = Ground::with(&with("Old")).await;
+    let device = Device::new(1);
+    ground.own(&device).await;
+    let first = device.chirp(ground.address).await.unwrap();
+    let ground = ground.restarted_with(&with("New")).await;
+    assert!(listed(&ground).await.is_empty());
+    device.again(&first, ground.address).await.unwrap().done.unwrap();
+    let on_the_list = async {
+        while listed(&ground).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), on_the_list).await.unwrap();
+    let [old, new] = &ground.shown(&device).await.certificates[..] else { panic!("two certificates") };
+    assert!(old.revoked.is_some() && new.revoked.is_none());
+    assert_eq!(listed(&ground).await.len(), 1);
     ground.stop().await;
 }
 
