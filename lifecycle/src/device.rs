@@ -333,9 +333,8 @@ impl Next {
 
     fn reported(&mut self, report: Report) -> Result<(), Refusal> {
         // DPP s6.4.3: it may come in, and could be given nothing.
-        let unconfigured = self.device.state == State::Authorized
-            && report.about == ReportKind::Configuration
-            && !report.success;
+        let unconfigured =
+            self.device.state == State::Authorized && report.about == ReportKind::Configuration && !report.success;
         if !self.device.state.is_inside() && !unconfigured {
             return Err(refused("device-vouchered", &self.device, "has nothing to report"));
         }

@@ -1,4 +1,4 @@
-//! Presence announcement (s6.2.1): a device that nobody has scanned yet tells every channel that it is there, until a
+//! Presence announcement (DPP s6.2): a device that nobody has scanned yet tells every channel that it is there, until a
 //! configurator that knows its key begins authentication.
 
 use crate::{

@@ -29,4 +29,5 @@ mod it {
     mod together;
     mod uri;
     mod vectors;
+    mod wrapped;
 }

@@ -44,7 +44,7 @@ impl State for AwaitStart {
     }
 }
 
-/// Sends the Authentication Request (s6.2.2).
+/// Sends the Authentication Request (DPP s6.3.2).
 fn request(cx: &mut Context, peer: Peer) -> Result<Next, Refusal> {
     let curve = peer.key.curve();
     if cx.config.bootstrap.curve() != curve {
@@ -110,7 +110,7 @@ impl State for AwaitResponse {
     }
 }
 
-/// What a responder says (s6.2.3).
+/// What a responder says (DPP s6.3.3).
 enum Response {
     /// Its user has to scan our code first.
     Pending,
@@ -209,7 +209,7 @@ impl AwaitResponse {
         match sum {
             None => waiting.finish(cx, None),
             Some(Ok(point)) => {
-                // L = bI·(BR + PR), s6.2.4.
+                // L = bI·(BR + PR), DPP s6.3.4.
                 cx.push(crate::exchange::Output::Agree(Agreement { key: KeyRole::Bootstrap, point, addend: None }));
                 waiting
             }
@@ -238,7 +238,7 @@ impl State for AwaitMutual {
 }
 
 impl AwaitMutual {
-    /// Checks the responder's proof, gives ours and goes on (s6.2.4).
+    /// Checks the responder's proof, gives ours and goes on (DPP s6.3.4).
     fn finish(self: Box<Self>, cx: &mut Context, l: Option<Redacted<Vec<u8>>>) -> Next {
         let Self { earlier, response } = *self;
         let transcript = Transcript {
@@ -284,7 +284,7 @@ fn proved(proof: &[u8], ke: &Secret, transcript: &Transcript) -> bool {
     bool::from(tag.ct_eq(&transcript.r_auth()))
 }
 
-/// The Authentication Confirm (s6.2.4).
+/// The Authentication Confirm (DPP s6.3.4).
 fn confirm(
     cx: &Context,
     peer: &PublicKey,

@@ -1,4 +1,4 @@
-//! The key schedule (s6.3.2 to s6.3.4).
+//! The key schedule (DPP s6.3.2 to s6.3.4).
 
 use crate::{
     crypto::{self, Secret},

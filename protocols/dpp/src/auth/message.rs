@@ -1,4 +1,4 @@
-//! The three frames of authentication, and what is sealed in them (s6.2.2 to s6.2.4, s8.2).
+//! The three frames of authentication, and what is sealed in them (DPP s6.3.2 to s6.3.4, s8.2).
 
 use crate::{
     capabilities::{Capabilities, Role},
@@ -47,7 +47,7 @@ pub(super) fn hash(attributes: &Attributes<'_>, id: AttributeId) -> Result<Optio
     Ok(attributes.one_array(id)?.map(Fingerprint))
 }
 
-/// The release that the peer speaks; release 1 does not say (s8.1.1.17).
+/// The release that the peer speaks; release 1 does not say (DPP s8.1.1.17).
 pub(super) fn version(attributes: &Attributes<'_>) -> Result<u8, Refusal> {
     match attributes.one_u8(AttributeId::ProtocolVersion)? {
         Some(0) => Err(malformed("there is no Protocol Version 0")),

@@ -137,7 +137,7 @@ impl Opened {
         match (cx.config.mutual, self.request.initiator) {
             (Mutual::Never, _) | (Mutual::IfKnown, None) => self.go_on(cx, role, None),
             (Mutual::Required, None) => {
-                // Nothing is said to a stranger (s6.2.3).
+                // Nothing is said to a stranger (DPP s6.3.3).
                 cx.ignore(message::one_way());
                 again(cx)
             }
@@ -148,7 +148,7 @@ impl Opened {
         }
     }
 
-    /// A response that only says a status (s6.2.3).
+    /// A response that only says a status (DPP s6.3.3).
     fn status(&self, cx: &Context, status: Status, capabilities: Capabilities) -> Frame {
         let mut outer = AttributeWriter::new();
         outer.put(AttributeId::Status, &[status.into()]);
@@ -163,7 +163,7 @@ impl Opened {
         message::sealed(FrameType::AuthenticationResponse, outer, &self.k1, inner)
     }
 
-    /// Release 1 knows no version and is not told one (s8.1.1.17).
+    /// Release 1 knows no version and is not told one (DPP s8.1.1.17).
     fn put_version(&self, cx: &Context, outer: &mut AttributeWriter) {
         if cx.config.version >= 2 && self.request.version >= 2 {
             outer.put(AttributeId::ProtocolVersion, &[cx.config.version]);
@@ -192,7 +192,7 @@ impl Opened {
         match initiator {
             None => waiting.respond(cx, None),
             Some(point) => {
-                // L = (bR + pR)·BI, s6.2.3.
+                // L = (bR + pR)·BI, DPP s6.3.3.
                 let addend = Some(Arc::clone(&waiting.protocol));
                 cx.push(Output::Agree(Agreement { key: KeyRole::Bootstrap, point, addend }));
                 waiting
@@ -266,7 +266,7 @@ impl State for AwaitMutual {
 }
 
 impl AwaitMutual {
-    /// Sends the Authentication Response with our proof (s6.2.3).
+    /// Sends the Authentication Response with our proof (DPP s6.3.3).
     fn respond(self: Box<Self>, cx: &mut Context, l: Option<Redacted<Vec<u8>>>) -> Next {
         let Self { opened, role, protocol, n, transcript } = *self;
         let l = l.as_ref().map(|l| l.expose().as_slice());

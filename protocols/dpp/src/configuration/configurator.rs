@@ -177,7 +177,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Answers with a status only (s6.4.3).
+    /// Answers with a status only (DPP s6.4.3).
     fn status(&mut self, cx: &mut Context, status: Status, rest: AttributeWriter) -> Option<Vec<u8>> {
         let mut inner = AttributeWriter::new();
         inner.put(AttributeId::EnrolleeNonce, &self.nonce);
@@ -277,7 +277,7 @@ impl AwaitRuling {
         };
         let Grants { mut objects, status } = grants;
         if self.turn.session.peer.version < 2 {
-            // Release 1 takes one object (s6.4.3.2).
+            // Release 1 takes one object (DPP s6.4.3.1).
             objects.truncate(1);
         }
         if objects.is_empty() {

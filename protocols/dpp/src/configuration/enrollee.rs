@@ -47,7 +47,7 @@ struct Asked {
 }
 
 impl Asking {
-    /// Sends a Configuration Request (s6.4.2), each with a nonce of its own.
+    /// Sends a Configuration Request (DPP s6.4.2), each with a nonce of its own.
     fn ask(mut self, cx: &mut Context) -> Next {
         let mut nonce = vec![0; self.session.peer.curve.nonce_len()];
         cx.random.fill(&mut nonce);
@@ -256,7 +256,7 @@ fn refuse_status(status: u16) -> Result<(), Refusal> {
     }
 }
 
-/// Takes an answer only if its connectors are for our key and signed by the key that comes with them (s6.4.3.4).
+/// Takes an answer only if its connectors are for our key and signed by the key that comes with them (DPP s6.4.3.2).
 fn check(asking: &Asking, objects: &[ConfigObject], cx: &Context) -> Result<(), Refusal> {
     if objects.is_empty() {
         return Err(malformed("a Configuration Response without a Configuration Object"));
@@ -269,7 +269,7 @@ fn check(asking: &Asking, objects: &[ConfigObject], cx: &Context) -> Result<(), 
     Ok(())
 }
 
-/// Sends the Configuration Result (s6.4.4), which release 1 does not know.
+/// Sends the Configuration Result (DPP s6.4.4), which release 1 does not know.
 fn send_result(cx: &mut Context, session: &Session, nonce: &[u8], status: Status) {
     if session.peer.version >= 2 {
         let mut inner = AttributeWriter::new();
@@ -308,7 +308,7 @@ impl State for AwaitPersisted {
     }
 }
 
-/// Waits to hear how joining went, to tell the configurator (s6.4.5).
+/// Waits to hear how joining went, to tell the configurator (DPP s6.4.5).
 struct AwaitJoined {
     session: Session,
     nonce: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What is sealed in the frames of configuration (s6.4.2 to s6.4.6). What is authenticated beside it differs: nothing in
+//! What is sealed in the frames of configuration (DPP s6.4.2 to s6.4.5). What is authenticated beside it differs: nothing in
 //! a request, the status in a response, the header and an empty string in the results.
 
 use crate::{

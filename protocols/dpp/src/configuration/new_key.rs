@@ -1,4 +1,4 @@
-//! A new key for the network, on a curve that the configurator names (s6.4.5).
+//! A new key for the network, on a curve that the configurator names (DPP s6.4.3.1).
 
 use crate::{
     auth::Session,

@@ -12,7 +12,7 @@ pub struct Agreement {
     pub key: KeyRole,
     /// The point.
     pub point: PublicKey,
-    /// An ephemeral key to be added to the held one, modulo the order of the curve (s6.2.3: L = (bR + pR)·BI).
+    /// An ephemeral key to be added to the held one, modulo the order of the curve (DPP s6.3.3: L = (bR + pR)·BI).
     pub addend: Option<Arc<PrivateKey>>,
 }
 

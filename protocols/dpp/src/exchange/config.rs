@@ -25,7 +25,7 @@ pub struct Config {
     pub timing: Timing,
 }
 
-/// Whether the exchange authenticates both sides (s6.2.1). The responder is always authenticated; the initiator only if
+/// Whether the exchange authenticates both sides (DPP s6.3.1). The responder is always authenticated; the initiator only if
 /// the responder has its bootstrapping key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mutual {
@@ -43,7 +43,7 @@ pub enum Mutual {
 pub struct ConfiguratorConfig {
     /// Signs connectors.
     pub csign: PublicKey,
-    /// Lets devices be recognised in reconfiguration by us only (s6.6.2); on the curve of `csign`.
+    /// Lets devices be recognised in reconfiguration by us only (DPP s7.5); on the curve of `csign`.
     pub privacy: Option<PublicKey>,
 }
 
@@ -63,7 +63,7 @@ pub struct Timing {
     pub response: Duration,
     /// How often a frame is sent again; none over TCP, which loses nothing.
     pub retries: u32,
-    /// For a person who scans the other side's code (s6.2.3, STATUS_RESPONSE_PENDING).
+    /// For a person who scans the other side's code (DPP s6.3.3, STATUS_RESPONSE_PENDING).
     pub person: Duration,
     /// As configurator, before the enrollee is told to come back while a decision or a certificate takes time.
     pub decision: Duration,

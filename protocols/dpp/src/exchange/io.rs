@@ -129,7 +129,7 @@ pub enum Ruling {
     Provide(Grants),
     /// It shall send a certificate request with these attributes (CsrAttrs of RFC 7030 s4.5.2, DER).
     Csr(Vec<u8>),
-    /// It shall make a new key on that curve (s6.4.5).
+    /// It shall make a new key on that curve (DPP s6.4.3.1).
     NewKey(Curve),
     /// It gets nothing; the peer is told the status.
     Deny(Status, Refusal),

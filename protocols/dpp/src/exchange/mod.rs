@@ -27,13 +27,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange that begins with our Authentication Request to the holder of `peer` (s6.2.2). Tell it
+    /// An exchange that begins with our Authentication Request to the holder of `peer` (DPP s6.3.2). Tell it
     /// [`Input::Start`].
     pub fn initiator(config: Arc<Config>, peer: auth::Peer, random: Box<dyn Random>) -> Self {
         Self { context: Context::new(config, random), state: auth::initiator::start(peer) }
     }
 
-    /// An exchange that waits for a peer's Authentication Request (s6.2.3).
+    /// An exchange that waits for a peer's Authentication Request (DPP s6.3.3).
     pub fn responder(config: Arc<Config>, random: Box<dyn Random>) -> Self {
         Self { context: Context::new(config, random), state: auth::responder::start() }
     }

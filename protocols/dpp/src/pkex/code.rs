@@ -9,7 +9,7 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// A code that two people share, and perhaps the identifier by which devices tell codes apart (s5.6.1).
+/// A code that two people share, and perhaps the identifier by which devices tell codes apart (DPP s5.6.1).
 ///
 /// Clones are the same code: they count failures together, so that it dies after five whoever runs the exchanges and
 /// however many run at once.

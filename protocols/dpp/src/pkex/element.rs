@@ -1,4 +1,4 @@
-//! The role elements: one point of each curve for either side, by which a code blinds its key (s5.6.2).
+//! The role elements: one point of each curve for either side, by which a code blinds its key (DPP s5.6.2).
 //!
 //! They are constants of the specification; nobody knows their discrete logarithms.
 

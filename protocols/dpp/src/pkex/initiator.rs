@@ -97,7 +97,7 @@ impl Initiator {
         self.request(version)
     }
 
-    /// Sends M = X + Qi (s5.6.2).
+    /// Sends M = X + Qi (DPP s5.6.2).
     fn request(&mut self, version: Versions) -> Result<State, Refusal> {
         let config = &self.outbox.config;
         let curve = config.bootstrap.curve();
@@ -166,7 +166,7 @@ impl Initiator {
         State::AwaitAgreed(Box::new(AwaitAgreed { x: state.x, y, z, binding, attempt, peer_version }))
     }
 
-    /// Reveals A with its tag (s5.6.3).
+    /// Reveals A with its tag (DPP s5.6.3).
     fn reveal(&mut self, state: AwaitAgreed, j: &Redacted<Vec<u8>>) -> State {
         let AwaitAgreed { x, y, z, binding, attempt, peer_version } = state;
         let own = &self.outbox.config.bootstrap;

@@ -102,7 +102,7 @@ pub enum Output {
     Done(Result<Done, Refusal>),
 }
 
-/// What was learnt. It is believed only for an authentication in which both sides prove their keys (s5.6.4).
+/// What was learnt. It is believed only for an authentication in which both sides prove their keys (DPP s5.6.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The peer's bootstrapping key.

@@ -1,4 +1,4 @@
-//! What PKEX computes (s5.6.2, s5.6.3).
+//! What PKEX computes (DPP s5.6.2, s5.6.3).
 
 use super::{Code, Side, element::role_element};
 use crate::{

@@ -111,7 +111,7 @@ impl Responder {
         }
     }
 
-    /// Sends N = Y + Qr (s5.6.2), or which curve we speak.
+    /// Sends N = Y + Qr (DPP s5.6.2), or which curve we speak.
     fn answer(
         &mut self,
         version: Versions,
@@ -153,7 +153,7 @@ impl Responder {
         Ok((response(reply), State::AwaitReveal(Box::new(state))))
     }
 
-    /// Checks what the initiator reveals (s5.6.3).
+    /// Checks what the initiator reveals (DPP s5.6.3).
     fn examine(&mut self, mut state: AwaitReveal, frame: Frame) -> State {
         let Some(attempt) = self.outbox.config.code.attempt() else { return self.end(Err(message::dead())) };
         let Some(shared) = state.shared.take() else { return self.end(Err(message::wrong_code())) };

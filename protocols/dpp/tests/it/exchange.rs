@@ -16,7 +16,7 @@ use landfall_testkit::{
 use landfall_types::{Fault, Refusal};
 use std::time::Duration;
 
-fn pair(change: impl FnOnce(&mut Config, &mut Config)) -> Pair<Party, Party> {
+pub(super) fn pair(change: impl FnOnce(&mut Config, &mut Config)) -> Pair<Party, Party> {
     let (ours, theirs) = (Keys::new(Curve::P256, 1), Keys::new(Curve::P256, 2));
     let (our_key, their_key) = (ours.bootstrap.public().clone(), theirs.bootstrap.public().clone());
     let (mut a, mut b) = (config(&ours, Role::Configurator), config(&theirs, Role::Enrollee));
@@ -28,7 +28,7 @@ fn pair(change: impl FnOnce(&mut Config, &mut Config)) -> Pair<Party, Party> {
     Pair::new(configurator, enrollee, Link::PERFECT, 5, NOW)
 }
 
-fn run(pair: &mut Pair<Party, Party>) {
+pub(super) fn run(pair: &mut Pair<Party, Party>) {
     pair.tell_a(Input::Start);
     assert!(pair.run_until(NOW + Duration::from_secs(3600)));
     assert!(pair.errors.is_empty(), "{:?}", pair.errors);
@@ -84,7 +84,7 @@ fn a_device_that_policy_refuses_is_told_a_status_and_nothing_else() {
 }
 
 /// The attributes of a frame, to be changed.
-fn attributes(frame: &mut Frame) -> &mut Vec<u8> {
+pub(super) fn attributes(frame: &mut Frame) -> &mut Vec<u8> {
     match frame {
         Frame::Action(Action { attributes, .. }) => attributes,
         Frame::Gas(Gas::InitialRequest { query, .. }) => query,
@@ -94,7 +94,7 @@ fn attributes(frame: &mut Frame) -> &mut Vec<u8> {
 }
 
 /// Every attribute in order, as (id, value).
-fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+pub(super) fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let (mut list, mut rest) = (Vec::new(), bytes);
     while !rest.is_empty() {
         let id = u16::from_le_bytes([rest[0], rest[1]]);
@@ -105,7 +105,7 @@ fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     list
 }
 
-fn join(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn join(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (id, value) in list {
         bytes.extend(id.to_le_bytes());
@@ -117,7 +117,7 @@ fn join(list: &[(u16, Vec<u8>)]) -> Vec<u8> {
 
 /// One frame of the good exchange, and one change to one of its attributes.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     Missing(usize),
     Twice(usize),
     Empty(usize),
@@ -128,7 +128,7 @@ enum Change {
 }
 
 impl Change {
-    fn apply(self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn apply(self, bytes: &[u8]) -> Vec<u8> {
         let mut list = list(bytes);
         match self {
             Self::Missing(i) => drop(list.remove(i)),

@@ -2,13 +2,14 @@
 
 use super::{
     curve::{key, random},
+    exchange::{Change, list},
     vectors::{octets, vector},
 };
 use landfall_dpp::{
     Curve, NetRole,
     connector::{Connector, Group, SignedConnector},
     curve::{PrivateKey, PublicKey},
-    frame::{Action, AttributeId, AttributeWriter, Frame, over_the_air},
+    frame::{Action, AttributeId, AttributeWriter, Frame, FrameType, over_the_air},
     introduction::{Introduced, Own, access_point, access_point::Discovered, pmk, pmkid, station},
 };
 use landfall_types::{Refusal, Time};
@@ -205,7 +206,7 @@ fn a_station_refuses_whoever_is_not_of_its_network() {
         frame.put_u8(AttributeId::Status, status);
         frame.put(AttributeId::Connector, connector.as_bytes());
         frame.put_u8(AttributeId::ProtocolVersion, 3);
-        Action { kind: landfall_dpp::frame::FrameType::PeerDiscoveryResponse, attributes: frame.into_bytes() }
+        Action { kind: FrameType::PeerDiscoveryResponse, attributes: frame.into_bytes() }
     };
     let ap = plain(&csign, Curve::P256, 3, NetRole::Ap);
     let (good, bad) = (ap.own.connector().as_str(), impostor.own.connector().as_str());
@@ -263,6 +264,70 @@ fn an_update_for_another_access_point_or_changed_does_not_open() {
     let opening = access_point::updated(&other.own, NOW, &kept.into_inner().unwrap()).unwrap();
     let dh = other.key.agree(opening.point()).unwrap();
     assert_eq!(opening.agreed(NOW, &dh).unwrap_err().check, "dpp-unwrap");
+}
+
+/// Each change to each attribute of each frame ends it on one side or the other.
+#[test]
+fn no_attribute_may_be_amiss() {
+    let csign = key(Curve::P256, 1);
+    let (sta, ap) = (plain(&csign, Curve::P256, 2, NetRole::Sta), plain(&csign, Curve::P256, 3, NetRole::Ap));
+    let in_the_clear = |change: &mut dyn FnMut(Action) -> Action| {
+        let (request, waiting) = station::discover(sta.own.clone(), NOW, 1).unwrap();
+        match access_point::discovered(&ap.own, NOW, &change(action(request))) {
+            Ok(Discovered::Welcome { response, .. }) => {
+                waiting.answer(NOW, &change(action(response))).map(drop).is_ok()
+            }
+            Ok(Discovered::Refused { .. }) | Err(_) => false,
+        }
+    };
+    let in_private = |change: &mut dyn FnMut(Action) -> Action| {
+        let (query, waiting) = station::query(sta.own.clone(), NOW, 9).unwrap();
+        let exchange = || -> Result<(), Refusal> {
+            let notify = access_point::queried(&ap.own, NOW, &change(action(query)))?;
+            let update = waiting.notified(NOW, &change(action(notify)))?;
+            let n = sta.key.agree(update.pending().point()).unwrap();
+            let (update, _) = update.agreed(&n, &mut random(5)).unwrap();
+            let opening = access_point::updated(&ap.own, NOW, &change(action(update)))?;
+            let dh = ap.key.agree(opening.point()).unwrap();
+            opening.agreed(NOW, &dh).map(drop)
+        };
+        exchange().is_ok()
+    };
+    type Passes<'a> = &'a dyn Fn(&mut dyn FnMut(Action) -> Action) -> bool;
+    let exchanges: [Passes<'_>; 2] = [&in_the_clear, &in_private];
+    for (form, exchange) in exchanges.into_iter().enumerate() {
+        let mut frames = Vec::new();
+        assert!(exchange(&mut |frame| {
+            frames.push(frame.clone());
+            frame
+        }));
+        assert_eq!(frames.len(), [2, 3][form]);
+        for (number, good) in frames.iter().enumerate() {
+            let attributes = list(&good.attributes);
+            let each = (0..attributes.len()).flat_map(|i| {
+                [Change::Missing(i), Change::Twice(i), Change::Empty(i), Change::Longer(i), Change::Other(i)]
+            });
+            let wraps = attributes.last().is_some_and(|(id, _)| *id == u16::from(AttributeId::WrappedData));
+            // An access point keeps nothing between query and update; of these, what is wrapped counts, and the version in it.
+            let loose = [FrameType::PrivatePeerIntroductionQuery, FrameType::PrivatePeerIntroductionUpdate];
+            let counts = |i: usize| attributes[i].0 == u16::from(AttributeId::WrappedData);
+            let each = each.filter(|change| match change {
+                Change::Other(i) => !loose.contains(&good.kind) || counts(*i),
+                _ => true,
+            });
+            for change in each.chain([Change::Truncated]).chain(wraps.then_some(Change::After)) {
+                let mut seen = 0;
+                let passed = exchange(&mut |mut frame| {
+                    if seen == number {
+                        frame.attributes = change.apply(&frame.attributes);
+                    }
+                    seen += 1;
+                    frame
+                });
+                assert!(!passed, "{:?}: {change:?} went unnoticed", good.kind);
+            }
+        }
+    }
 }
 
 #[test]

@@ -72,7 +72,9 @@ async fn what_led_into_a_network_that_is_not_given_any_more_is_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_that_are_taken_back_are_on_the_list_at_once() {
     let with = |ssid: &str| {
-        format!("[[configurator.network]]\nssid = {ssid:?}\nkind = \"connector+dot1x\"\n[registrar]\nlisten = \"127.0.0.1:0\"\nannounce = false\n")
+        format!(
+            "[[configurator.network]]\nssid = {ssid:?}\nkind = \"connector+dot1x\"\n[registrar]\nlisten = \"127.0.0.1:0\"\nannounce = false\n"
+        )
     };
     let listed = async |ground: &Ground| Crl::from_der(&ground.client.bytes("/v1/network/crl").await.unwrap()).unwrap();
     let ground = Ground::with(&with("Old")).await;
