@@ -11,7 +11,6 @@ pub(super) const BUILD: Build = Build {
     way: Way::Gateway,
     password: "psk",
     not_run: &[
-        ("S2.C1", STREAMLINED),
         (
             "S2.C2",
             "Build 2 onboards in one go at the application layer (D.1); other members of requests are kept as well",
@@ -20,6 +19,3 @@ pub(super) const BUILD: Build = Build {
         ("S3.C4", "this version has no onboarding tool for OCF"),
     ],
 };
-
-const STREAMLINED: &str = "this version has no Diplomat and no onboarding tool; what is ready for them: org.openconnectivity in \
-                           a configuration request is kept as it came and shown with the device (D.2.1 steps 4 and 5)";

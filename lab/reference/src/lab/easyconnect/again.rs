@@ -1,6 +1,6 @@
-//! Scenario 3 at the network layer: how it ends, and how it begins anew.
+//! Scenario 3 at the network layer: how it ends, and how it begins anew; and what comes of credentials in between.
 
-use super::{LAMPS, NEIGHBOUR, Shown, Site, evidence, maker, owner::introduced};
+use super::{LAMPS, NEIGHBOUR, Shown, Site, device::ROUNDS, evidence, maker, owner::introduced};
 use crate::lab::place::Place;
 use anyhow::{Result, bail, ensure};
 
@@ -84,5 +84,32 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
             device.serial, site.pine.name
         ),
         refused: format!("the former owner: {}: {}", unanswered.check, unanswered.why),
+    })
+}
+
+/// S5.C2: a device gets another connector for the one that it has, from the key that signs now; what was revoked gets none (7.5).
+pub(super) async fn credentials_replaced(place: &Place, site: &Site) -> Result<Shown> {
+    let (device, first) = site.onboarded(place, &site.lamp).await?;
+    let (gone, _) = site.onboarded(place, &site.lamp).await?;
+    site.orchard.judge(&gone, "revoke", "the lab withdraws it").await?;
+    site.orchard.rotate().await?;
+    let network = site.orchard.hostapd().await?.connector(LAMPS)?;
+    let Err(over) = introduced(&first.connector(LAMPS)?, &network) else {
+        bail!("a connector of the key that was replaced still leads in");
+    };
+    let near = [&site.orchard.access_point];
+    let second = device.reconfigure(&near, ROUNDS).await?.joined()?;
+    evidence::write(place, &device, &second)?;
+    introduced(&second.connector(LAMPS)?, &network)?;
+    ensure!(second.names() == first.names(), "it was given {:?}", second.names());
+    let refusal = gone.reconfigure(&near, 1).await?.refused()?;
+    Ok(Shown {
+        shown: format!(
+            "the key that signs connectors was replaced ({over}); {} came again with the old connector, and \
+             joins with another, {} ms later",
+            device.serial,
+            second.took.as_millis()
+        ),
+        refused: format!("{}, which was revoked: {refusal}", gone.serial),
     })
 }

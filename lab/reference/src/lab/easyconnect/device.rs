@@ -31,8 +31,10 @@ use std::{
 const PATIENCE: u64 = 1_500;
 /// How long it rests between rounds.
 const PAUSE: u64 = 300;
+/// How long a device whose button was pushed waits for a second configurator, in milliseconds; over the air it is longer.
+const PUSH_REST: u64 = 500;
 /// After so many rounds a device that should be answered gives up: also one that was configured a moment ago.
-const ROUNDS: u32 = 20;
+pub(super) const ROUNDS: u32 = 20;
 
 /// A device.
 #[derive(Debug)]
@@ -134,6 +136,23 @@ impl Device {
         self.run(config, Onboarding { attempts: Some(rounds), ..Onboarding::default() }, tell).await
     }
 
+    /// Its button is pushed: it looks for the one configurator whose button is pushed too.
+    pub(super) async fn push_button(&self, at: &AccessPoint, limit: Duration) -> Result<Became> {
+        let mut config = self.config();
+        config.dpp.controllers = vec![at.address.to_string()];
+        config.dpp.push_rest_ms = PUSH_REST;
+        let how = Onboarding { push_button: true, limit: Some(limit), ..Onboarding::default() };
+        self.run(config, how, &|_| ()).await
+    }
+
+    /// Has a device that has networks get others, at these access points.
+    pub(super) async fn reconfigure(&self, at: &[&AccessPoint], rounds: u32) -> Result<Became> {
+        let mut config = self.config();
+        config.dpp.controllers = at.iter().map(|access_point| access_point.address.to_string()).collect();
+        let how = Onboarding { attempts: Some(rounds), ..Onboarding::default() };
+        self.became(self.agent(config)?.reconfigure(&how, &|_| ()).await?)
+    }
+
     /// Waits so long for a configurator to come; says nothing by itself. What it did not answer it tells.
     pub(super) async fn wait_at(&self, address: SocketAddr, limit: Duration) -> Result<(Became, Vec<String>)> {
         let mut config = self.config();
@@ -156,7 +175,11 @@ impl Device {
     }
 
     async fn run(&self, config: Config, how: Onboarding, tell: &(dyn Fn(&str) + Send + Sync)) -> Result<Became> {
-        match self.agent(config)?.onboard(&how, tell).await? {
+        self.became(self.agent(config)?.onboard(&how, tell).await?)
+    }
+
+    fn became(&self, end: End) -> Result<Became> {
+        match end {
             End::Refused(refusal) => Ok(Became::Refused(refusal)),
             End::Onboarded { enrolled: None, .. } => bail!("{} had networks before", self.serial),
             End::Onboarded { standing, enrolled: Some(enrolled) } => {

@@ -89,12 +89,17 @@ pub(super) async fn run(build: &'static Build, place: &Place, table: &mut Table<
     table.row(number, "S3.C1", again::credential_deleted(place, &site)).await?;
     table.row(number, "S3.C2", again::cannot_connect(place, &site)).await?;
     table.row(number, "S3.C3", again::onboarded_again(place, &site)).await?;
+    table.row(number, "S5.C2", again::credentials_replaced(place, &site)).await?;
+    if build.way == Way::Gateway {
+        table.part(number, "S2.C1", STREAMLINED, network::carried_for_others(place, &site)).await?;
+    }
     for (id, why) in build.not_run.iter().chain(NOT_RUN) {
         table.not_run(number, id, why)?;
     }
     Ok(site)
 }
 
+const STREAMLINED: &str = "this version has no Diplomat and no onboarding tool for OCF (D.2.1 steps 7 and 8)";
 const NO_VERIFICATION: &str = "the build has no continuous verification";
 
 /// The rows that neither build runs.
@@ -109,10 +114,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("S4.C7", NO_VERIFICATION),
     ("S4.C8", NO_VERIFICATION),
     ("S5.C1", "this version updates no firmware"),
-    (
-        "S5.C2",
-        "connectors are issued anew by onboarding again (S3.C3); with the radio rig, S1.C5 reconfigures a device",
-    ),
     ("S5.C3", NO_VERIFICATION),
     ("S5.C4", "the MUD URL comes with the configuration request and is kept; this version enforces nothing by it"),
     ("S5.C5", "this version binds to no life cycle management service"),
@@ -248,11 +249,12 @@ async fn gateway(place: &Place, name: &'static str, networks: &str) -> Result<Ow
     Owner::of(&party, name, "home", Ipv4Addr::LOCALHOST).await
 }
 
-/// Who may come, and how long is waited for a device that does not answer.
+/// Who may come, and how long is waited for a device that does not answer, or for a second one whose button is pushed.
 fn manners(table: &str) -> String {
     format!(
         "[{table}.acceptance]\nmodels = [\"LAMP-1\", \"SENSOR-2\"]\nlisted = \"permit\"\nothers = \"ask\"\n\
-         [{table}.limits]\nresponse = \"3s\"\njoin = \"0s\"\n"
+         [{table}.limits]\nresponse = \"3s\"\njoin = \"0s\"\n\
+         [{table}.push-button]\nlistening = \"1s\"\n"
     )
 }
 

@@ -104,18 +104,38 @@ pub(super) async fn network_may_take_over(place: &Place, site: &Site) -> Result<
     evidence::write(place, &device, &joined)?;
     let seen = site.orchard.device(&device).await?.configuration.context("nothing is on record")?;
     ensure!(!seen.network_authenticated && !joined.networks.authenticated, "nobody gave it the configurator's key");
-    Ok(Shown {
-        shown: format!(
-            "{} was taken by who has its URI; the operator reads: {}",
-            device.serial,
-            joined.standing.assurance.unwrap_or_default()
-        ),
-        refused: format!(
-            "by the device: {}; the operator of the other network reads: {}",
-            dropped.unwrap_or_else(|| "no word".into()),
-            last_line(&why)
-        ),
-    })
+    let mut shown = format!(
+        "{} was taken by who has its URI; the operator reads: {}",
+        device.serial,
+        joined.standing.assurance.unwrap_or_default()
+    );
+    let mut refused = format!(
+        "by the device: {}; the operator of the other network reads: {}",
+        dropped.unwrap_or_else(|| "no word".into()),
+        last_line(&why)
+    );
+    if site.build.way == Way::Gateway {
+        let (taken, alone) = pushed(place, site).await?;
+        shown.push_str(&format!("; {taken} by who pushed its button and the gateway's"));
+        refused.push_str(&format!("; where the gateway's was not pushed: {alone}"));
+    }
+    Ok(Shown { shown, refused })
+}
+
+/// A device in nobody's book, whose button is pushed: alone, and together with that of the gateway.
+async fn pushed(place: &Place, site: &Site) -> Result<(String, String)> {
+    let device = site.kestrel.make(place, &site.lamp)?;
+    let near = &site.orchard.access_point;
+    let alone = device.push_button(near, IN_VAIN).await?.refused()?;
+    ensure!(site.orchard.booked(&device).await?.is_none(), "it was taken into the book");
+    let (became, operator) =
+        tokio::join!(device.push_button(near, LISTENING), site.orchard.push_button(&device, "LAMP-1"));
+    operator.context("what the operator hears of the push")?;
+    let joined = became?.joined()?;
+    evidence::write(place, &device, &joined)?;
+    let seen = site.orchard.device(&device).await?.configuration.context("nothing is on record")?;
+    ensure!(!seen.network_authenticated, "a push authenticates no network");
+    Ok((device.serial, alone.to_string()))
 }
 
 /// `owner` reaches out to `device` as if it were `meant`; what came of it at both ends.
@@ -274,4 +294,21 @@ async fn guest(place: &Place, site: &Site) -> Result<String> {
     let hostapd = site.orchard.hostapd().await?;
     introduced(&joined.connector(LAMPS)?, &hostapd.connector(LAMPS)?)?;
     Ok(format!("{}, made for Build {other}, by {how} (6.1)", device.serial))
+}
+
+/// S2.C1, in part: what the application layer begins with comes sealed with the request, and is handed on as it came
+/// (D.2.1 steps 4 and 5); nobody else can have put it there.
+pub(super) async fn carried_for_others(place: &Place, site: &Site) -> Result<Shown> {
+    const NAME: &str = "org.openconnectivity";
+    let mut device = site.bought(place, &site.lamp).await?;
+    let carried = serde_json::json!({ "soinfo": [{ "uuid": device.hash().to_string() }] });
+    device.members.insert(NAME.into(), carried.clone());
+    let joined = site.join(place, &device).await?;
+    let seen = site.orchard.device(&device).await?.configuration.context("nothing is on record")?;
+    ensure!(seen.others.get(NAME) == Some(&carried), "{:?} came of what the device sent for OCF", seen.others);
+    ensure!(!site.orchard.access_point.overheard(NAME.as_bytes()), "it was said aloud");
+    Ok(Shown {
+        shown: format!("{NAME} came with the request of {} and is had by /v1/network/devices", device.serial),
+        refused: format!("the access point between them read nothing of it ({} ms)", joined.took.as_millis()),
+    })
 }

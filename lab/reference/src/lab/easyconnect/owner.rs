@@ -12,7 +12,7 @@ use landfall_server::{
         escape,
         view::{
             AccessPointFile, BookDevice, BootstrapKey, ConfiguratorView, Device as Seen, DevicesAdded, DevicesReleased,
-            NewAccessPoint, NewDevices, Note, Page, PerDevice, Rotation, Unanswered,
+            Introduced, NewAccessPoint, NewDevices, Note, Page, PerDevice, PushButton, Rotation, Unanswered,
         },
     },
     domain::NewDomain,
@@ -124,6 +124,18 @@ impl Owner {
             Some(failure) => bail!("{}", failure.error),
             None => Ok(()),
         }
+    }
+
+    /// Pushes the configurator's button for a device that stands beside it; what came of it.
+    pub(super) async fn push_button(&self, device: &Device, model: &str) -> Result<()> {
+        let push = PushButton {
+            tenant: Some(self.tenant.into()),
+            serial_number: Some(device.serial.clone()),
+            model: Some(model.into()),
+            ..PushButton::default()
+        };
+        let _: Introduced = self.party.admin.post("/v1/network/configurator/push-button", &push).await?;
+        Ok(())
     }
 
     /// Takes a device out of its book.
