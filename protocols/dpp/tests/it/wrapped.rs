@@ -2,14 +2,19 @@
 
 use super::{
     exchange::{Change, attributes, join, list, pair, run},
-    party::random,
+    party::{Party, connector, csr, random},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_dpp::{
     Curve,
     crypto::{self, Secret, siv},
     curve::PrivateKey,
-    frame::{Action, Frame, FrameType},
+    enterprise,
+    exchange::{Facts, Ruling},
+    frame::{Action, AttributeId, Frame, FrameType},
+    status::Status,
 };
+use landfall_testkit::harness::Pair;
 
 const CURVE: Curve = Curve::P256;
 const WRAPPED: u16 = 0x1004;
@@ -19,7 +24,10 @@ const CONFIG_OBJECT: u16 = 0x100C;
 struct Keys {
     k1: Secret,
     k2: Secret,
+    bk: Secret,
     ke: Secret,
+    /// The enrollee's protocol key.
+    protocol: PrivateKey,
 }
 
 /// By which key, and beside what, the last attribute of a frame is wrapped.
@@ -75,6 +83,8 @@ fn keys(a: &[Frame], b: &[Frame]) -> Keys {
         k1: crypto::derive(CURVE, &[b"first intermediate key"], &[m.expose()]),
         k2: crypto::derive(CURVE, &[b"second intermediate key"], &[n.expose()]),
         ke: crypto::expand(CURVE, &bk, &[b"DPP Key"], CURVE.hash_len()),
+        bk,
+        protocol: r_protocol,
     }
 }
 
@@ -117,4 +127,96 @@ fn no_attribute_may_be_amiss() {
         }
     }
     assert_eq!(frames, 6, "three of authentication, three of configuration");
+}
+
+/// What comes of the exchange if the enrollee's frame with that number says what `change` makes of it: how the configurator
+/// refuses it, after it has said that status.
+fn refused(
+    rulings: &[fn(&Facts) -> Ruling],
+    number: usize,
+    change: impl Fn(&Keys, &mut Vec<(u16, Vec<u8>)>),
+) -> (String, Status) {
+    let begin = || -> Pair<Party, Party> {
+        let mut pair = pair(|_, _| {});
+        pair.a.rulings = rulings.to_vec();
+        pair
+    };
+    let mut good = begin();
+    run(&mut good);
+    assert_eq!((good.a.refused(), good.b.refused()), ("done", "done"));
+    let keys = keys(&good.a.sent, &good.b.sent);
+    let changed = rewrapped(&keys, &good.b.sent[number], |bytes| {
+        let mut inner = list(bytes);
+        change(&keys, &mut inner);
+        join(&inner)
+    });
+    let mut pair = begin();
+    pair.b.replace = Some((number, changed));
+    run(&mut pair);
+    assert!(pair.a.records.is_empty() && pair.b.records.is_empty());
+    let status = list(attributes(&mut pair.a.sent.last().unwrap().clone()));
+    let [(id, status), _] = status.as_slice() else { panic!("a response is a status, and what is wrapped") };
+    assert_eq!(*id, u16::from(AttributeId::Status));
+    let status = Status::try_from(status[0]).unwrap();
+    let Some(Err(told)) = &pair.b.done else { panic!("the enrollee is told") };
+    assert!(told.check == "dpp-denied" && told.detail.contains(&status.to_string()), "{told}");
+    (pair.a.refused().to_owned(), status)
+}
+
+#[test]
+fn a_certificate_request_that_is_not_for_this_exchange_is_bad() {
+    type Made = fn(&Keys) -> Vec<u8>;
+    fn made(key: &PrivateKey, bk: &Secret) -> Vec<u8> {
+        enterprise::request("lamp", key, bk, CURVE, &enterprise::challenge_password_only()).unwrap()
+    }
+    let cases: [(Made, &str); 3] = [
+        (|keys| made(&PrivateKey::generate(CURVE, &mut random(9)), &keys.bk), "dpp-csr-key"),
+        (|keys| made(&keys.protocol, &keys.ke), "dpp-csr-binding"),
+        (
+            |keys| {
+                let mut csr = made(&keys.protocol, &keys.bk);
+                *csr.last_mut().unwrap() ^= 1;
+                csr
+            },
+            "dpp-csr-signature",
+        ),
+    ];
+    for (made, check) in cases {
+        let refused = refused(&[csr, connector], 2, |keys, inner| {
+            let (_, request) =
+                inner.iter_mut().find(|(id, _)| *id == u16::from(AttributeId::ConfigRequestObject)).unwrap();
+            let mut said: serde_json::Value = serde_json::from_slice(request).unwrap();
+            assert!(said["pkcs10"].is_string());
+            said["pkcs10"] = STANDARD.encode(made(keys)).into();
+            *request = said.to_string().into_bytes();
+        });
+        assert_eq!(refused, (check.to_owned(), Status::CsrBad));
+    }
+}
+
+#[test]
+fn a_new_key_is_asked_for_and_proved() {
+    fn new_key(_: &Facts) -> Ruling {
+        Ruling::NewKey(Curve::P384)
+    }
+    let (key, tag) = (u16::from(AttributeId::InitiatorProtocolKey), u16::from(AttributeId::InitiatorAuthTag));
+    let asked: [fn(&Facts) -> Ruling; 2] = [new_key, connector];
+    let attribute = |inner: &mut Vec<(u16, Vec<u8>)>, wanted| inner.iter().position(|(id, _)| *id == wanted).unwrap();
+    let (check, status) = refused(&asked, 2, |_, inner| {
+        let at = attribute(inner, tag);
+        inner[at].1[0] ^= 1;
+    });
+    assert_eq!((check.as_str(), status), ("dpp-new-key", Status::ConfigureFailure));
+    let (check, _) = refused(&asked, 2, |_, inner| {
+        let at = attribute(inner, key);
+        inner.remove(at);
+    });
+    assert_eq!(check, "dpp-configuration");
+    let (check, _) = refused(&asked, 2, |keys, inner| {
+        let at = attribute(inner, key);
+        inner[at].1 = keys.protocol.public().to_wire();
+    });
+    assert_eq!(check, "dpp-configuration", "a key on another curve than the one that was asked for");
+    let (check, _) = refused(&[connector], 1, |keys, inner| inner.push((key, keys.protocol.public().to_wire())));
+    assert_eq!(check, "dpp-configuration", "nobody asked");
 }
