@@ -17,6 +17,7 @@ pub mod dpp;
 pub mod dpp_exchanges;
 pub mod eap;
 pub mod est;
+pub mod mud;
 pub mod pki;
 pub mod tpm;
 pub mod wire;
@@ -54,6 +55,8 @@ pub const BODIES: &[(&str, Body)] = &[
     ("eap-fragment", eap::fragment),
     ("radius-attributes", eap::attributes),
     ("radius-request", eap::request),
+    ("mud-url", mud::url),
+    ("mud-file", mud::file),
     ("dpp-uri", dpp::uri),
     ("dpp-nfc", dpp::nfc),
     ("dpp-attributes", dpp::attributes),

@@ -6,6 +6,7 @@
 
 mod dpp;
 mod eap;
+mod mud;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use der::{Any, Decode, Encode};
@@ -40,6 +41,7 @@ fn main() {
     world.openssl();
     dpp::write();
     eap::write();
+    mud::write();
 }
 
 struct World {

@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 9] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("A", "protocols/eap/tests/it"),
+    ("M", "protocols/mud/tests/it"),
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
     ("W", "protocols/dpp/tests/it"),
