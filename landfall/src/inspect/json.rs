@@ -1,7 +1,7 @@
 //! What is written in JSON: vouchers in JWS, unsigned vouchers, audit logs, telemetry.
 
 use super::{
-    Context, dpp,
+    Context, dpp, mud,
     recognise::armoured,
     report::{Report, Severity},
     voucher,
@@ -45,6 +45,9 @@ pub(crate) fn report(bytes: &[u8], context: &Context) -> Report {
     }
     if has("ietf-voucher:voucher") {
         return unsigned(Voucher::from_json(bytes).map(|voucher| voucher::voucher(&voucher, context)));
+    }
+    if has("ietf-mud:mud") {
+        return mud::file(bytes);
     }
     if has("events") {
         return audit(bytes);

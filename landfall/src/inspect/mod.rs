@@ -4,6 +4,7 @@ mod capture;
 mod dpp;
 mod est;
 mod json;
+mod mud;
 mod recognise;
 mod report;
 mod voucher;
@@ -23,8 +24,8 @@ use std::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Recognises certificates and chains, certificate requests, revocation lists, certs-only PKCS#7, \
-    vouchers and voucher requests (CMS, JWS, COSE), CSR attributes, audit logs and status telemetry, in DER, BER, PEM \
-    or base64; and of Wi-Fi Easy Connect bootstrapping URIs, QR pictures, NFC records, connectors, configuration, frames and captures \
+    vouchers and voucher requests (CMS, JWS, COSE), CSR attributes, audit logs, status telemetry and MUD files, in DER, BER, \
+    PEM or base64; and of Wi-Fi Easy Connect bootstrapping URIs, QR pictures, NFC records, connectors, configuration, frames and captures \
     (pcap, pcapng). Exit status 1 means that something is wrong with it."
 )]
 pub(crate) struct Args {

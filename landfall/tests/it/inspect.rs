@@ -136,3 +136,22 @@ fn what_others_made() {
     }
     assert!(seen > 30, "only {seen} artefacts were found");
 }
+
+#[test]
+fn what_a_manufacturer_says_of_its_lamps() {
+    let folder = tempfile::tempdir().unwrap();
+    let lamp = include_str!("../../../fuzz/corpus/mud-file/good-plain");
+    let (status, report) = inspect(folder.path(), "lamp.json", lamp.as_bytes(), &[]);
+    assert_eq!((status, checks(&report)), (0, vec![]), "{report}");
+    let said = report["fields"].to_string();
+    assert!(
+        said.contains("permits IPv4, TCP, with cloud.lamp.example, its port 443, begun from-device (from4/cloud)"),
+        "{said}"
+    );
+    let wrong = lamp.replace("\"port\":443", "\"port\":65536");
+    let (status, report) = inspect(folder.path(), "lamp.json", wrong.as_bytes(), &[]);
+    assert_eq!((status, checks(&report)), (1, vec!["mud-wrong"; 2]), "{report}");
+    let (status, report) =
+        inspect(folder.path(), "lamp.json", lamp.replace("https://lamp", "http://lamp").as_bytes(), &[]);
+    assert_eq!((status, checks(&report)), (1, vec!["mud-url"]), "{report}");
+}

@@ -13,6 +13,7 @@ use std::{
 /// A file to be asked.
 #[derive(Clone, Debug)]
 pub struct Judge {
+    url: String,
     /// Its authority, in small letters.
     manufacturer: String,
     from_device: Option<Vec<Value>>,
@@ -33,6 +34,7 @@ impl Judge {
         let host = url.get(8..).unwrap_or_default().split(['/', '?']).next().unwrap_or_default();
         let lists = Self::lists(&file);
         Ok(Self {
+            url: url.to_owned(),
             manufacturer: host.to_ascii_lowercase(),
             from_device: Self::entries(at(at(&file, "ietf-mud:mud"), "from-device-policy"), &lists),
             to_device: Self::entries(at(at(&file, "ietf-mud:mud"), "to-device-policy"), &lists),
@@ -201,7 +203,7 @@ impl Judge {
                 "model" => text().filter(|url| url.starts_with("https:")).map(|url| is_in(Class::Model(url.into()))),
                 "local-networks" => is_flag(value).then(|| packet.ip.is_none() || is_in(Class::LocalNetworks)),
                 "controller" => text().filter(|uri| uri.contains(':')).map(|uri| is_in(Class::Controller(uri.into()))),
-                "my-controller" => is_flag(value).then(|| is_in(Class::MyController)),
+                "my-controller" => is_flag(value).then(|| is_in(Class::ControllerOf(self.url.clone()))),
                 _ => None,
             });
         }

@@ -24,8 +24,10 @@ pub enum Class {
     LocalNetworks,
     /// Whatever the operator has put into the class of that URI.
     Controller(String),
-    /// Whatever the operator has made the controller of devices with that MUD URL; empty in a file.
+    /// Whatever the operator has made the controller of devices with the file's MUD URL; no rule has it.
     MyController,
+    /// Whatever the operator has made the controller of devices with that MUD URL.
+    ControllerOf(String),
     /// What a host of that name has for addresses, as the device itself was told.
     Name(String),
 }
@@ -168,6 +170,7 @@ fn rule(name: &str, direction: Direction, entry: &Entry, url: &MudUrl) -> Result
         .into_iter()
         .map(|class| match class {
             Class::SameManufacturer => Class::Manufacturer(url.authority()),
+            Class::MyController => Class::ControllerOf(url.as_str().to_owned()),
             class => class,
         })
         .chain(remote_name.map(Class::Name))
@@ -282,7 +285,51 @@ impl fmt::Display for Class {
             Self::LocalNetworks => f.write_str("local networks"),
             Self::Controller(uri) => write!(f, "controllers of the class {uri}"),
             Self::MyController => f.write_str("its controller"),
+            Self::ControllerOf(url) => write!(f, "the controller of {url}"),
             Self::Name(name) => f.write_str(name),
         }
+    }
+}
+
+/// In words: `permits IPv4, TCP, with cloud.lamp.example, its port 443`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.allow { "permits " } else { "drops " })?;
+        let mut words: Vec<String> = Vec::new();
+        for (side, name) in [(self.ether.source, "from"), (self.ether.destination, "for")] {
+            words.extend(side.map(|(address, mask)| match mask.0 {
+                [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => format!("frames {name} {address}"),
+                _ => format!("frames {name} {address} by the bits {mask}"),
+            }));
+        }
+        words.extend(self.ether.kind.map(|kind| format!("type 0x{kind:04x}")));
+        words.extend(self.family.map(|family| if family == Family::V4 { "IPv4" } else { "IPv6" }.to_owned()));
+        words.extend(self.protocol.map(|protocol| match protocol {
+            number::TCP => "TCP".to_owned(),
+            number::UDP => "UDP".to_owned(),
+            number::ICMP | number::ICMPV6 => "ICMP".to_owned(),
+            other => format!("protocol {other}"),
+        }));
+        words.extend(self.remote.map(|network| format!("with {network}")));
+        words.extend(self.classes.iter().map(|class| format!("with {class}")));
+        words.extend(self.device.map(|network| format!("as {network}")));
+        words.extend(ports("its port", self.remote_ports));
+        words.extend(ports("the device's port", self.device_ports));
+        words.extend(self.icmp.0.map(|kind| format!("type {kind}")));
+        words.extend(self.icmp.1.map(|code| format!("code {code}")));
+        words.extend(self.begun.map(|begun| format!("begun {begun}")));
+        match words.is_empty() {
+            true => f.write_str("everything"),
+            false => f.write_str(&words.join(", ")),
+        }
+    }
+}
+
+fn ports(whose: &str, ports: Ports) -> Option<String> {
+    match ports {
+        Ports::Any => None,
+        Ports::Range(one, same) if one == same => Some(format!("{whose} {one}")),
+        Ports::Range(least, most) => Some(format!("{whose} {least} to {most}")),
+        Ports::Not(not) => Some(format!("{whose} any but {not}")),
     }
 }

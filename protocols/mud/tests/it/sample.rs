@@ -1,6 +1,6 @@
 //! A file in which everything is that a file can have, and what becomes of it with one thing changed.
 
-use super::traffic;
+use super::{agree, traffic};
 use landfall_mud::{Class, Kind, MudFile, Policy, Report, read};
 use landfall_types::Refusal;
 use serde_json::{Value, json};
@@ -398,13 +398,13 @@ fn lists_within_the_container_and_actions_among_the_matches_are_mended() {
 #[test]
 fn what_is_not_understood_never_lets_more_through() {
     let before = Policy::of(&reading(&sample()).unwrap().0);
-    let context = traffic::context(&before);
+    let context = agree::context(&before);
     let packets = traffic::packets(&before, &context, 7);
-    let mut paths = Vec::new();
-    traffic::paths(&sample(), String::new(), &mut paths);
+    let mut all = Vec::new();
+    paths(&sample(), String::new(), &mut all);
     let inside = |path: &&String| path.contains("/aces/") || path.contains("-policy/");
     let (mut tried, mut left_out) = (0, 0);
-    for path in paths.iter().filter(inside) {
+    for path in all.iter().filter(inside) {
         for wrong in [json!(null), json!(-1), json!({ "x": 1 }), json!([[]]), json!("\u{0}")] {
             let changed = changed(sample(), path, Some(wrong.clone()));
             let Ok((file, report)) = reading(&changed) else { continue };
@@ -447,4 +447,25 @@ pub(crate) fn changed(mut file: Value, path: &str, value: Option<Value>) -> Valu
         _ => panic!("{path}"),
     }
     file
+}
+
+/// A path to everything in a file.
+pub(crate) fn paths(value: &Value, above: String, all: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let path = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
+                all.push(path.clone());
+                paths(value, path, all);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                let path = format!("{above}/{index}");
+                all.push(path.clone());
+                paths(value, path, all);
+            }
+        }
+        _ => {}
+    }
 }

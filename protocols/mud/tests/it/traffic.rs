@@ -1,37 +1,16 @@
 //! Packets on both sides of the edge of every rule.
 
 use landfall_mud::{
-    Class, Context, Direction, Members, Packet, Policy,
+    Context, Direction, Members, Packet, Policy,
     file::{Family, Ports},
     packet::{IPV4, IPV6, Ip, Mac, Prefix},
     policy::Rule,
 };
 use landfall_testkit::Rng;
-use serde_json::Value;
 use std::net::IpAddr;
 
-const DEVICE: Mac = Mac([2, 0, 0, 0, 0, 7]);
+pub(crate) const DEVICE: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 0xfe]);
-
-/// Members for every group, some in several.
-pub(crate) fn context(policy: &Policy) -> Context {
-    let mut context = Context::new();
-    let prefix = |text: String| text.parse::<Prefix>().unwrap();
-    for (index, class) in policy.classes().into_iter().enumerate() {
-        let (a, b) = (index / 200, index % 200);
-        let mut members = Members::of([prefix(format!("198.51.{a}.{b}/32")), prefix(format!("2001:db8:{a}:{b}::/64"))]);
-        if let Class::Manufacturer(_) | Class::Model(_) = class {
-            members.interfaces.push(Mac([2, 1, 0, 0, 0, u8::try_from(index % 250).unwrap()]));
-        }
-        if index % 7 == 3 {
-            members.networks.push(prefix("203.0.113.0/28".into()));
-        }
-        context.add(class.clone(), members);
-    }
-    let local = ["192.168.0.0/16", "fd00::/8"].map(|text| prefix(text.into()));
-    context.add(Class::LocalNetworks, Members::of(local));
-    context
-}
 
 /// For every rule packets that it means, the same with one thing otherwise, and packets out of the blue.
 pub(crate) fn packets(policy: &Policy, context: &Context, seed: u64) -> Vec<Packet> {
@@ -55,11 +34,23 @@ pub(crate) fn packets(policy: &Policy, context: &Context, seed: u64) -> Vec<Pack
     packets
 }
 
+/// What asks for nothing.
 fn anything() -> Rule {
-    let file = super::sample::sample();
-    let policy = Policy::of(&landfall_mud::read(file.to_string().as_bytes()).unwrap().0);
-    let rule = policy.from_device[3].clone();
-    Rule { classes: Vec::new(), family: None, ..rule }
+    Rule {
+        name: String::new(),
+        allow: true,
+        ether: Default::default(),
+        family: None,
+        protocol: None,
+        device: None,
+        remote: None,
+        classes: Vec::new(),
+        device_ports: Ports::Any,
+        remote_ports: Ports::Any,
+        icmp: (None, None),
+        begun: None,
+        tls: Vec::new(),
+    }
 }
 
 fn any<T: Copy>(rng: &mut Rng, all: &[T]) -> T {
@@ -101,7 +92,6 @@ fn port(rng: &mut Rng, ports: Ports) -> u16 {
 /// A packet that a rule means, unless what it asks for is impossible.
 fn meant(rng: &mut Rng, rule: &Rule, direction: Direction, context: &Context) -> Packet {
     let is_from = direction == Direction::FromDevice;
-    let turned = |device, remote| if is_from { (device, remote) } else { (remote, device) };
     let is_v4 = match (rule.family, rule.remote.or(rule.device)) {
         (Some(family), _) => family == Family::V4,
         (None, Some(prefix)) => prefix.is_ipv4(),
@@ -126,8 +116,9 @@ fn meant(rng: &mut Rng, rule: &Rule, direction: Direction, context: &Context) ->
     let interfaces: Vec<Mac> = members.iter().flat_map(|members| members.interfaces.iter().copied()).collect();
     let peer = if interfaces.is_empty() || rng.below(2) == 0 { ROUTER } else { any(rng, &interfaces) };
     let protocol = rule.protocol.unwrap_or_else(|| any(rng, &[6, 17, 1, 58, 2]));
-    let (source, destination) = turned(own, remote);
-    let ports = turned_ports(turned, port(rng, rule.device_ports), port(rng, rule.remote_ports));
+    let (source, destination) = if is_from { (own, remote) } else { (remote, own) };
+    let (device, remote) = (port(rng, rule.device_ports), port(rng, rule.remote_ports));
+    let ports = if is_from { (device, remote) } else { (remote, device) };
     let begun = rule.begun.unwrap_or_else(|| any(rng, &[Direction::FromDevice, Direction::ToDevice]));
     let ip = Ip {
         source,
@@ -139,7 +130,7 @@ fn meant(rng: &mut Rng, rule: &Rule, direction: Direction, context: &Context) ->
         }),
         begun: (protocol == 6).then_some(begun),
     };
-    let (mut from, mut to) = turned_macs(turned_mac(is_from), DEVICE, peer);
+    let (mut from, mut to) = if is_from { (DEVICE, peer) } else { (peer, DEVICE) };
     if let Some((address, _)) = rule.ether.source {
         from = address;
     }
@@ -150,19 +141,6 @@ fn meant(rng: &mut Rng, rule: &Rule, direction: Direction, context: &Context) ->
     let kind = rule.ether.kind.unwrap_or(usual);
     let ip = (kind == usual).then_some(ip);
     Packet { direction, source: from, destination: to, ether_type: kind, ip }
-}
-
-fn turned_ports(turned: impl Fn(IpAddr, IpAddr) -> (IpAddr, IpAddr), device: u16, remote: u16) -> (u16, u16) {
-    let (a, b): (IpAddr, IpAddr) = ("0.0.0.0".parse().unwrap(), "::".parse().unwrap());
-    if turned(a, b).0 == a { (device, remote) } else { (remote, device) }
-}
-
-const fn turned_mac(is_from: bool) -> bool {
-    is_from
-}
-
-const fn turned_macs(is_from: bool, device: Mac, peer: Mac) -> (Mac, Mac) {
-    if is_from { (device, peer) } else { (peer, device) }
 }
 
 /// The same packet with one thing otherwise.
@@ -199,25 +177,4 @@ fn otherwise(rng: &mut Rng, mut packet: Packet, context: &Context) -> Packet {
         }
     }
     packet
-}
-
-/// A path to everything in a file.
-pub(crate) fn paths(value: &Value, above: String, all: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                let path = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
-                all.push(path.clone());
-                paths(value, path, all);
-            }
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter().enumerate() {
-                let path = format!("{above}/{index}");
-                all.push(path.clone());
-                paths(value, path, all);
-            }
-        }
-        _ => {}
-    }
 }

@@ -4,16 +4,21 @@
 //! lets in at a port of this machine is in its segment before the port is told; one that is put out is cut off with the next
 //! frame. Everything is shut before anything is opened, and a port is shut while it is moved from one bridge to another.
 //!
+//! What a device's manufacturer says of it (RFC 8520) narrows what it may do in a segment of production, if the owner has the file.
+//!
 //! What the kernel has loaded is held against the picture again and again, and put right.
 
 mod check;
 mod guest;
+mod intent;
 pub mod picture;
 pub mod plan;
+mod purpose;
 mod start;
 mod view;
 
 pub use guest::{Guest, Plug};
+pub use purpose::Purposes;
 pub use start::Config;
 pub(crate) use start::read;
 
@@ -39,6 +44,7 @@ pub struct Enforcer {
     kernel: Kernel,
     /// Ports by the names that their authenticators have.
     names: BTreeMap<String, Interface>,
+    purposes: Purposes,
     check: Duration,
     state: Mutex<State>,
 }
@@ -85,7 +91,8 @@ impl Enforcer {
         let name = state.wanted.segments.get(segment).map(|segment| segment.name.clone()).unwrap_or_default();
         let before = state.wanted.clone();
         let mut wanted = before.clone();
-        wanted.occupants.insert(port.clone(), Occupant { mac, segment });
+        wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent: self.intent(device)? });
+        self.purposes.tell(&mut wanted, port);
         if let Err(why) = self.settle(&mut state, wanted).await {
             // Whoever was there may still be; what is half done is undone by the next check.
             state.wanted = before;

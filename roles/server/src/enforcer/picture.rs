@@ -1,11 +1,14 @@
 //! What is to be: segments, ports, and which device is behind which port (SP 1800-36B 3.3.2, 7.3).
 
 use crate::settings::{Reach, SegmentKind};
+use landfall_mud::{Context, Policy};
 use landfall_nft::Interface;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     str::FromStr,
+    sync::Arc,
 };
 
 /// A part of the network, which has a bridge of its own.
@@ -41,6 +44,8 @@ pub struct Occupant {
     pub mac: Mac,
     /// Its segment, by its place in [`Picture::segments`].
     pub segment: usize,
+    /// What its manufacturer says of it, by its place in [`Picture::intents`].
+    pub intent: Option<usize>,
 }
 
 /// The whole.
@@ -54,6 +59,12 @@ pub struct Picture {
     pub occupants: BTreeMap<Interface, Occupant>,
     /// Ports through which nothing goes, whoever is behind them: they are being moved, or have not been looked at.
     pub shut: BTreeSet<Interface>,
+    /// What manufacturers say of kinds of devices (RFC 8520).
+    pub intents: Vec<Arc<Policy>>,
+    /// Who is in the groups of the network that they speak of.
+    pub known: Context,
+    /// The addresses that the device behind a port was told for a name.
+    pub names: BTreeMap<(Interface, String), BTreeSet<IpAddr>>,
 }
 
 impl Picture {
@@ -71,6 +82,25 @@ impl Picture {
     pub fn segment_of(&self, port: &Interface) -> Option<&Segment> {
         let index = self.occupants.get(port).map(|occupant| occupant.segment).or_else(|| self.onboarding())?;
         self.segments.get(index)
+    }
+
+    /// What the manufacturer of the device behind a port says of it, if it counts: in quarantine and onboarding only the owner's word
+    /// does.
+    pub fn intent_of(&self, port: &Interface) -> Option<usize> {
+        let segment = self.segment_of(port)?;
+        let intent = self.occupants.get(port)?.intent.filter(|number| *number < self.intents.len())?;
+        (segment.kind == SegmentKind::Production).then_some(intent)
+    }
+
+    /// The same, if the port is open.
+    pub fn policy_of(&self, port: &Interface) -> Option<&Policy> {
+        let is_open = self.ports.contains(port) && !self.shut.contains(port);
+        self.intents.get(self.intent_of(port).filter(|_| is_open)?).map(|policy| &**policy)
+    }
+
+    /// Devices behind open ports of which a manufacturer's word counts.
+    pub fn policies(&self) -> impl Iterator<Item = (&Interface, &Occupant, &Policy)> {
+        self.occupants.iter().filter_map(|(port, occupant)| Some((port, occupant, self.policy_of(port)?)))
     }
 
     /// The same with every port shut.

@@ -4,11 +4,17 @@
 //! off with the next frame, whatever connections there were. A frame that comes in at a guarded port is judged by port and
 //! address before the bridge learns from it; one that goes out, by port. What is not in the picture is dropped.
 //!
+//! A device whose manufacturer says what it is for has the chains of its kind (`intent`) instead of its segment's.
+//!
 //! The rules of a segment are its two chains, `from-NAME` and `to-NAME`, which stay; who is behind which port is in three
 //! maps, which change element by element. 802.1X is spoken with the port itself, whatever the maps say.
 
-use super::picture::{Picture, Segment};
+use super::{
+    intent::{self, Groups},
+    picture::{Picture, Segment},
+};
 use crate::settings::{Protocol, Reach, SegmentKind};
+use landfall_mud::Direction;
 use landfall_nft::Interface;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -24,6 +30,8 @@ const INWARD: &str = "inward";
 const DOORS: &str = "doors";
 /// Going out, by port.
 const OUTWARD: &str = "outward";
+/// Ports of devices that have chains of their own, and do not reach others of their segment all the same.
+const APART: &str = "apart";
 /// The set whose one element counts the changes.
 const GENERATION: &str = "generation";
 
@@ -36,9 +44,9 @@ const ARP: u16 = 0x0806;
 const NEIGHBOURS_SAY: [u8; 6] = [133, 135, 136, 131, 132, 143];
 const NEIGHBOURS_HEAR: [u8; 5] = [134, 135, 136, 130, 137];
 
-/// What the three maps hold: keys, and the chain that each leads to.
+/// What maps and sets hold: keys, and the chain that each leads to if it is in a map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents(BTreeMap<(&'static str, Vec<String>), String>);
+pub struct Contents(BTreeMap<(String, Vec<String>), Option<String>>);
 
 /// What a kernel has loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,33 +96,41 @@ impl Contents {
         let mut contents = BTreeMap::new();
         for port in picture.ports.iter().filter(|port| !picture.shut.contains(*port)) {
             let Some(segment) = picture.segment_of(port) else { continue };
-            let (name, port_name) = (&segment.name, port.to_string());
+            let (port_name, intent) = (port.to_string(), picture.intent_of(port));
+            let name = intent.map_or_else(|| segment.name.clone(), |number| format!("mud-{number}"));
+            let mut lead = |map: &str, key, to| contents.insert((map.to_owned(), key), Some(format!("{to}-{name}")));
             match picture.occupants.get(port) {
-                Some(occupant) => {
-                    contents.insert((INWARD, vec![port_name.clone(), occupant.mac.to_string()]), format!("from-{name}"))
-                }
-                None => contents.insert((DOORS, vec![port_name.clone()]), format!("from-{name}")),
+                Some(occupant) => lead(INWARD, vec![port_name.clone(), occupant.mac.to_string()], "from"),
+                None => lead(DOORS, vec![port_name.clone()], "from"),
             };
-            contents.insert((OUTWARD, vec![port_name]), format!("to-{name}"));
+            lead(OUTWARD, vec![port_name.clone()], "to");
+            if intent.is_some() && !segment.lateral {
+                contents.insert((APART.to_owned(), vec![port_name]), None);
+            }
         }
+        let members = Groups::of(picture).members(picture);
+        contents.extend(members.into_iter().map(|member| (member, None)));
         Self(contents)
     }
 
     fn elements(&self, verb: &str) -> Vec<Value> {
-        let mut by_map: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        for ((map, key), chain) in &self.0 {
+        let mut by_name: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for ((name, key), chain) in &self.0 {
             let key = match key.as_slice() {
                 [only] => json!(only),
                 several => json!({ "concat": several }),
             };
-            by_map.entry(map).or_default().push(json!([key, { "goto": { "target": chain } }]));
+            by_name.entry(name).or_default().push(match chain {
+                Some(chain) => json!([key, { "goto": { "target": chain } }]),
+                None => key,
+            });
         }
-        by_map.into_iter().map(|(map, elements)| element(verb, map, &json!(elements))).collect()
+        by_name.into_iter().map(|(name, elements)| element(verb, name, &json!(elements))).collect()
     }
 }
 
-impl<'a> FromIterator<(&'a (&'static str, Vec<String>), &'a String)> for Contents {
-    fn from_iter<T: IntoIterator<Item = (&'a (&'static str, Vec<String>), &'a String)>>(entries: T) -> Self {
+impl<'a> FromIterator<(&'a (String, Vec<String>), &'a Option<String>)> for Contents {
+    fn from_iter<T: IntoIterator<Item = (&'a (String, Vec<String>), &'a Option<String>)>>(entries: T) -> Self {
         Self(entries.into_iter().map(|(key, chain)| (key.clone(), chain.clone())).collect())
     }
 }
@@ -132,19 +148,19 @@ impl Loaded {
             let body = body.as_object_mut()?;
             body.remove("handle");
             let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-            let map = [INWARD, DOORS, OUTWARD].into_iter().find(|map| *map == name);
-            let dynamic = map.is_some() || name == GENERATION;
-            let elements = if dynamic { body.remove("elem") } else { None };
+            let is_chain = kind == "chain";
+            let moves = [INWARD, DOORS, OUTWARD, APART].contains(&name) || intent::is_of_members(name);
+            let (moves, name) = (moves && !is_chain, name.to_owned());
+            let counts = name == GENERATION;
+            let elements = if moves || counts { body.remove("elem") } else { None };
             let elements = elements.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            match map {
-                Some(map) => {
-                    for element in elements {
-                        let (key, chain) = read_element(element)?;
-                        loaded.contents.0.insert((map, key), chain);
-                    }
+            if moves {
+                for element in elements {
+                    let (key, chain) = read_element(element)?;
+                    loaded.contents.0.insert((name.clone(), key), chain);
                 }
-                None if dynamic => loaded.generation = elements.first().and_then(Value::as_u64),
-                None => {}
+            } else if counts {
+                loaded.generation = elements.first().and_then(Value::as_u64);
             }
             without_counts(&mut object);
             loaded.frame.push(object);
@@ -153,13 +169,17 @@ impl Loaded {
     }
 }
 
-fn read_element(element: &Value) -> Option<(Vec<String>, String)> {
-    let [key, verdict] = element.as_array()?.as_slice() else { return None };
+fn read_element(element: &Value) -> Option<(Vec<String>, Option<String>)> {
+    let (key, chain) = match element.as_array().map(Vec::as_slice) {
+        Some([key, verdict]) => (key, Some(verdict.pointer("/goto/target")?.as_str()?.to_owned())),
+        Some(_) => return None,
+        None => (element, None),
+    };
     let key = match key.get("concat").and_then(Value::as_array) {
         Some(parts) => parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<_>>()?,
         None => vec![key.as_str()?.to_owned()],
     };
-    Some((key, verdict.pointer("/goto/target")?.as_str()?.to_owned()))
+    Some((key, chain))
 }
 
 /// Counters count.
@@ -184,6 +204,7 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         add("map", json!({ "name": INWARD, "type": ["ifname", "ether_addr"], "map": "verdict" })),
         add("map", json!({ "name": DOORS, "type": "ifname", "map": "verdict" })),
         add("map", json!({ "name": OUTWARD, "type": "ifname", "map": "verdict" })),
+        add("set", json!({ "name": APART, "type": "ifname" })),
     ];
     for (hook, policy) in [("prerouting", "drop"), ("input", "accept"), ("forward", "drop"), ("output", "drop")] {
         let chain = json!({ "name": hook, "type": "filter", "hook": hook, "prio": -200, "policy": policy });
@@ -196,6 +217,7 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         commands.extend(from(segment));
         commands.extend(to(segment));
     }
+    commands.extend(intent::frame(picture));
     let (come, go) = (json!({ "meta": { "key": "iifname" } }), json!({ "meta": { "key": "oifname" } }));
     let whose = json!({ "concat": [come, payload("ether", "saddr")] });
     let lookup = |key: &Value, map: &str| json!({ "vmap": { "key": key, "data": format!("@{map}") } });
@@ -223,16 +245,36 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
     ]);
     for hook in ["forward", "output"] {
         commands.push(rule(hook, vec![guarded(&go, "!="), json!({ "accept": null })]));
+        // The owner's word is before the manufacturer's: in a segment where devices do not reach each other, none does.
+        let among = vec![guarded(&come, "=="), matches("==", &go, json!(format!("@{APART}")))];
+        commands.push(rule(hook, among.into_iter().chain([json!({ "counter": null }), dropped()]).collect()));
         commands.push(rule(hook, vec![lookup(&go, OUTWARD)]));
         commands.push(rule(hook, vec![json!({ "counter": null })]));
     }
     commands
 }
 
+/// What every device may say and hear that has an address, whatever else it may: ARP, its neighbours of IPv6, and DHCP.
+pub(super) fn belonging(direction: Direction) -> Vec<Vec<Value>> {
+    let ether_type = payload("ether", "type");
+    let arp = vec![matches("==", &ether_type, json!(ARP)), accept()];
+    let (types, ports) = match direction {
+        Direction::FromDevice => (NEIGHBOURS_SAY.as_slice(), [("sport", [68, 546]), ("dport", [67, 547])]),
+        Direction::ToDevice => (NEIGHBOURS_HEAR.as_slice(), [("sport", [67, 547]), ("dport", [68, 546])]),
+    };
+    let neighbours = vec![matches("==", &payload("icmpv6", "type"), json!({ "set": types })), accept()];
+    let both = ports.map(|(side, ports)| port("udp", side, json!({ "set": ports })));
+    let dhcp = both.into_iter().chain([accept()]).collect();
+    let mut all = vec![arp, neighbours, dhcp];
+    if direction == Direction::FromDevice {
+        all.insert(0, vec![matches("==", &ether_type, json!({ "set": TAGS })), dropped()]);
+    }
+    all
+}
+
 /// What comes from the devices of a segment.
 fn from(segment: &Segment) -> Vec<Value> {
     let chain = format!("from-{}", segment.name);
-    let accept = || json!({ "accept": null });
     let mut rules = vec![rule(
         &chain,
         vec![matches("==", &payload("ether", "type"), json!({ "set": TAGS })), json!({ "drop": null })],
@@ -265,7 +307,6 @@ fn from(segment: &Segment) -> Vec<Value> {
 /// What goes to the devices of a segment.
 fn to(segment: &Segment) -> Vec<Value> {
     let chain = format!("to-{}", segment.name);
-    let accept = || json!({ "accept": null });
     let mut rules = Vec::new();
     if !segment.lateral {
         // Where they come in at a guarded port as well, it is from a device of the same segment.
@@ -359,7 +400,7 @@ fn prefix(reach: &Reach) -> Value {
     }
 }
 
-fn payload(protocol: &str, field: &str) -> Value {
+pub(super) fn payload(protocol: &str, field: &str) -> Value {
     json!({ "payload": { "protocol": protocol, "field": field } })
 }
 
@@ -367,11 +408,19 @@ fn port(protocol: &str, field: &str, which: Value) -> Value {
     matches("==", &payload(protocol, field), which)
 }
 
-fn matches(op: &str, left: &Value, right: Value) -> Value {
+pub(super) fn matches(op: &str, left: &Value, right: Value) -> Value {
     json!({ "match": { "op": op, "left": left, "right": right } })
 }
 
-fn rule(chain: &str, expression: Vec<Value>) -> Value {
+pub(super) fn accept() -> Value {
+    json!({ "accept": null })
+}
+
+pub(super) fn dropped() -> Value {
+    json!({ "drop": null })
+}
+
+pub(super) fn rule(chain: &str, expression: Vec<Value>) -> Value {
     add("rule", json!({ "chain": chain, "expr": expression }))
 }
 
@@ -380,7 +429,7 @@ fn element(verb: &str, name: &str, elements: &Value) -> Value {
 }
 
 /// Adds to the table of bridges.
-fn add(kind: &str, mut what: Value) -> Value {
+pub(super) fn add(kind: &str, mut what: Value) -> Value {
     if let Some(what) = what.as_object_mut() {
         what.insert("family".into(), json!("bridge"));
         what.insert("table".into(), json!(TABLE));

@@ -1,8 +1,9 @@
 //! From settings to an enforcer at work: everything shut first, then who may be inside.
 
 use super::{
-    Enforcer, Guest, State,
+    Enforcer, Guest, Purposes, State,
     picture::{Occupant, Picture, Segment},
+    purpose,
 };
 use crate::{
     RoleError, World,
@@ -34,6 +35,8 @@ pub struct Config {
     pub picture: Picture,
     /// Ports by the names that their authenticators have.
     pub names: BTreeMap<String, Interface>,
+    /// What manufacturers say, and of which devices.
+    pub purposes: Purposes,
     /// How often the kernel is looked at.
     pub check: Duration,
     /// The kernel.
@@ -47,12 +50,12 @@ impl Config {
     /// If a name cannot be meant, or `nft` or `ip` is not installed.
     pub fn from_settings(enforcer: &EnforcerSettings, settings: &Settings) -> Result<Self, RoleError> {
         let mut problems = Vec::new();
-        let (picture, names) = read(enforcer, settings, &mut problems);
+        let (picture, names, purposes) = read(enforcer, settings, &mut problems);
         if let Some(problem) = problems.into_iter().next() {
             return Err(RoleError::new(problem.key, problem.why));
         }
         let kernel = Kernel::new(enforcer.namespace.as_deref()).map_err(RoleError::while_("the enforcer"))?;
-        Ok(Self { picture, names, check: enforcer.check.duration(), kernel })
+        Ok(Self { picture, names, purposes, check: enforcer.check.duration(), kernel })
     }
 
     /// Shuts everything, makes what bridges are missing, puts every port where it belongs, and lets those in again who were
@@ -78,6 +81,7 @@ impl Config {
             world,
             kernel: self.kernel,
             names: self.names,
+            purposes: self.purposes,
             check: self.check,
         });
         {
@@ -110,7 +114,10 @@ impl Enforcer {
             let device = self.world.store.find::<DomainDevice>(guest.device.as_str())?;
             let may = device.is_some_and(|device| device.state.is_inside()) && now < guest.until;
             if let (Some(segment), true, true) = (segment, may, state.wanted.ports.contains(&port)) {
-                state.wanted.occupants.insert(port.clone(), Occupant { mac, segment });
+                // Whose record cannot be read now comes in when it shows itself again.
+                let Ok(intent) = self.intent(&guest.device) else { continue };
+                state.wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent });
+                self.purposes.tell(&mut state.wanted, &port);
                 state.guests.insert(port, guest);
             }
         }
@@ -139,7 +146,7 @@ pub(crate) fn read(
     enforcer: &EnforcerSettings,
     settings: &Settings,
     problems: &mut Vec<Problem>,
-) -> (Picture, BTreeMap<String, Interface>) {
+) -> (Picture, BTreeMap<String, Interface>, Purposes) {
     let mut picture = Picture::default();
     let proxy = settings.proxy.as_ref().map(|proxy| proxy.listen.port()).filter(|port| *port != 0);
     for (index, settings) in enforcer.segment.iter().enumerate() {
@@ -176,7 +183,8 @@ pub(crate) fn read(
     if enforcer.port.is_empty() {
         problems.push(Problem::new("enforcer.port", "is empty, so no port would be guarded"));
     }
-    (picture, names)
+    let purposes = purpose::read(enforcer, settings, &mut picture, problems);
+    (picture, names, purposes)
 }
 
 fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<Segment, (&'static str, String)> {

@@ -223,7 +223,7 @@ impl Check<'_> {
 
     fn enforcer(&mut self) {
         let Some(enforcer) = &self.settings.enforcer else { return };
-        let (picture, _) = crate::enforcer::read(enforcer, self.settings, &mut self.problems);
+        let (picture, ..) = crate::enforcer::read(enforcer, self.settings, &mut self.problems);
         if let Err(why) = landfall_nft::Kernel::new(enforcer.namespace.as_deref()) {
             self.wrong("enforcer", why);
         }

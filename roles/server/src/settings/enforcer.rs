@@ -1,8 +1,9 @@
 //! `[enforcer]`: the parts of the network on this machine's bridges, and the ports that devices are plugged into.
 
 use super::{Span, Subnet};
+use landfall_types::{Model, VendorId};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 /// `[enforcer]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,10 @@ pub struct EnforcerSettings {
     pub segment: Vec<SegmentSettings>,
     /// The ports that devices are plugged into.
     pub port: Vec<PortSettings>,
+    /// What manufacturers say of their devices (RFC 8520); the first that fits a device counts.
+    pub intent: Vec<IntentSettings>,
+    /// Who is meant by what they say: `local-networks`, `my-controller URL`, the URI of a class of controllers, the name of a host.
+    pub members: BTreeMap<String, Vec<Subnet>>,
     /// How often what the kernel has loaded is held against what should be.
     pub check: Span,
     /// The network namespace whose bridges these are; this program's own if none is named.
@@ -21,7 +26,14 @@ pub struct EnforcerSettings {
 
 impl Default for EnforcerSettings {
     fn default() -> Self {
-        Self { segment: Vec::new(), port: Vec::new(), check: Span::seconds(5), namespace: None }
+        Self {
+            segment: Vec::new(),
+            port: Vec::new(),
+            intent: Vec::new(),
+            members: BTreeMap::new(),
+            check: Span::seconds(5),
+            namespace: None,
+        }
     }
 }
 
@@ -45,6 +57,30 @@ pub struct SegmentSettings {
     /// What its devices reach, if it is not for production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Vec<Reach>>,
+}
+
+/// `[[enforcer.intent]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IntentSettings {
+    /// Only devices of these manufacturers.
+    #[serde(default)]
+    pub manufacturers: Vec<VendorId>,
+    /// Only devices of these models.
+    #[serde(default)]
+    pub models: Vec<Model>,
+    /// The MUD file.
+    pub file: PathBuf,
+    /// Its signature; without it the file is the owner's own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<PathBuf>,
+    /// Authorities that vouch for who signed it.
+    #[serde(default)]
+    pub anchors: Vec<PathBuf>,
+    /// The subject of who signed it, as devices' certificates name it (RFC 8520 s11); anyone for whom the authorities vouch if it
+    /// is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 /// What a part of the network is for.

@@ -20,7 +20,9 @@ pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
     MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
-pub use enforcer::{EnforcerSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings};
+pub use enforcer::{
+    EnforcerSettings, IntentSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings,
+};
 pub use external_ca::EstSettings;
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{

@@ -1,4 +1,5 @@
 //! The enforcer: what it plans, and what packets then meet.
 
+mod intent;
 mod kernel;
 mod plan;

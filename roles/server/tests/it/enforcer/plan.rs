@@ -55,10 +55,10 @@ prop_compose! {
         }
         let ports: BTreeSet<Interface> = (0..PORTS).map(port).collect();
         let occupants = occupants.iter().enumerate().filter_map(|(number, occupant)| {
-            occupant.map(|(segment, address)| (port(number), Occupant { mac: mac(address), segment }))
+            occupant.map(|(segment, address)| (port(number), Occupant { mac: mac(address), segment, intent: None }))
         });
         let shut = (0..PORTS).filter(|number| shut[*number]).map(port).collect();
-        Picture { segments, occupants: occupants.collect(), ports, shut }
+        Picture { segments, occupants: occupants.collect(), ports, shut, ..Picture::default() }
     }
 }
 
@@ -174,8 +174,8 @@ fn a_shut_picture_lets_nothing_in() {
     let picture = Picture {
         segments: segments(),
         ports: [port(0)].into(),
-        occupants: [(port(0), Occupant { mac: mac(1), segment: 1 })].into(),
-        shut: BTreeSet::new(),
+        occupants: [(port(0), Occupant { mac: mac(1), segment: 1, intent: None })].into(),
+        ..Picture::default()
     };
     assert_eq!(Contents::of(&picture.closed()), Contents::default());
     let rules = plan::whole(&picture.closed(), 1);

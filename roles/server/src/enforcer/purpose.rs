@@ -1,0 +1,139 @@
+//! Which file of a manufacturer is for which devices, and who is meant by what files say.
+
+use super::{Enforcer, picture::Picture};
+use crate::{
+    identity::anchors,
+    settings::{EnforcerSettings, IntentSettings, Problem, Settings, Subnet},
+};
+use landfall_lifecycle::network::DomainDevice;
+use landfall_mud::{Class, Context, Members, Policy, bounds, packet::Prefix, signature};
+use landfall_nft::Interface;
+use landfall_types::{DeviceId, Fault, Refusal, Time};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read,
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+};
+
+/// For which devices the files are, in the order of the picture's policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purposes {
+    intents: Vec<IntentSettings>,
+    /// Addresses of hosts that the owner has given names.
+    hosts: BTreeMap<String, BTreeSet<IpAddr>>,
+}
+
+impl Purposes {
+    /// What is for a device; the first that fits.
+    fn of(&self, device: &DomainDevice) -> Option<usize> {
+        let identity = &device.identity;
+        self.intents.iter().position(|intent| {
+            let made_by = |vendor| intent.manufacturers.contains(vendor);
+            let is_a = |model| intent.models.contains(model);
+            (intent.manufacturers.is_empty() || identity.vendor.as_ref().is_some_and(made_by))
+                && (intent.models.is_empty() || identity.model.as_ref().is_some_and(is_a))
+        })
+    }
+
+    /// Gives the device behind a port the addresses of the hosts that its manufacturer speaks of, and no other ones.
+    pub(super) fn tell(&self, picture: &mut Picture, port: &Interface) {
+        picture.names.retain(|(at, _), _| at != port);
+        let policy = picture.occupants.get(port).and_then(|occupant| picture.intents.get(occupant.intent?)).cloned();
+        for class in policy.iter().flat_map(|policy| policy.classes()) {
+            let Class::Name(name) = class else { continue };
+            if let Some(addresses) = self.hosts.get(name) {
+                picture.names.insert((port.clone(), name.clone()), addresses.clone());
+            }
+        }
+    }
+}
+
+impl Enforcer {
+    /// What the manufacturer says of a device, by its place in the picture.
+    pub(super) fn intent(&self, device: &DeviceId) -> Result<Option<usize>, Refusal> {
+        let unread = |why: landfall_store::ReadError| {
+            Refusal::new(Fault::Backend, "segment-records", "RFC 8520 s5", why.to_string())
+        };
+        let device = self.world.store.find::<DomainDevice>(device.as_str()).map_err(unread)?;
+        Ok(device.and_then(|device| self.purposes.of(&device.record)))
+    }
+}
+
+/// Reads the files, and puts what they say into the picture.
+pub(super) fn read(
+    enforcer: &EnforcerSettings,
+    settings: &Settings,
+    picture: &mut Picture,
+    problems: &mut Vec<Problem>,
+) -> Purposes {
+    for (index, intent) in enforcer.intent.iter().enumerate() {
+        match policy(intent, settings) {
+            Ok(policy) => picture.intents.push(Arc::new(policy)),
+            Err((field, why)) => problems.push(Problem::new(format!("enforcer.intent[{index}].{field}"), why)),
+        }
+    }
+    let mut hosts = BTreeMap::new();
+    picture.known = Context::new();
+    for (name, members) in &enforcer.members {
+        let key = format!("enforcer.members.{name:?}");
+        let class = class(name);
+        let networks: Vec<Prefix> =
+            members.iter().filter_map(|subnet: &Subnet| Prefix::new(subnet.first(), subnet.bits())).collect();
+        if let Class::Name(name) = class {
+            let is_host = |network: &Prefix| *network == Prefix::host(network.first());
+            if !networks.iter().all(is_host) {
+                problems.push(Problem::new(&key, "is a name, and has addresses only"));
+            }
+            hosts.insert(name, networks.iter().map(Prefix::first).collect());
+        } else {
+            picture.known.add(class, Members::of(networks));
+        }
+    }
+    Purposes { intents: enforcer.intent.clone(), hosts }
+}
+
+/// Who is meant: `local-networks`, `my-controller URL`, the URI of a class of controllers, or the name of a host.
+fn class(name: &str) -> Class {
+    match name.strip_prefix("my-controller ") {
+        Some(url) => Class::ControllerOf(url.trim().to_owned()),
+        None if name == "local-networks" => Class::LocalNetworks,
+        None if name.contains(':') => Class::Controller(name.to_owned()),
+        None => Class::Name(name.trim_end_matches('.').to_ascii_lowercase()),
+    }
+}
+
+fn policy(intent: &IntentSettings, settings: &Settings) -> Result<Policy, (&'static str, String)> {
+    let bytes = bounded(&settings.resolve(&intent.file), bounds::FILE).map_err(|why| ("file", why))?;
+    match (&intent.signature, intent.anchors.is_empty()) {
+        // Without a signature it is the owner's own word.
+        (None, true) => {}
+        (None, false) => return Err(("signature", "is missing, and there are anchors".into())),
+        (Some(_), true) => return Err(("anchors", "are missing, so nobody could have signed it".into())),
+        (Some(path), false) => {
+            let signed = bounded(&settings.resolve(path), bounds::SIGNATURE).map_err(|why| ("signature", why))?;
+            let anchors = anchors(&intent.anchors, |path| settings.resolve(path));
+            let anchors = anchors.map_err(|why| ("anchors", why.to_string()))?;
+            let expected = signature::Expected { anchors, signer: intent.signer.clone(), intermediates: Vec::new() };
+            // RFC 8520 s13.2: what is not signed by whom it should be is not used.
+            signature::verify(&bytes, &signed, &expected, Time::now()).map_err(|why| ("signature", why.to_string()))?;
+        }
+    }
+    let (file, report) = landfall_mud::read(&bytes).map_err(|why| ("file", why.to_string()))?;
+    let policy = Policy::of(&file);
+    let (left_out, mended) = (policy.left_out.len(), report.count(landfall_mud::Kind::Mended));
+    if left_out + mended > 0 {
+        tracing::warn!(role = "enforcer", url = %policy.url, left_out, mended, "a manufacturer's file is not as it should be");
+    }
+    Ok(policy)
+}
+
+fn bounded(path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    let unread = |why: std::io::Error| format!("{}: {why}", path.display());
+    let mut bytes = Vec::new();
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    File::open(path).map_err(unread)?.take(most + 1).read_to_end(&mut bytes).map_err(unread)?;
+    Ok(bytes)
+}
