@@ -1,6 +1,8 @@
 //! The command line, as people and programs meet it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
+#[path = "it/access_points.rs"]
+mod access_points;
 #[path = "it/attested.rs"]
 mod attested;
 #[path = "it/books.rs"]

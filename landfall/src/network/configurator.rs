@@ -133,25 +133,45 @@ pub(super) struct AccessPoint {
     name: String,
     /// The address at which it reaches the configurator.
     #[arg(long, value_name = "ADDRESS")]
-    controller: IpAddr,
+    controller: Option<IpAddr>,
     /// Its wireless interface.
     #[arg(long, default_value = "wlan0")]
-    interface: String,
+    pub(super) interface: String,
     /// ADDRESS:PORT of its RADIUS server, for networks with 802.1X.
     #[arg(long, value_name = "ADDRESS:PORT")]
-    radius: Option<String>,
+    pub(super) radius: Option<String>,
     /// How many days its connectors last; without it, they do not end.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "controller")]
     days: Option<u32>,
     /// The folder to write the files to; they are for nobody else to read.
     #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// The folder in which the access point will have them, if it is another one.
     #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
     /// Whose it is, if it is not that of the owner of the service.
-    #[arg(long)]
+    #[arg(long, requires = "controller")]
     tenant: Option<String>,
+    #[command(flatten)]
+    pub(super) access: super::access_point::Options,
+}
+
+impl AccessPoint {
+    /// Where files are written, and where the access point will have them.
+    pub(super) fn folders(&self) -> anyhow::Result<(&Path, PathBuf)> {
+        let out = self.out.as_path();
+        fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
+        let folder = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => out.canonicalize().with_context(|| format!("finding {}", out.display()))?,
+        };
+        Ok((out, folder))
+    }
+
+    /// Its name: with `[access]`, that of the `[[access.client]]` whose secret it has.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyhow::Result<Answer> {
@@ -328,17 +348,15 @@ pub(super) fn access_point(
     access_point: &AccessPoint,
     output: &Output,
 ) -> anyhow::Result<Answer> {
-    let out = &access_point.out;
-    fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
-    let folder = match &access_point.folder {
-        Some(folder) => folder.clone(),
-        None => out.canonicalize().with_context(|| format!("finding {}", out.display()))?,
+    let Some(controller) = access_point.controller else {
+        return super::access_point::write(&connection.server, access_point, output);
     };
+    let (out, folder) = access_point.folders()?;
     let new = NewAccessPoint {
         tenant: access_point.tenant.clone(),
         name: access_point.name.clone(),
         interface: access_point.interface.clone(),
-        controller: access_point.controller.to_string(),
+        controller: controller.to_string(),
         radius: access_point.radius.clone(),
         days: access_point.days,
         folder: folder.display().to_string(),
@@ -363,7 +381,7 @@ pub(super) fn access_point(
 }
 
 /// A file that only its owner can read, in the place of what was there: never, not even for a moment, open to others.
-fn write_secret(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
+pub(super) fn write_secret(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     if name.contains(['/', '\0']) || name.starts_with('.') {
         bail!("{name:?} cannot name a file");
     }

@@ -1,5 +1,6 @@
 //! `landfall network`: the domain, its devices, and who may come (SP 1800-36B 4.3).
 
+mod access_point;
 mod configurator;
 mod devices;
 mod init;
@@ -88,7 +89,8 @@ enum Verb {
     /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
     #[command(subcommand)]
     Configurator(configurator::Verb),
-    /// Writes hostapd's settings for an access point that relays to the configurator and serves its networks.
+    /// Writes hostapd's settings for an access point or switch: with `--controller` for one that relays to the configurator
+    /// and serves its networks, otherwise for networks and ports where devices show their certificates to `[access]`.
     ApConfig(configurator::AccessPoint),
     /// Fetches vouchers ahead, so that devices can join while their MASA is away; without serial numbers, shows them.
     Prefetch {
