@@ -41,6 +41,18 @@ fn signs(element: &dyn SecureElement) {
         assert!(verifies(&*signer), "a signature by {algorithm:?} verifies");
         let again = element.signer(&key).unwrap();
         assert_eq!(again.public_key(), signer.public_key(), "a URI names one key for good");
+        match element.lend(&key) {
+            Err(ElementError::Unsupported(_)) => {}
+            lent => {
+                let lent = SoftwareKey::from_pkcs8_der(lent.unwrap().expose()).unwrap();
+                assert_eq!(lent.public_key(), signer.public_key(), "what is lent is that key");
+                assert_eq!(
+                    element.expose(&key).unwrap(),
+                    Exposure::GivenOut,
+                    "and the element says that it gives it out"
+                );
+            }
+        }
         element.delete(&key).unwrap();
         assert!(matches!(element.signer(&key), Err(ElementError::Missing(_))), "a deleted key is missing");
         assert!(matches!(element.delete(&key), Err(ElementError::Missing(_))), "and cannot be deleted twice");

@@ -61,6 +61,13 @@ pub trait SecureElement: Send + Sync + Debug {
         self.signer(key).map(|_| Exposure::GivenOut)
     }
 
+    /// A copy of the private key in PKCS#8 DER, for a program on this device that has to sign by itself and cannot ask the
+    /// element. Only an element that is files or memory anyway has one to give.
+    fn lend(&self, key: &KeyUri) -> Result<Redacted<Vec<u8>>, ElementError> {
+        self.signer(key)?;
+        Err(ElementError::Unsupported("give a private key out"))
+    }
+
     /// Whether a key may take milliseconds to make or to use, so that no task that serves others may wait for it.
     fn takes_time(&self) -> bool {
         true

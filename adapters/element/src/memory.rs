@@ -88,6 +88,10 @@ impl SecureElement for MemoryElement {
         Ok(key)
     }
 
+    fn lend(&self, key: &KeyUri) -> Result<Redacted<Vec<u8>>, ElementError> {
+        self.with(key, |held| held.key.to_pkcs8_der())
+    }
+
     fn delete(&self, key: &KeyUri) -> Result<(), ElementError> {
         let label = label::of(SCHEME, key)?;
         self.held().remove(label).map(drop).ok_or_else(|| ElementError::Missing(key.clone()))

@@ -15,6 +15,7 @@ mod it {
     mod bad_masa;
     mod bad_registrar;
     mod bare_pledge;
+    mod connect;
     mod controller;
     mod curl;
     mod est;

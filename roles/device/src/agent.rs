@@ -3,6 +3,7 @@
 use crate::{
     Config, DeviceError,
     birth::Birth,
+    connect::{Door, Told},
     discover::Announcements,
     dpp,
     drive::{End, LDEVID, Waiting, World, discard, drive},
@@ -20,7 +21,15 @@ use landfall_tpm::TpmElement;
 use landfall_types::{Event, Fault, Machine, Process, Refusal, SerialNumber, Time};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// How long one network for new devices is given, which may have no registrar; and how long to rest when all were tried.
+const VISIT: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_secs(10);
+/// How often a registrar in such a network is tried, if nobody says so.
+const TRIES: u32 = 2;
+/// How often wpa_supplicant is looked at, which may have been started anew.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Who watches an onboarding or a renewal.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send + Sync);
@@ -157,16 +166,97 @@ impl Agent {
         watch: Watch<'_>,
     ) -> Result<Outcome, DeviceError> {
         let _lock = self.tidy()?;
+        if let Some(Held { credential, reported: true }) = self.state.read()? {
+            return Ok(self.had(&credential));
+        }
+        self.evidence.birth(&self.birth);
+        match Door::of(&self.config).filter(Door::looks_for_networks) {
+            Some(door) => self.onboard_by_air(&door, attempts, limit, watch).await,
+            None => self.onboard_here(attempts, limit, watch).await,
+        }
+    }
+
+    /// With what can be reached now.
+    async fn onboard_here(
+        &self,
+        attempts: Option<u32>,
+        limit: Option<Duration>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError> {
         let mut pledge = self.birth.pledge(&self.config)?;
         pledge.attempts = attempts;
         let random = random;
         let mut machine = match self.state.read()? {
-            Some(Held { credential, reported: true }) => return Ok(self.had(&credential)),
-            Some(Held { credential, reported: false }) => Onboarding::resume(pledge, random, credential),
+            Some(Held { credential, .. }) => Onboarding::resume(pledge, random, credential),
             None => Onboarding::new(pledge, random),
         };
-        self.evidence.birth(&self.birth);
         self.drive(&mut machine, "onboarded", false, true, limit, watch).await
+    }
+
+    /// SP 1800-36B G.2.1 step 1: one Wi-Fi network for new devices after another, until one of them leads to our owner.
+    async fn onboard_by_air(
+        &self,
+        door: &Door<'_>,
+        attempts: Option<u32>,
+        limit: Option<Duration>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, DeviceError> {
+        let begun = Instant::now();
+        let mut why = Refusal::new(
+            Fault::Backend,
+            "connect-onboarding",
+            "draft-friel-brski-over-802dot11",
+            "there is no Wi-Fi network for new devices that lets us in",
+        );
+        loop {
+            for network in door.onboarding().await? {
+                if !door.visit(&network).await? {
+                    continue;
+                }
+                let left = limit.map_or(VISIT, |limit| limit.saturating_sub(begun.elapsed()).min(VISIT));
+                let came = self.onboard_here(attempts.or(Some(TRIES)), Some(left), &mut *watch).await;
+                door.leave().await?;
+                match came? {
+                    Outcome::Refused(refusal) => why = refusal,
+                    onboarded @ Outcome::Onboarded(_) => return Ok(onboarded),
+                }
+            }
+            if attempts.is_some() || limit.is_some_and(|limit| begun.elapsed() + REST > limit) {
+                return Ok(Outcome::Refused(why));
+            }
+            sleep(REST).await;
+        }
+    }
+
+    /// Goes into the network with the LDevID now, and waits for as long as `limit` until it is let in.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotOnboarded`], or if wpa_supplicant is not there or does not take what it is told; a network that
+    /// refuses is an answer.
+    pub async fn connect(&self, limit: Duration) -> Result<Result<LdevidSummary, Refusal>, DeviceError> {
+        let held = self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential;
+        let door = Door::of(&self.config);
+        let door = door.ok_or_else(|| DeviceError::Config("[connect] names no control socket".into()))?;
+        let entered = door.enter(&held, &*self.element, limit).await?;
+        Ok(entered.map(|()| summary(&held)))
+    }
+
+    /// Has wpa_supplicant authenticate with the credential that we have, from the next time on. What goes wrong with that is
+    /// no reason to stop: the credential is there all the same, and this is done again.
+    async fn hand_over(&self) {
+        let handed = async {
+            match (Door::of(&self.config), self.state.read()?) {
+                (Some(door), Some(held)) => door.hand_over(&held.credential, &*self.element).await,
+                _ => Ok(Told::Nothing),
+            }
+        };
+        match handed.await {
+            Ok(Told::Nothing) => {}
+            Ok(told) => {
+                tracing::info!(process = "network", role = "device", ?told, "wpa_supplicant has the credential")
+            }
+            Err(error) => tracing::warn!(%error, "wpa_supplicant does not have the credential"),
+        }
     }
 
     /// Renews the network credential, at once or when it is time.
@@ -184,10 +274,14 @@ impl Agent {
         };
         let mut machine = Renewal::new(config, credential, random);
         tracing::info!(process = "network", role = "device", due = %machine.due(), "renewal");
-        self.drive(&mut machine, "renewed", true, now, limit, watch).await
+        let outcome = self.drive(&mut machine, "renewed", true, now, limit, watch).await?;
+        if let Outcome::Onboarded(_) = outcome {
+            self.hand_over().await;
+        }
+        Ok(outcome)
     }
 
-    /// Onboards the device if it is not, and keeps its credential alive; ends only when it cannot go on.
+    /// Onboards the device if it is not, keeps it in the network and its credential alive; ends only when it cannot go on.
     ///
     /// # Errors
     /// As [`Agent::onboard`].
@@ -195,25 +289,43 @@ impl Agent {
         if let Outcome::Refused(refusal) = self.onboard(None, None, &mut *watch).await? {
             return Ok(refusal);
         }
-        loop {
-            if let Outcome::Refused(refusal) = self.renew(false, None, &mut *watch).await? {
-                return Ok(refusal);
+        let renewing = async {
+            loop {
+                if let Outcome::Refused(refusal) = self.renew(false, None, &mut *watch).await? {
+                    return Ok(refusal);
+                }
             }
+        };
+        let staying = async {
+            loop {
+                self.hand_over().await;
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            ended = renewing => ended,
+            never = staying => never,
         }
     }
 
-    /// Makes the device ready for another owner: forgets the network credential and everything about its owner, and
-    /// destroys the credential's key. The birth credential stays. True if there was anything to forget.
+    /// Makes the device ready for another owner: forgets the network credential and everything about its owner, also in
+    /// wpa_supplicant, and destroys the credential's key. The birth credential stays. True if there was anything to forget.
     ///
     /// # Errors
     /// If something could not be removed; then it is to be called again.
-    pub fn reset(&self) -> Result<bool, DeviceError> {
+    pub async fn reset(&self) -> Result<bool, DeviceError> {
         let lock = self.state.lock()?;
         let held = self.state.read().ok().flatten().is_some();
         // The credential first: a key without a credential is of no use to anybody, and is removed by the next start.
         self.state.forget()?;
         let keys = self.ldevid_keys()?;
         keys.iter().try_for_each(|key| self.element.delete(key))?;
+        // One that is not there has nothing in its memory.
+        if let Some(door) = Door::of(&self.config)
+            && let Err(error) = door.forget().await
+        {
+            tracing::warn!(%error, "wpa_supplicant may still know the credential");
+        }
         drop(lock);
         Ok(held || !keys.is_empty())
     }

@@ -1,7 +1,7 @@
 //! The command line of the agent, for its own program and for `landfall device`.
 
 use crate::{
-    Agent, Config, DeviceError, Onboarded, Outcome, Standing,
+    Agent, Config, DeviceError, Medium, Onboarded, Outcome, Standing,
     agent::{LdevidSummary, UNDECIDED},
     attest::{attest, probe},
     birth,
@@ -80,6 +80,21 @@ enum Command {
         keep_key: bool,
         /// Gives up after so many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        timeout: u64,
+    },
+    /// Goes into the network with the network credential now, through the wpa_supplicant of `[connect]`.
+    Connect {
+        /// Its control socket, if the configuration does not name it; called like the interface.
+        #[arg(long, value_name = "SOCKET")]
+        control: Option<PathBuf>,
+        /// What the interface is.
+        #[arg(long, value_name = "MEDIUM")]
+        medium: Option<Medium>,
+        /// The Wi-Fi network, if it is to be that one and no other of the domain.
+        #[arg(long, value_name = "NAME")]
+        ssid: Option<String>,
+        /// Gives up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         timeout: u64,
     },
     /// Gets other networks from the configurator that the device has its own from, by Wi-Fi Easy Connect.
@@ -172,6 +187,23 @@ impl Device {
             }
             Command::Renew { timeout, .. } => {
                 Agent::open(config)?.renew(true, Some(Duration::from_secs(timeout)), &mut watch).await?
+            }
+            Command::Connect { control, medium, ssid, timeout } => {
+                let connect = &mut config.connect;
+                connect.control = control.or(connect.control.take());
+                connect.ssid = ssid.or(connect.ssid.take());
+                connect.medium = medium.unwrap_or(connect.medium);
+                let entered = Agent::open(config)?.connect(Duration::from_secs(timeout)).await?;
+                return match entered {
+                    Ok(shown) => {
+                        let words = format!("Inside.\n{}", credential_in_words(&shown));
+                        say(out, json, &json!({ "connected": true, "credential": shown }), &words, true)
+                    }
+                    Err(refusal) => {
+                        let value = json!({ "connected": false, "refusal": refusal });
+                        say(out, json, &value, &format!("Not connected: {refusal}\n"), false)
+                    }
+                };
             }
             Command::Status => {
                 let (value, words, yes) = status(&config)?;
@@ -319,7 +351,7 @@ async fn reset(config: &Config) -> Result<bool, DeviceError> {
     };
     match (easy, birth::is_of_brski(config)?) {
         (Some(forgot), false) => Ok(forgot),
-        (easy, _) => Ok(Agent::open(config.clone())?.reset()? | easy.unwrap_or_default()),
+        (easy, _) => Ok(Agent::open(config.clone())?.reset().await? | easy.unwrap_or_default()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the agent is told: a TOML file, with flags on top.
 
-use crate::{DeviceError, dpp};
+use crate::{DeviceError, connect, dpp};
 use landfall_brski::{proxy::Offer, voucher::Format};
 use landfall_element::KeySource;
 use landfall_net::http::Endpoint;
@@ -44,6 +44,9 @@ pub struct Config {
     /// How registrars are found.
     #[serde(default)]
     pub discovery: Discovery,
+    /// How the device goes into the network with its LDevID.
+    #[serde(default)]
+    pub connect: connect::Config,
     /// How the device takes part in Wi-Fi Easy Connect.
     #[serde(default)]
     pub dpp: dpp::Config,
@@ -131,6 +134,7 @@ impl Default for Config {
             rekey: true,
             keys: Keys::default(),
             discovery: Discovery::default(),
+            connect: connect::Config::default(),
             dpp: dpp::Config::default(),
         }
     }
@@ -146,8 +150,10 @@ impl Config {
         let mut config: Self = toml::from_str(&text).map_err(|e| DeviceError::file(path, e))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.state = folder.join(&config.state);
-        let Self { bundle, evidence, keys: Keys { key_file, passphrase_file, seed_file, .. }, dpp, .. } = &mut config;
-        for path in [bundle, evidence, key_file, passphrase_file, seed_file, &mut dpp.radio].into_iter().flatten() {
+        let Self { bundle, evidence, keys: Keys { key_file, passphrase_file, seed_file, .. }, connect, dpp, .. } =
+            &mut config;
+        let sockets = [&mut connect.control, &mut dpp.radio];
+        for path in [bundle, evidence, key_file, passphrase_file, seed_file].into_iter().chain(sockets).flatten() {
             *path = folder.join(&path);
         }
         Ok(config)

@@ -112,6 +112,10 @@ impl SecureElement for SoftwareElement {
         Ok(Arc::new(self.key(key)?))
     }
 
+    fn lend(&self, key: &KeyUri) -> Result<Redacted<Vec<u8>>, ElementError> {
+        self.pkcs8(key)
+    }
+
     fn delete(&self, key: &KeyUri) -> Result<(), ElementError> {
         let label = label::of(SCHEME, key)?;
         // Certificates first: a crash in between leaves a key that can still be deleted, and no orphan.

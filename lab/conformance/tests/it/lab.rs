@@ -273,7 +273,7 @@ impl Lab {
     }
 
     /// How that agent is configured.
-    fn config(&self, device: &Identity) -> Config {
+    pub(super) fn config(&self, device: &Identity) -> Config {
         let serial = device.certificate.subject_serial_number().unwrap();
         let chain: String = device.intermediates.iter().map(Certificate::to_pem).collect();
         let bundle = DeviceBundle {

@@ -25,7 +25,7 @@ async fn the_first_owner_keeps_the_device() {
     assert_eq!(other.refused_by_registrar().await.first().map(String::as_str), Some("masa-forbids"));
     assert_eq!(lab.crossed(paths::REQUEST_VOUCHER).len(), 2);
     // At home it comes in again.
-    assert!(matches!(lab.agent(&device).reset(), Ok(true)));
+    assert!(matches!(lab.agent(&device).reset().await, Ok(true)));
     assert!(matches!(onboarding(&lab, &device).await, Outcome::Onboarded(_)));
 }
 

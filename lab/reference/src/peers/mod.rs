@@ -39,6 +39,7 @@ enum Place {
 #[derive(Debug)]
 struct Local {
     control: Control,
+    socket: PathBuf,
     process: Process,
     log: PathBuf,
     /// Removed last.
@@ -113,11 +114,23 @@ impl Peer {
     ///
     /// # Errors
     /// If it is not installed, or does not start.
-    pub async fn wired_station(mut begin: Command, interface: &str, network: &str) -> Result<Self> {
+    pub async fn wired_station(begin: Command, interface: &str, network: &str) -> Result<Self> {
+        Self::wired(begin, interface, &format!("network={{\n{network}\n}}\n")).await
+    }
+
+    /// The same without a network: what it knows it is told through its control socket.
+    ///
+    /// # Errors
+    /// If it is not installed, or does not start.
+    pub async fn wired_supplicant(begin: Command, interface: &str) -> Result<Self> {
+        Self::wired(begin, interface, "").await
+    }
+
+    async fn wired(mut begin: Command, interface: &str, networks: &str) -> Result<Self> {
         begin.arg(installed("wpa_supplicant")?);
         Self::start(begin, interface, |folder| {
             let control = folder.join("ctrl");
-            let settings = format!("ctrl_interface={}\nap_scan=0\nnetwork={{\n{network}\n}}\n", control.display());
+            let settings = format!("ctrl_interface={}\nap_scan=0\n{networks}", control.display());
             (settings, vec!["-Dwired".into(), format!("-i{interface}"), "-dd".into(), "-t".into(), "-c".into()])
         })
         .await
@@ -141,7 +154,7 @@ impl Peer {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let control = Control::attach(&theirs, folder.path().join("own")).await?;
-        let local = Local { control, process, log, _folder: folder };
+        let local = Local { control, socket: theirs, process, log, _folder: folder };
         Ok(Self::of(Place::Here(local)))
     }
 
@@ -201,6 +214,14 @@ impl Peer {
         match &mut self.place {
             Place::Here(local) => Ok(fs::read_to_string(&local.log)?),
             Place::There(window) => window.log().await,
+        }
+    }
+
+    /// Its control socket, for another program; none if it is in the machine of the radio rig.
+    pub fn socket(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Here(local) => Some(&local.socket),
+            Place::There(_) => None,
         }
     }
 

@@ -31,6 +31,7 @@ pub use radio::{Join, NoRadio, Supplicant};
 pub use standing::{Certified, NetworkSummary, Standing};
 
 pub(crate) use birth::{Birth, LABEL};
+pub(crate) use via::unescaped;
 
 /// Who watches.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Send + Sync);

@@ -248,7 +248,7 @@ fn object(mut members: Map<String, Value>) -> Result<ConfigObject, landfall_dpp:
 }
 
 /// The octets of a network's name, of which wpa_supplicant escapes some.
-fn unescaped(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     let mut rest = text.bytes();
     while let Some(octet) = rest.next() {

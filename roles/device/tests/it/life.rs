@@ -46,8 +46,8 @@ async fn onboarded_renewed_reset_and_onboarded_again() {
     assert!(standing.valid);
     assert_eq!(standing.credential.unwrap().serial, renewed.credential.serial);
 
-    assert!(agent.reset().unwrap());
-    assert!(!agent.reset().unwrap());
+    assert!(agent.reset().await.unwrap());
+    assert!(!agent.reset().await.unwrap());
     assert!(world.ldevid_keys().is_empty());
     assert_eq!(names(&world.path("state")), ["birth.json", "keys", "keys.key"]);
     assert!(!agent.standing().unwrap().valid);

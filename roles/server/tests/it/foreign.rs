@@ -19,7 +19,7 @@ async fn a_device_that_was_sold_on_waits_for_a_person() {
     maker.sell(&world).await;
     let agent = world.device(0, maker.address(RoleName::Registrar));
     onboard(&agent).await.unwrap();
-    agent.reset().unwrap();
+    agent.reset().await.unwrap();
     drop(agent);
 
     let mut settings = world.settings.clone();
@@ -55,7 +55,7 @@ async fn a_device_that_was_sold_on_waits_for_a_person() {
     let _: Device = pine.client.post(&approve, &Note::default()).await.unwrap();
     onboard(&agent).await.unwrap();
     // Nobody is asked twice about the same past.
-    agent.reset().unwrap();
+    agent.reset().await.unwrap();
     onboard(&agent).await.unwrap();
     pine.stop().await;
     maker.stop().await;
