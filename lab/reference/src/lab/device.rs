@@ -17,7 +17,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -44,6 +44,8 @@ pub(crate) struct Body {
     /// The lines of `[keys]` in its configuration.
     keys: String,
     namespace: Option<Arc<Namespace>>,
+    /// The control socket of the wpa_supplicant on its interface, if there is one.
+    supplicant: Mutex<Option<PathBuf>>,
 }
 
 /// What became of an onboarding or a renewal.
@@ -140,6 +142,25 @@ impl Device {
         became(&self.run(place, &["renew", "--timeout", &seconds.to_string()], |_| ()).await?)
     }
 
+    /// Has it go into the network by 802.1X with what it has, through the wpa_supplicant there; why it was not let in, if so.
+    pub(crate) async fn connect(&self, place: &Place, supplicant: &Path) -> Result<Option<Refusal>> {
+        *self.body.supplicant.lock().unwrap_or_else(PoisonError::into_inner) = Some(supplicant.to_owned());
+        let said = self.run(place, &["connect", "--timeout", "60"], |_| ()).await?;
+        match said.get("connected").and_then(Value::as_bool) {
+            Some(true) => Ok(None),
+            Some(false) => {
+                Ok(Some(serde_json::from_value(said.get("refusal").cloned().context("it does not say why")?)?))
+            }
+            None => bail!("the device said {said}"),
+        }
+    }
+
+    /// Takes it to another place, and plugs it in there.
+    pub(crate) fn moves(&mut self, namespace: Arc<Namespace>) {
+        self.body.namespace = Some(namespace);
+        *self.body.supplicant.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Makes it ready for another owner; true if there was anything to forget.
     pub(crate) async fn reset(&self, place: &Place) -> Result<bool> {
         let said = self.run(place, &["reset"], |_| ()).await?;
@@ -198,7 +219,7 @@ impl Body {
     /// The same, plugged in there.
     fn blank_at(place: &Place, name: &str, keys: &str, namespace: Option<Arc<Namespace>>) -> Result<Self> {
         let folder = place.folder(&format!("devices/{name}"))?;
-        Ok(Self { folder, chip: None, keys: keys.into(), namespace })
+        Ok(Self { folder, chip: None, keys: keys.into(), namespace, supplicant: Mutex::default() })
     }
 
     /// A device with a chip of its own, which keeps its keys.
@@ -209,7 +230,7 @@ impl Body {
     /// The same beside the servers, where simulated radios are.
     pub(crate) fn with_chip_here(place: &Place, name: &str, kind: chip::Kind) -> Result<Self> {
         let folder = place.folder(&format!("devices/{name}"))?;
-        Self { folder, chip: None, keys: String::new(), namespace: None }.soldered(kind)
+        Self { folder, chip: None, keys: String::new(), namespace: None, supplicant: Mutex::default() }.soldered(kind)
     }
 
     fn soldered(self, kind: chip::Kind) -> Result<Self> {
@@ -232,11 +253,14 @@ impl Body {
         mut tell: impl FnMut(&str) + Send,
     ) -> Result<Value> {
         let config = self.folder.join("device.toml");
+        let supplicant = self.supplicant.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let connect = supplicant.map(|socket| format!("control = {socket:?}\nserver-name = \"localhost\"\n"));
         let text = format!(
-            "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}\
+            "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
              [dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
-            place.discovery()
+            place.discovery(),
+            connect.unwrap_or_default()
         );
         fs::write(&config, text)?;
         let mut command = place.command(self.namespace.as_deref());

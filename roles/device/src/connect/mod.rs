@@ -62,7 +62,10 @@ impl<'a> Door<'a> {
     /// The way that `config` knows, if it knows one.
     pub(crate) fn of(config: &'a crate::Config) -> Option<Self> {
         let control = config.connect.control.as_deref()?;
-        Some(Self { config: &config.connect, control, folder: config.state.join("connect") })
+        // wpa_supplicant reads files and answers there, from another folder than ours.
+        let folder = config.state.join("connect");
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        Some(Self { config: &config.connect, control, folder })
     }
 
     /// Whether there are Wi-Fi networks to look for before there is a credential.

@@ -150,7 +150,7 @@ pub(super) async fn unique_credentials(place: &Place, site: &Site) -> Result<Sho
     })
 }
 
-pub(in crate::lab) async fn enrol(line: &mut Connection, csr: &[u8]) -> Result<Response> {
+async fn enrol(line: &mut Connection, csr: &[u8]) -> Result<Response> {
     let body = landfall_brski::est::body::encode(csr);
     Ok(line.send(Request::post(paths::SIMPLE_ENROLL, media::PKCS10, body)).await?)
 }
@@ -290,7 +290,7 @@ async fn neighbour(place: &Place, site: &Site) -> Result<Owner> {
 }
 
 /// A provisional connection with the device's birth credential.
-pub(in crate::lab) fn birth_tls(device: &Device) -> Result<ClientTls> {
+fn birth_tls(device: &Device) -> Result<ClientTls> {
     let key = device.bundle.key.as_ref().context("the device keeps its key")?;
     let key = pem::decode(key.0.expose())?.into_iter().next().context("no key in the bundle")?;
     let mut chain = vec![device.idevid()?];
@@ -299,7 +299,7 @@ pub(in crate::lab) fn birth_tls(device: &Device) -> Result<ClientTls> {
     Ok(ClientTls::provisional(Some(&identity))?)
 }
 
-pub(in crate::lab) fn limits() -> ClientLimits {
+fn limits() -> ClientLimits {
     ClientLimits::default()
 }
 

@@ -1,6 +1,7 @@
 //! Build 5 (SP 1800-36B appendix G), by wire: BRSKI, a certificate by EST, and 802.1X with it, which opens the device's part of
 //! the network. Debian's hostapd and wpa_supplicant are the authenticator and the supplicant; packets say what is open.
 
+mod again;
 mod network;
 mod rows;
 mod switch;
@@ -83,10 +84,6 @@ impl Site {
             "Orchard House has a registrar, an access server at 127.0.0.1:{radius}, and a switch with {PORTS} ports: new devices reach \
              the join proxy at its port {proxy} and nothing else."
         ));
-        place.narrator.note(
-            "What wpa_supplicant shows is a key in a file, enrolled for it by EST with the device's IDevID: the agent does not \
-             hand it its own yet.",
-        );
         Ok(Self { kestrel, orchard, switch, thermostat, camera })
     }
 

@@ -7,27 +7,20 @@ use super::{
 };
 use crate::{
     lab::{
-        build3::network::{birth_tls, enrol, limits, waiting},
+        build3::network::waiting,
         party::{Manufacturer, MasaManners},
         place::Place,
     },
     peers::Peer,
 };
 use anyhow::{Context, Result, ensure};
-use landfall_net::http::{Connection, Endpoint};
-use landfall_pki::{Algorithm, Certificate, CsrRequest, Signer, SoftwareKey, pem};
+use landfall_pki::{Algorithm, pem};
 use landfall_types::Outcome;
 use std::{
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-
-/// What a supplicant shows: the lines of its network.
-struct Credential {
-    network: String,
-    certificate: Certificate,
-}
 
 /// S1.C1: the certificate that EST gave opens the port; that of the manufacturer does not, nor does none.
 pub(super) async fn device_authenticated(place: &Place, site: &Site) -> Result<Shown> {
@@ -75,17 +68,18 @@ pub(super) async fn device_welcome(place: &Place, site: &Site) -> Result<Shown> 
 pub(super) async fn network_authenticated(place: &Place, site: &Site) -> Result<Shown> {
     let device = site.bought(place, &site.thermostat, 0).await?;
     device.onboard(place, 3).await?.onboarded()?;
-    let credential = credential(site, &device, "own").await?;
-    let root = site.domain().join("root.pem").display().to_string();
+    let mut supplicant = come_in(place, site, &device, 0).await?;
+    // Now it is a device of another domain, which goes by another root.
     let other = site.kestrel.root_file.display().to_string();
-    let (inside, supplicant) = site.switch.knock(0, &credential.network.replace(&root, &other)).await?;
-    drop(supplicant);
-    ensure!(!inside, "it took a server of another domain");
+    supplicant.request(&format!("SET_NETWORK 0 ca_cert \"{other}\"")).await?;
+    for request in ["LOGOFF", "LOGON"] {
+        supplicant.request(request).await?;
+    }
+    supplicant.event(&["CTRL-EVENT-EAP-FAILURE"], LIMIT).await?;
     site.switch.expect(0, false, "a device that did not take the server")?;
     let refusal = site.orchard.registrar.refusal("").await?;
-    let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-    ensure!(inside, "it did not take the server of its own domain");
-    site.switch.expect(0, true, "a device that is inside")?;
+    drop(supplicant);
+    let supplicant = come_in(place, site, &device, 0).await?;
     leave(site, &device, supplicant).await?;
     Ok(Shown {
         shown: format!("{} took the server whose certificate leads to the root that EST gave it", device.serial),
@@ -123,17 +117,11 @@ pub(super) async fn two_types(place: &Place, site: &Site) -> Result<Shown> {
 pub(super) async fn credential_deleted(place: &Place, site: &Site) -> Result<Shown> {
     let device = site.bought(place, &site.thermostat, 0).await?;
     device.onboard(place, 3).await?.onboarded()?;
-    let credential = credential(site, &device, "own").await?;
-    let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-    ensure!(inside, "it did not come in");
-    site.switch.expect(0, true, "a device that is inside")?;
+    let supplicant = come_in(place, site, &device, 0).await?;
     site.orchard.judge(&device.serial, "delete-credentials", "the lab deletes them").await?;
     site.switch.expect(0, false, "a device whose credential was deleted")?;
     drop(supplicant);
-    let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-    drop(supplicant);
-    ensure!(!inside, "a deleted credential let it in");
-    site.switch.expect(0, false, "a device with a deleted credential")?;
+    stay_out(place, site, &device, 0).await?;
     Ok(Shown {
         shown: format!("{} was inside until its credential was deleted", device.serial),
         refused: site.orchard.registrar.refusal("").await?.to_string(),
@@ -149,12 +137,9 @@ pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> 
     let said = Trace::begin(&site.switch.socket(0)?.port(), &filter, wire).await?;
     let through = Trace::begin("lf5-heating", &filter, bridge).await?;
     device.onboard(place, 3).await?.onboarded()?;
-    let credential = credential(site, &device, "own").await?;
     site.switch.expect(0, false, "a device that has not shown its certificate")?;
     ensure!(through.packets()?.is_empty(), "something came through before it was authenticated");
-    let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-    ensure!(inside, "it did not come in");
-    site.switch.expect(0, true, "a device that is inside")?;
+    let supplicant = come_in(place, site, &device, 0).await?;
 
     let voice = site.switch.voice(0)?;
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
@@ -178,10 +163,7 @@ pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> 
     let unheard = all.iter().filter(|at| **at > *last && **at < silence).count();
     ensure!(unheard > 10, "it said nothing after it was revoked");
     drop(supplicant);
-    let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-    drop(supplicant);
-    ensure!(!inside, "a revoked credential let it in");
-    site.switch.expect(0, false, "a device that was revoked")?;
+    stay_out(place, site, &device, 0).await?;
     let refusal = site.orchard.registrar.refusal("").await?;
     device.collect(place, &site.orchard)?;
     let file = through.file().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -194,29 +176,6 @@ pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> 
             Duration::from_micros(after).as_secs_f64() * 1000.0
         ),
         refused: format!("{unheard} packets after that one; and when it came back: {refusal}"),
-    })
-}
-
-/// S3.C3: onboarded again it comes in with its new credential, and the old one stays deleted.
-pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown> {
-    let device = site.bought(place, &site.thermostat, 0).await?;
-    device.onboard(place, 3).await?.onboarded()?;
-    let old = credential(site, &device, "old").await?;
-    site.orchard.judge(&device.serial, "delete-credentials", "the lab wants it anew").await?;
-    device.reset(place).await?;
-    device.onboard(place, 3).await?.onboarded()?;
-    let (inside, supplicant) = site.switch.knock(0, &old.network).await?;
-    drop(supplicant);
-    ensure!(!inside, "the old credential let it in");
-    let refusal = site.orchard.registrar.refusal("").await?;
-    let new = credential(site, &device, "new").await?;
-    let (inside, supplicant) = site.switch.knock(0, &new.network).await?;
-    ensure!(inside, "the new credential did not let it in");
-    site.switch.expect(0, true, "a device that was onboarded again")?;
-    leave(site, &device, supplicant).await?;
-    Ok(Shown {
-        shown: format!("{} came in with {} after {}", device.serial, serial(&new), serial(&old)),
-        refused: format!("the old one: {refusal}"),
     })
 }
 
@@ -303,34 +262,6 @@ pub(super) async fn authorized_again(place: &Place, site: &Site) -> Result<Shown
     })
 }
 
-/// S5.C2: the next authentication uses the renewed certificate; a revoked one is good for none.
-pub(super) async fn renewed_and_revoked(place: &Place, site: &Site) -> Result<Shown> {
-    let device = site.bought(place, &site.thermostat, 0).await?;
-    device.onboard(place, 3).await?.onboarded()?;
-    let first = credential(site, &device, "first").await?;
-    let (inside, supplicant) = site.switch.knock(0, &first.network).await?;
-    ensure!(inside, "it did not come in");
-    let second = credential(site, &device, "second").await?;
-    ensure!(first.certificate.public_key() != second.certificate.public_key(), "the key is the same");
-    site.switch.expect(0, true, "a device whose certificate is renewed")?;
-    drop(supplicant);
-    let (inside, supplicant) = site.switch.knock(0, &second.network).await?;
-    ensure!(inside, "it did not come in with its new certificate");
-    site.switch.expect(0, true, "a device with a renewed certificate")?;
-    site.orchard.judge(&device.serial, "revoke", "the lab withdraws it").await?;
-    site.switch.expect(0, false, "a device that was revoked")?;
-    drop(supplicant);
-    for credential in [&first, &second] {
-        let (inside, supplicant) = site.switch.knock(0, &credential.network).await?;
-        drop(supplicant);
-        ensure!(!inside, "a revoked certificate let it in");
-    }
-    Ok(Shown {
-        shown: format!("{} came in with {} after {}", device.serial, serial(&second), serial(&first)),
-        refused: format!("both after revocation: {}", site.orchard.registrar.refusal("").await?),
-    })
-}
-
 impl Site {
     /// Where the domain's certificates are.
     fn domain(&self) -> PathBuf {
@@ -338,24 +269,31 @@ impl Site {
     }
 }
 
-/// Comes in with a credential of its own, and reaches the service.
-async fn come_in(place: &Place, site: &Site, device: &Device, port: usize) -> Result<Peer> {
-    let credential = credential(site, device, "own").await?;
-    let (inside, supplicant) = site.switch.knock(port, &credential.network).await?;
-    ensure!(inside, "{} was not let in", device.serial);
+/// Its agent goes in, and the device reaches the service.
+pub(super) async fn come_in(place: &Place, site: &Site, device: &Device, port: usize) -> Result<Peer> {
+    let (refusal, supplicant) = site.switch.come(place, device, port).await?;
+    ensure!(refusal.is_none(), "{} was not let in: {refusal:?}", device.serial);
     site.switch.expect(port, true, "a device that is inside")?;
     device.collect(place, &site.orchard)?;
     Ok(supplicant)
 }
 
+/// Its agent does not get in any more with what it has.
+pub(super) async fn stay_out(place: &Place, site: &Site, device: &Device, port: usize) -> Result<()> {
+    let (refusal, supplicant) = site.switch.come(place, device, port).await?;
+    drop(supplicant);
+    ensure!(refusal.is_some(), "{} was let in", device.serial);
+    site.switch.expect(port, false, "a device that was not let in")
+}
+
 /// Leaves for good, so that another one can be plugged in.
-async fn leave(site: &Site, device: &Device, supplicant: Peer) -> Result<()> {
+pub(super) async fn leave(site: &Site, device: &Device, supplicant: Peer) -> Result<()> {
     drop(supplicant);
     site.orchard.judge(&device.serial, "forget", "the lab is done").await.map(drop)
 }
 
 /// Waits until a device has been let in so many times; how many times it has.
-async fn admitted(site: &Site, device: &Device, times: usize) -> Result<usize> {
+pub(super) async fn admitted(site: &Site, device: &Device, times: usize) -> Result<usize> {
     let begun = Instant::now();
     loop {
         let events = site.orchard.registrar.audit(&device.serial).await?.into_iter();
@@ -366,27 +304,6 @@ async fn admitted(site: &Site, device: &Device, times: usize) -> Result<usize> {
         ensure!(begun.elapsed() < LIMIT, "{} was let in {count} times only", device.serial);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// A key in a file, for wpa_supplicant, and a certificate for it by EST.
-async fn credential(site: &Site, device: &Device, name: &str) -> Result<Credential> {
-    let key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
-    let request = CsrRequest { subject: device.ldevid()?.subject_name(), ..CsrRequest::default() };
-    let request = request.prepare(key.public_key(), key.algorithm())?;
-    let signature = key.sign(request.to_be_signed())?;
-    let request = request.sign(&signature)?;
-    let mut line =
-        Connection::open(&Endpoint::from(site.orchard.address()?), Some(&birth_tls(device)?), limits()).await?;
-    let answer = enrol(&mut line, request.der()).await?;
-    ensure!(answer.status == 200, "EST answered {}", answer.status);
-    let issued = site.orchard.device(&device.serial).await?.certificates.into_iter();
-    let issued = issued.map(|issued| Ok(Certificate::from_pem(&issued.pem)?)).collect::<Result<Vec<_>>>()?;
-    let mut issued = issued.into_iter().filter(|certificate| certificate.public_key() == key.public_key());
-    let certificate = issued.next().context("the certificate is not on record")?;
-    let above = fs::read_to_string(site.domain().join("issuing.pem"))?;
-    let chain = format!("{}{above}", certificate.to_pem());
-    let network = network(site, device, name, &chain, key.to_pkcs8_der().expose())?;
-    Ok(Credential { network, certificate })
 }
 
 /// What a supplicant shows that has its IDevID alone.
@@ -412,10 +329,6 @@ fn network(site: &Site, device: &Device, name: &str, chain: &str, key: &[u8]) ->
         certificate.display(),
         secret.display()
     ))
-}
-
-fn serial(credential: &Credential) -> String {
-    credential.certificate.serial_hex()
 }
 
 /// In microseconds since 1970, as traces have it.

@@ -1,8 +1,10 @@
 //! The switch: ports that devices are plugged into, each with a hostapd, and what is behind it.
 
-use super::SECRET;
-use crate::{link::Namespace, peers::Peer};
+use super::{Device, SECRET};
+use crate::{lab::place::Place, link::Namespace, peers::Peer};
 use anyhow::{Context, Result, ensure};
+use landfall_net::discovery::Interface;
+use landfall_types::Refusal;
 use std::{
     fs::File,
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket},
@@ -76,9 +78,17 @@ impl Switch {
 
     /// Gives the bridges their addresses, and puts a service behind them that answers.
     pub(super) fn furnish(&self) -> Result<()> {
+        // By whichever of them it was announced.
+        let proxy = Interface::named(ONBOARDING)?.addresses;
         for bridge in BRIDGES {
             ip(&format!("link set {bridge} address {MAC}"))?;
             ip(&format!("address add {ADDRESS}/64 dev {bridge} nodad"))?;
+            // The join proxy is in every segment: devices renew their certificates where they are.
+            if bridge != ONBOARDING {
+                for address in &proxy {
+                    ip(&format!("address add {address}/64 dev {bridge} nodad"))?;
+                }
+            }
         }
         for socket in &self.sockets {
             // Nobody has to be asked for: what comes back or not is the packet itself.
@@ -139,11 +149,15 @@ impl Switch {
     /// Has a supplicant come in at that port with these lines of its network; whether it was let in.
     pub(super) async fn knock(&self, port: usize, network: &str) -> Result<(bool, Peer)> {
         self.authenticator(port).await?;
-        let mut begin = Command::new("ip");
-        begin.args(["netns", "exec", self.socket(port)?.name(), "env"]);
-        let mut supplicant = Peer::wired_station(begin, "link0", network).await?;
+        let mut supplicant = Peer::wired_station(within(&*self.socket(port)?), "link0", network).await?;
         let event = supplicant.event(&["CTRL-EVENT-CONNECTED", "CTRL-EVENT-EAP-FAILURE"], LIMIT).await?;
         Ok((event.name == "CTRL-EVENT-CONNECTED", supplicant))
+    }
+
+    /// Has a device's agent come in at that port with what it has; why it was not let in, if so.
+    pub(super) async fn come(&self, place: &Place, device: &Device, port: usize) -> Result<(Option<Refusal>, Peer)> {
+        self.authenticator(port).await?;
+        come(place, device, &*self.socket(port)?).await
     }
 
     async fn authenticator(&self, port: usize) -> Result<()> {
@@ -161,15 +175,33 @@ impl Switch {
         } else {
             String::new()
         };
-        let settings = format!(
-            "own_ip_addr=127.0.0.1\nnas_identifier={interface}\nauth_server_addr=127.0.0.1\nauth_server_port={0}\n\
-                 auth_server_shared_secret={SECRET}\nacct_server_addr=127.0.0.1\nacct_server_port={0}\n\
-                 acct_server_shared_secret={SECRET}\n{orders}",
-            self.radius
-        );
+        let settings = asks(&interface, self.radius) + &orders;
         *authenticator = Some(Peer::switch_port(&interface, &settings).await?);
         Ok(())
     }
+}
+
+/// The lines of a hostapd at that interface which asks the access server at that port of this machine.
+pub(super) fn asks(interface: &str, radius: u16) -> String {
+    format!(
+        "own_ip_addr=127.0.0.1\nnas_identifier={interface}\nauth_server_addr=127.0.0.1\nauth_server_port={radius}\n\
+         auth_server_shared_secret={SECRET}\nacct_server_addr=127.0.0.1\nacct_server_port={radius}\n\
+         acct_server_shared_secret={SECRET}\n"
+    )
+}
+
+/// Has a device's agent come in where it is plugged in, through a wpa_supplicant that knows nothing yet.
+pub(super) async fn come(place: &Place, device: &Device, socket: &Namespace) -> Result<(Option<Refusal>, Peer)> {
+    let supplicant = Peer::wired_supplicant(within(socket), "link0").await?;
+    let refusal = device.connect(place, supplicant.socket().context("it has no control socket")?).await?;
+    Ok((refusal, supplicant))
+}
+
+/// What a command line begins with that runs there.
+fn within(socket: &Namespace) -> Command {
+    let mut begin = Command::new("ip");
+    begin.args(["netns", "exec", socket.name(), "env"]);
+    begin
 }
 
 /// Where the service is, for a device: on its link, whichever that is.
