@@ -3,6 +3,8 @@
 
 #[path = "it/access_points.rs"]
 mod access_points;
+#[path = "it/air.rs"]
+mod air;
 #[path = "it/attested.rs"]
 mod attested;
 #[path = "it/books.rs"]

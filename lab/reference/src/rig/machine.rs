@@ -3,7 +3,13 @@
 use super::Rig;
 use crate::peers::process::Process;
 use anyhow::{Context, Result, bail, ensure};
-use std::{fmt::Write, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -62,15 +68,31 @@ impl Rig {
     /// # Errors
     /// If qemu does not start, or the machine does not answer.
     pub async fn boot(&self) -> Result<Machine> {
+        self.start(None).await
+    }
+
+    /// The same with a program of this machine in it, as `/opt/NAME` with its libraries; needs busybox.
+    ///
+    /// # Errors
+    /// As [`Rig::boot`], or if there is no such program.
+    pub async fn boot_with(&self, program: &Path) -> Result<Machine> {
+        self.start(Some(program)).await
+    }
+
+    async fn start(&self, program: Option<&Path>) -> Result<Machine> {
         let folder = tempfile::Builder::new().prefix("landfall-rig-").tempdir()?;
         let wire = folder.path().join("wire");
         let listener = UnixListener::bind(&wire)?;
         let console = folder.path().join("console");
         let mut command = self.qemu(&wire, &console);
+        match program {
+            None => command.args(["-m", "256", "-initrd"]).arg(self.path("initramfs")),
+            Some(program) => command.args(["-m", "512", "-initrd"]).arg(self.image_with(program, folder.path())?),
+        };
         let mut process = Process::start(&mut command, &folder.path().join("qemu.log"))?;
 
         let said = |folder: &TempDir| {
-            let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+            let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
             format!("{} {}", read("qemu.log").trim(), read("console").trim())
         };
         let connected = async {
@@ -92,7 +114,31 @@ impl Rig {
         }
     }
 
-    fn qemu(&self, wire: &std::path::Path, console: &std::path::Path) -> Command {
+    /// The image and behind it another with the program: the kernel unpacks them one after the other.
+    fn image_with(&self, program: &Path, folder: &Path) -> Result<PathBuf> {
+        let (image, stage) = (folder.join("initramfs"), folder.join("stage"));
+        let name = program.file_name().context("a program has a name")?;
+        let listed = Command::new("ldd").arg(program).output().context("ldd")?.stdout;
+        let listed = String::from_utf8(listed)?;
+        let libraries = listed.split_whitespace().filter(|word| word.starts_with('/'));
+        let libraries = libraries.map(|path| (PathBuf::from(path), path.trim_start_matches('/').into()));
+        let own = (program.to_owned(), Path::new("opt").join(name));
+        for (from, to) in libraries.chain([own]) {
+            let to: PathBuf = stage.join(to);
+            fs::create_dir_all(to.parent().unwrap_or(&stage))?;
+            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        }
+        fs::copy(self.path("initramfs"), &image)?;
+        let archive = fs::OpenOptions::new().append(true).open(&image)?;
+        let mut pack = Command::new("sh");
+        pack.args(["-c", "find . | busybox cpio -o -H newc"]).current_dir(&stage);
+        let packed = pack.stdout(archive).output().context("busybox cpio")?;
+        ensure!(packed.status.success(), "busybox cpio: {}", String::from_utf8_lossy(&packed.stderr).trim());
+        fs::remove_dir_all(&stage)?;
+        Ok(image)
+    }
+
+    fn qemu(&self, wire: &Path, console: &Path) -> Command {
         // The radios' timers go by the clock, however busy this machine is. Who may not ask for more gets what there is.
         let mut command = Command::new("nice");
         command.args(["-n", "-10"]).arg(self.path("qemu/usr/bin/qemu-system-x86_64"));
@@ -103,8 +149,8 @@ impl Rig {
             command.arg("-L").arg(self.path(data));
         }
         command.args("-nodefaults -no-user-config -display none -no-reboot -M q35 -accel tcg,thread=multi".split(' '));
-        command.args("-cpu max -smp 2 -m 256 -append".split(' ')).arg("console=ttyS0 quiet panic=-1 mitigations=off");
-        command.arg("-kernel").arg(self.path("vmlinux")).arg("-initrd").arg(self.path("initramfs"));
+        command.args("-cpu max -smp 2 -append".split(' ')).arg("console=ttyS0 quiet panic=-1 mitigations=off");
+        command.arg("-kernel").arg(self.path("vmlinux"));
         command.arg("-serial").arg(format!("file:{}", console.display()));
         command.args("-netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile=".split(' '));
         command.arg("-chardev").arg(format!("socket,id=wire,path={}", wire.display()));
@@ -164,7 +210,7 @@ impl Machine {
 
     /// What the machine printed on its console.
     pub fn console(&self) -> String {
-        std::fs::read_to_string(self.console_path()).unwrap_or_default()
+        fs::read_to_string(self.console_path()).unwrap_or_default()
     }
 
     fn console_path(&self) -> PathBuf {
