@@ -19,6 +19,8 @@ mod easy_connect;
 mod element_dpp;
 #[path = "it/element_trouble.rs"]
 mod element_trouble;
+#[path = "it/freeradius.rs"]
+mod freeradius;
 #[path = "it/ground.rs"]
 mod ground;
 #[path = "it/hardware.rs"]

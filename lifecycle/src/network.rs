@@ -4,10 +4,12 @@
 
 mod certificate;
 mod credential;
+mod guest;
 mod quarantine;
 
 pub use certificate::Revocation;
 pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
+pub use guest::GuestPermit;
 pub use quarantine::Quarantine;
 
 use crate::{device::State, transfer::Via};

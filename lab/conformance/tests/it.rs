@@ -20,6 +20,7 @@ mod it {
     mod curl;
     mod est;
     mod foreign;
+    mod freeradius;
     mod hostap;
     mod lab;
     mod masa_client;
@@ -29,6 +30,7 @@ mod it {
     mod python;
     mod racing;
     mod radio;
+    mod radsec;
     mod shell;
     mod slow;
     mod strongswan;

@@ -78,11 +78,11 @@ pub(super) fn operator(
     Ok(Answer::Yes)
 }
 
-fn alt_name(name: &str) -> AltName {
+pub(super) fn alt_name(name: &str) -> AltName {
     name.parse().map_or_else(|_| AltName::Dns(name.into()), AltName::Ip)
 }
 
-fn write_new(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
+pub(super) fn write_new(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
     OpenOptions::new()
         .write(true)
         .create_new(true)

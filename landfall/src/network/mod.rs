@@ -3,6 +3,8 @@
 mod access_point;
 mod configurator;
 mod devices;
+mod freeradius;
+mod guest;
 mod init;
 mod segments;
 mod status;
@@ -84,6 +86,9 @@ enum Verb {
     Quarantine(Judged),
     /// Takes a device out of quarantine.
     Release(Judged),
+    /// Devices that somebody else owns, and that may be in this network for some time.
+    #[command(subcommand)]
+    Guest(guest::Verb),
     /// Shows the parts of the network on the server's bridges, and who is behind which port.
     Segments,
     /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
@@ -140,6 +145,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         set: Option<PathBuf>,
     },
+    /// Writes settings for a RADIUS server of others, which asks Landfall who may come in, and where.
+    AaaConfig(freeradius::Args),
     /// Shows what runs, and what depends on whom.
     Status,
 }
@@ -180,6 +187,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::DeleteCredentials(judged) => devices::judge(connection, "delete-credentials", judged, output),
         Verb::Quarantine(judged) => devices::judge(connection, "quarantine", judged, output),
         Verb::Release(judged) => devices::judge(connection, "release", judged, output),
+        Verb::Guest(verb) => guest::run(connection, verb, output),
         Verb::Segments => segments::show(connection, output),
         Verb::Configurator(verb) => configurator::run(connection, verb, output),
         Verb::ApConfig(access_point) => configurator::access_point(connection, access_point, output),
@@ -196,6 +204,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         }
         Verb::Crl { out } => status::crl(connection, out, output),
         Verb::Policy { set } => status::policy(connection, set.as_deref(), output),
+        Verb::AaaConfig(args) => freeradius::config(&connection.server, args, output),
         Verb::Status => status::status(connection, output),
     }
 }

@@ -82,6 +82,16 @@ impl NetworkCredential {
     /// [`NetworkCredential::key_value`].
     pub const BY_KEY: &'static str = "key";
 
+    /// The index by the address of the device's radio, for those with a password; its values are made by
+    /// [`NetworkCredential::address_value`].
+    pub const BY_ADDRESS: &'static str = "address";
+
+    /// What [`Self::BY_ADDRESS`] has for the credentials for a network of a tenant's device with that address
+    /// (`02:00:00:00:00:01`).
+    pub fn address_value(tenant: &str, network: &str, mac: &str) -> String {
+        Self::network_value(tenant, &format!("{mac}/{network}"))
+    }
+
     /// What [`Self::BY_KEY`] has for the credentials of a tenant's device with that key.
     pub fn key_value(tenant: &str, key: &Fingerprint) -> String {
         Self::network_value(tenant, &key.to_string())
@@ -136,6 +146,8 @@ impl Record for NetworkCredential {
             (Self::BY_DEVICE, self.device.to_string()),
             (Self::BY_NETWORK, Self::network_value(self.tenant(), &self.network)),
         ];
-        always.into_iter().chain(keys).collect()
+        let mac = self.secret.as_ref().and_then(|secret| secret.mac.as_ref());
+        let address = mac.map(|mac| (Self::BY_ADDRESS, Self::address_value(self.tenant(), &self.network, mac)));
+        always.into_iter().chain(keys).chain(address).collect()
     }
 }

@@ -4,6 +4,8 @@
 pub const RADIUS: usize = 4096;
 /// A value of a RADIUS attribute, in octets (RFC 2865 s5).
 pub const VALUE: usize = 253;
+/// A password in a RADIUS attribute, in octets: what fits beside its salt, in whole blocks.
+pub const PASSWORD: usize = 239;
 /// A TLS flight that comes in fragments, in octets: a chain of ten large certificates.
 pub const FLIGHT: usize = 64 * 1024;
 /// An EAP identity, in octets.

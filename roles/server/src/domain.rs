@@ -70,6 +70,30 @@ impl NewDomain {
     }
 }
 
+/// Issues the certificate of a server that is not ours, such as another RADIUS server, for its key. Those above it follow,
+/// without the root.
+pub fn server(
+    names: &[AltName],
+    key: &PublicKey,
+    issuing: &Identity,
+    lifetime: Duration,
+    now: Time,
+) -> Result<Vec<Certificate>, RoleError> {
+    let subject = names.iter().find_map(|name| match name {
+        AltName::Dns(name) => Some(Name::common(name)),
+        _ => None,
+    });
+    let subject = subject.ok_or_else(|| RoleError::new("issuing a server's certificate", "it has no DNS name"))?;
+    let profile = Server { subject, alt_names: names.to_vec() };
+    let validity = Validity::lasting(now - BACKDATE, lifetime);
+    let issued = || {
+        let issuer = Issuer::new(issuing.chain.clone(), issuing.signer.clone())?;
+        let certificate = issuer.issue(|above, serial| profile.prepare(above, key, serial, validity))?;
+        Ok(std::iter::once(certificate).chain(issuer.intermediates()).collect())
+    };
+    issued().map_err(|why: PkiError| RoleError::new("issuing a server's certificate", why))
+}
+
 /// Issues an operator certificate for `name`, for the key of a request or one that was made for it. Those above it follow,
 /// without the root.
 pub fn operator(

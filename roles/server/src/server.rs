@@ -76,7 +76,9 @@ impl Server {
                 (RoleName::Access, Settings { access: Some(access), .. }) => {
                     let mut config = access::Config::from_settings(access, settings, &world)?;
                     config.enforcer = console.enforcer.clone();
-                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    let mut options = access::Options::from_settings(access, settings)?;
+                    options.vendors = console.registrar.as_ref().map(|registrar| registrar.vendors().clone());
+                    let (task, running) = config.build_with(options, world.clone(), shutdown.clone()).await?;
                     console.access = Some(running);
                     tasks.push(task);
                 }

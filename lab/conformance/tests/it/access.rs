@@ -4,17 +4,19 @@ use super::{
     est::Case,
     lab::{audit, identity},
 };
+use landfall_brski::registrar::{Vendor, Vendors};
 use landfall_eap::radius::Secret;
 use landfall_lifecycle::{
     device::{DeviceEvent, step},
     network::DomainDevice,
 };
-use landfall_pki::Anchors;
+use landfall_pki::{Anchors, Crls};
 use landfall_server::{
-    access::{Access, Client, Config, Places},
+    Clock, World,
+    access::{Access, Client, Config, Options, Places},
     settings::PlaceSettings,
 };
-use landfall_testkit::{Identity, tool};
+use landfall_testkit::{Identity, Manufacturer, tool};
 use landfall_types::{Redacted, Time};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -38,6 +40,20 @@ pub(super) struct Gate {
     running: landfall_server::Trigger,
 }
 
+/// The one whose devices may be guests.
+fn vendors(manufacturer: &Manufacturer) -> Vendors {
+    Vendors::new([Vendor {
+        id: "acme".parse().unwrap(),
+        idevid_anchors: manufacturer.device_anchors(),
+        idevid_crls: Crls::default(),
+        legacy_rsa: false,
+        ignore_idevid_expiry: false,
+        serial_fallback: None,
+        masa: None,
+        voucher_anchors: manufacturer.masa_anchors(),
+    }])
+}
+
 pub(super) fn secret() -> Secret {
     Secret::new(Redacted::new(SECRET.into())).unwrap()
 }
@@ -50,53 +66,87 @@ impl Gate {
     pub(super) async fn with(client: Client) -> Option<Self> {
         let program = tool("eapol_test")?;
         let (case, device) = Case::enrolled("ldevid").await?;
-        let (access, address, running) = Self::serve(&case, client.clone(), "127.0.0.1:0".parse().unwrap()).await;
+        let (access, address, running) = Self::serve(&case, vec![client.clone()]).await;
         Some(Self { case, device, program, address, access, client, running })
     }
 
-    async fn serve(
+    async fn serve(case: &Case, clients: Vec<Client>) -> (Arc<Access>, SocketAddr, landfall_server::Trigger) {
+        Self::serve_in(case, case.lab.registrar_world.clone(), clients).await
+    }
+
+    async fn serve_in(
         case: &Case,
-        client: Client,
-        listen: SocketAddr,
+        world: World,
+        clients: Vec<Client>,
     ) -> (Arc<Access>, SocketAddr, landfall_server::Trigger) {
+        let any = "127.0.0.1:0".parse().unwrap();
         let place = |vlan: &str| PlaceSettings {
             vlan: Some(vlan.into()),
             reauthenticate: Some("1h".parse().unwrap()),
             ..PlaceSettings::default()
         };
         let config = Config {
-            listen,
+            listen: any,
             identity: identity(&case.lab.domain.registrar),
             anchors: Anchors::of([case.lab.domain.root.authority.certificate.clone()]),
-            clients: vec![client],
-            places: Places::of(&[place("30")]).with_quarantine(Some(place("99"))),
+            clients,
+            places: Places::of(&[place("30")]).with_quarantine(Some(place("99"))).with_guests(Some(place("66"))),
             at_once: 8,
             enforcer: None,
         };
+        let options = Options {
+            radsec: Some((any, case.lab.domain.anchors())),
+            web: Some(any),
+            vendors: Some(vendors(&case.lab.manufacturer)),
+        };
         let (trigger, shutdown) = landfall_server::shutdown();
-        let (task, access) = config.build(case.lab.registrar_world.clone(), shutdown).await.unwrap();
+        let (task, access) = config.build_with(options, world, shutdown).await.unwrap();
         let address = task.address.unwrap();
         tokio::spawn(task.run());
         (access, address, trigger)
+    }
+
+    /// From now on a server with these access points.
+    pub(super) async fn serves(&mut self, clients: Vec<Client>) {
+        (self.access, self.address, self.running) = Self::serve(&self.case, clients).await;
+    }
+
+    /// From now on a server with another clock.
+    pub(super) async fn has_the_time(&mut self, time: Time) {
+        let mut world = self.case.lab.registrar_world.clone();
+        world.clock = Clock::of(move || time);
+        let clients = vec![self.client.clone()];
+        (self.access, self.address, self.running) = Self::serve_in(&self.case, world, clients).await;
     }
 
     /// Ends the server, has this happen meanwhile, and starts another one over the same records.
     pub(super) async fn restart(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
         self.running.pull();
         meanwhile(self).await;
-        let any = "127.0.0.1:0".parse().unwrap();
-        (self.access, self.address, self.running) = Self::serve(&self.case, self.client.clone(), any).await;
+        self.serves(vec![self.client.clone()]).await;
     }
 
     /// Has eapol_test come as `client` with these further lines of its network; whether it got in, and what it printed.
     pub(super) async fn knock(&self, client: &str, secret: &str, more: &str) -> (bool, String) {
+        self.knock_at(self.address.port(), "localhost", client, secret, more).await
+    }
+
+    /// The same at another server, which has this name.
+    pub(super) async fn knock_at(
+        &self,
+        port: u16,
+        name: &str,
+        client: &str,
+        secret: &str,
+        more: &str,
+    ) -> (bool, String) {
         let folder = &self.case.lab.folder;
         let network = format!(
             "network={{\nkey_mgmt=WPA-EAP\neap=TLS\nidentity=\"@example\"\nca_cert=\"domain.pem\"\n\
-             client_cert=\"{client}-chain.pem\"\nprivate_key=\"{client}.key\"\ndomain_match=\"localhost\"\n{more}\n}}\n"
+             client_cert=\"{client}-chain.pem\"\nprivate_key=\"{client}.key\"\ndomain_match=\"{name}\"\n{more}\n}}\n"
         );
         folder.put("eapol.conf", network);
-        let port = self.address.port().to_string();
+        let port = port.to_string();
         // Attribute 44 is Acct-Session-Id.
         let session = format!("44:s:{SESSION}");
         let arguments =
@@ -180,4 +230,19 @@ async fn who_has_another_secret_gets_no_answer() {
     let Some(gate) = Gate::open(None).await else { return };
     let (inside, text) = gate.knock("ldevid", "another secret", "").await;
     assert!(!inside && !text.contains("Received RADIUS message"), "{text}");
+}
+
+/// By the server's clock: what the device believes of the time does not matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_counts_only_in_its_time() {
+    let Some(mut gate) = Gate::open(None).await else { return };
+    let now = Time::now();
+    let years = |count: u32| Duration::from_secs(365 * 86_400) * count;
+    for time in [now - years(50), now + years(100)] {
+        gate.has_the_time(time).await;
+        assert!(!gate.knock("ldevid", SECRET, "").await.0, "{time}");
+        assert_eq!(gate.refusal().await, "access-certificate");
+    }
+    gate.has_the_time(now).await;
+    assert!(gate.knock("ldevid", SECRET, "").await.0);
 }

@@ -6,7 +6,7 @@ use super::{
     lab::{audit, records},
 };
 use landfall_eap::radius::{Attributes, Code, Kind, Packet};
-use landfall_lifecycle::network::{DomainDevice, Quarantine};
+use landfall_lifecycle::network::{DomainDevice, GuestPermit, Quarantine, Revocation};
 use landfall_reference::peers::Peer;
 use landfall_server::access::{ACCOUNTING_LOG, Client, Session};
 use landfall_testkit::{Hosts, Running, temp_dir, tool};
@@ -96,6 +96,18 @@ async fn who_is_thrown_out_while_inside_is_put_out_whoever_wrote_it_down() {
     assert_eq!(gate.ended("device-put-out").await, "done");
 }
 
+/// S4.C7: it has an hour here, and its access point half a minute more to ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_show_itself_again_in_its_time_is_put_out() {
+    let nas = Nas::new().await;
+    let Some(mut gate) = Gate::with(nas.client()).await else { return };
+    assert!(gate.knock("ldevid", SECRET, "").await.0);
+    let since = gate.sessions()[0].since;
+    gate.has_the_time(since + Duration::from_secs(3640)).await;
+    assert_eq!(nas.hears(Some((Code::DisconnectAck, None))).await.code, Code::DisconnectRequest);
+    gate.until(<[_]>::is_empty).await;
+}
+
 /// There is nothing left to end: that is as good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_the_access_point_does_not_know_is_over() {
@@ -173,6 +185,57 @@ async fn who_cannot_be_moved_is_put_out_and_comes_in_again() {
         let silence = if refused.is_some() { "radius-order" } else { "radius-silence" };
         assert_eq!(gate.ended("device-moved").await, silence);
     }
+}
+
+/// SP 1800-36B 4.2, note.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_somebody_else_owns_is_inside_only_while_it_is_permitted() {
+    let nas = Nas::new().await;
+    let Some(gate) = Gate::with(nas.client()).await else { return };
+    let (lab, now) = (&gate.case.lab, Time::now());
+    let guest = lab.manufacturer.device("B-7");
+    lab.folder.put_identity("guest", &guest);
+    lab.folder.put_chain("guest-chain.pem", &guest.chain());
+    let permit = |vendor: &str, serial: &str, until: Time| GuestPermit {
+        vendor: vendor.parse().unwrap(),
+        serial_number: serial.parse().unwrap(),
+        at: now,
+        by: "operator".into(),
+        why: "a visitor".into(),
+        until,
+        seen: None,
+        ended: None,
+    };
+    let hour = Duration::from_secs(3600);
+    let store = &lab.registrar_world.store;
+    // Nobody, another device, another manufacturer's device of that number.
+    for other in [None, Some(("acme", "B-8")), Some(("other", "B-7"))] {
+        if let Some((vendor, serial)) = other {
+            store.commit(permit(vendor, serial, now + hour).begun().unwrap()).await.unwrap();
+        }
+        assert!(!gate.knock("guest", SECRET, "").await.0, "{other:?}");
+        assert_eq!(gate.refusal().await, "access-certificate");
+    }
+    // A permission that is over.
+    store.commit(permit("acme", "B-7", now).begun().unwrap()).await.unwrap();
+    assert!(!gate.knock("guest", SECRET, "").await.0);
+    assert_eq!(gate.refusal().await, "access-guest");
+
+    let good = permit("acme", "B-7", now + hour);
+    store.commit(good.begun().unwrap()).await.unwrap();
+    let (inside, text) = gate.knock("guest", SECRET, "").await;
+    assert!(inside, "{text}");
+    assert_eq!(gate.sessions()[0].vlan.as_deref(), Some("66"));
+    // The record says so.
+    let kept = store.find::<GuestPermit>("acme/B-7").unwrap().unwrap().record;
+    assert_eq!(kept.seen.as_ref().map(|(device, _)| device), Some(&gate.sessions()[0].device));
+
+    let end = Revocation { at: now, by: "operator".into(), why: "it left".into() };
+    store.commit(kept.ended(end).unwrap()).await.unwrap();
+    assert_eq!(nas.hears(Some((Code::DisconnectAck, None))).await.code, Code::DisconnectRequest);
+    gate.until(<[_]>::is_empty).await;
+    assert!(!gate.knock("guest", SECRET, "").await.0);
+    assert_eq!(gate.refusal().await, "access-guest");
 }
 
 /// The end of a session, told by Debian's radclient as an access point would (RFC 2866).

@@ -155,6 +155,19 @@ impl Attributes {
             .with(Kind::VENDOR_SPECIFIC, key::microsoft(16, send, salts.1, secret, request))
     }
 
+    /// Adds the password of a device that has one of its own, hidden as the keys are (RFC 2868 s3.5); at most 239 octets of it.
+    #[must_use]
+    pub fn with_password(self, password: &[u8], salt: [u8; 2], secret: &Secret, request: &Authenticator) -> Self {
+        let [high, low] = salt;
+        let password = password.get(..bounds::PASSWORD).unwrap_or(password);
+        self.with(Kind::TUNNEL_PASSWORD, key::tunnel(password, [high | 0x80, low], secret, request))
+    }
+
+    /// The password, as an access point reads it.
+    pub fn password(&self, secret: &Secret, request: &Authenticator) -> Option<Vec<u8>> {
+        key::open_tunnel(self.all(Kind::TUNNEL_PASSWORD).next()?, secret, request)
+    }
+
     /// Adds all those of that kind in `others`.
     #[must_use]
     pub fn with_all_of(self, kind: Kind, others: &Self) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{Attributes, Authenticator, Code, Kind, Packet, Place, Secret};
 use crate::{bounds, packet, tls::Keys};
-use landfall_types::{Fault, Refusal, Time};
+use landfall_types::{Fault, Redacted, Refusal, Time};
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
@@ -160,6 +160,23 @@ impl<C> Desk<C> {
             .with_eap(success)
             .with_place(place)
             .with_keys(keys, salt, &ticket.secret, &ticket.request.authenticator);
+        self.answer(now, ticket, Code::AccessAccept, attributes)
+    }
+
+    /// The answer that lets a device try with a password of its own: `salt` is two random octets.
+    pub fn accept_by_password(
+        &mut self,
+        now: Time,
+        ticket: &Ticket,
+        (password, salt): (&Redacted<String>, [u8; 2]),
+        (name, place): (&str, &Place),
+    ) -> Vec<u8> {
+        let attributes = Attributes::default().with(Kind::USER_NAME, name).with_place(place).with_password(
+            password.expose().as_bytes(),
+            salt,
+            &ticket.secret,
+            &ticket.request.authenticator,
+        );
         self.answer(now, ticket, Code::AccessAccept, attributes)
     }
 

@@ -29,6 +29,16 @@ impl Secret {
         }
     }
 
+    /// The secret itself, for settings of others.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    /// The one that RFC 6614 s2.3 has for RADIUS over TLS, where TLS protects.
+    pub fn over_tls() -> Self {
+        Self(Redacted::new(b"radsec".to_vec()))
+    }
+
     /// MD5 of the secret and then the pieces.
     pub(super) fn md5(&self, pieces: &[&[u8]]) -> Authenticator {
         let first = Md5::new().chain_update(self.0.expose());

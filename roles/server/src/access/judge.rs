@@ -3,23 +3,37 @@
 use super::{
     Access,
     orders::Due,
+    password,
     session::{self, Session},
 };
 use crate::registrar::CertificateRecord;
-use landfall_eap::tls::server::Shown;
+use landfall_eap::{radius::Place, tls::server::Shown};
 use landfall_lifecycle::network::DomainDevice;
 use landfall_pki::{PathPolicy, path};
 use landfall_store::{ReadError, Snapshot};
-use landfall_types::{Fault, Fingerprint, Refusal};
+use landfall_types::{DeviceId, Fault, Fingerprint, Refusal, Time};
+
+/// A device that may be let in.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) device: DeviceId,
+    /// What it is called.
+    pub(super) name: String,
+    /// By what it comes in.
+    pub(super) by: session::Shown,
+    /// Where it is to be.
+    pub(super) place: Place,
+    /// Until when it may be inside with what it has shown.
+    pub(super) ends: Time,
+}
 
 impl Access {
     /// The device whose certificate it is, if it may be let in. Nobody is if the records cannot be read.
-    pub(super) fn judge(&self, shown: &Shown) -> Result<DomainDevice, Refusal> {
-        self.on_record(shown)
-            .unwrap_or_else(|why| Err(Refusal::new(Fault::Backend, "access-records", "landfall", why.to_string())))
+    pub(super) fn judge(&self, shown: &Shown) -> Result<Known, Refusal> {
+        self.on_record(shown).unwrap_or_else(|why| Err(unreadable(&why)))
     }
 
-    fn on_record(&self, shown: &Shown) -> Result<Result<DomainDevice, Refusal>, ReadError> {
+    fn on_record(&self, shown: &Shown) -> Result<Result<Known, Refusal>, ReadError> {
         let Some((leaf, intermediates)) = shown.chain.split_first() else {
             return Ok(Err(denied("access-certificate", "RFC 5216 s5.3", "it has shown no certificate".into())));
         };
@@ -28,46 +42,67 @@ impl Access {
         if let Err(why) = path::validate(leaf, intermediates, &self.anchors, &policy) {
             let detail = format!(
                 "the certificate of {} does not count here ({why}); a device comes in with the one that this domain gave it, \
-                 not with that of its manufacturer",
+                 and with that of its manufacturer only as a guest",
                 leaf.subject()
             );
-            return Ok(Err(denied("access-certificate", "RFC 5216 s5.3", detail)));
+            let refusal = denied("access-certificate", "RFC 5216 s5.3", detail);
+            return Ok(self.guest(&shown.chain).unwrap_or(Err(refusal)));
         }
-        self.world.store.snapshot(|store| standing(store, &leaf.fingerprint(), &leaf.subject()))
+        let (fingerprint, subject) = (leaf.fingerprint(), leaf.subject());
+        let device = self.world.store.snapshot(|store| standing(store, &fingerprint, &subject))?;
+        Ok(device.and_then(|device| {
+            Ok(Known {
+                place: self.place(&device.identity)?,
+                name: device.identity.serial_number.to_string(),
+                device: device.identity.device,
+                by: session::Shown::Certificate(fingerprint),
+                ends: leaf.not_after(),
+            })
+        }))
     }
 
     /// What is to be done about a session, by the records of this moment.
     pub(super) fn due(&self, session: &Session) -> Due {
+        let now = self.world.clock.now();
         let device = match &session.by {
+            session::Shown::Guest(permit) => {
+                let place = self.guest_place(permit, &session.device).map(|(place, _)| place);
+                return Self::due_at(session, place, now);
+            }
             session::Shown::Certificate(fingerprint) => {
                 let whose = session.device.to_string();
                 self.world.store.snapshot(|store| standing(store, fingerprint, &whose))
             }
+            session::Shown::Password(network) => self
+                .world
+                .store
+                .snapshot(|store| Ok(password::standing(store, &session.device, network)?.map(|(device, ..)| device))),
         };
-        let ended = session.until + super::GRACE <= self.world.clock.now();
-        let device = match device {
-            Ok(device) if ended => device.and_then(|_| {
-                let detail = "it did not show itself again in its time, or its certificate has ended".into();
-                Err(denied("access-over", "RFC 3580 s3.17", detail))
-            }),
-            Ok(device) => device,
+        let device = device.unwrap_or_else(|why| Err(unreadable(&why)));
+        Self::due_at(session, device.and_then(|device| self.place(&device.identity)), now)
+    }
+
+    /// What is to be done about a session whose device is to be in that place, or out.
+    fn due_at(session: &Session, place: Result<Place, Refusal>, now: Time) -> Due {
+        match place {
             // Nobody is put out because records cannot be read for a moment.
-            Err(why) => {
+            Err(why) if why.fault == Fault::Backend => {
                 tracing::error!(role = "access", %why, "whether a device may still be inside cannot be read");
-                return Due::Nothing;
+                Due::Nothing
             }
-        };
-        match device.and_then(|device| self.place(&device.identity)) {
+            Err(why) => Due::Out(why),
+            Ok(_) if session.until + super::GRACE <= now => {
+                let detail = "it did not show itself again in its time, or its certificate has ended".into();
+                Due::Out(denied("access-over", "RFC 3580 s3.17", detail))
+            }
             Ok(place) if session.is_in(&place) => Due::Nothing,
             Ok(place) => Due::Move(place),
-            Err(why) if why.fault == Fault::Backend => Due::Nothing,
-            Err(why) => Due::Out(why),
         }
     }
 }
 
 /// The device that has the certificate with that fingerprint, if both are still good; `whose` says it to the operator.
-fn standing(
+pub(super) fn standing(
     store: &Snapshot<'_>,
     fingerprint: &Fingerprint,
     whose: &str,
@@ -94,6 +129,10 @@ fn standing(
     })
 }
 
-fn denied(check: &'static str, section: &'static str, detail: String) -> Refusal {
+pub(super) fn unreadable(why: &ReadError) -> Refusal {
+    Refusal::new(Fault::Backend, "access-records", "landfall", why.to_string())
+}
+
+pub(super) fn denied(check: &'static str, section: &'static str, detail: String) -> Refusal {
     Refusal::new(Fault::Denied, check, section, detail)
 }

@@ -6,18 +6,24 @@
 //! the records while inside is put out at once, and who is to be elsewhere is moved (RFC 5176), also after a restart.
 
 mod client;
+pub mod freeradius;
+mod guest;
 mod judge;
 mod orders;
+mod password;
 mod place;
+mod radsec;
 mod session;
 mod talk;
 mod usage;
 mod watch;
+mod web;
 
 pub use client::Client;
 pub use place::Places;
 pub use session::Session;
 pub use talk::ACCOUNTING_LOG;
+pub use web::AUTHORIZE_PATH;
 
 use crate::{
     Identity, RoleError, World,
@@ -26,9 +32,11 @@ use crate::{
     role::{RoleName, Shutdown, Task},
     settings::{AccessSettings, Settings},
 };
+use landfall_brski::registrar::Vendors;
 use landfall_eap::radius::Desk;
 use landfall_net::tls::{ClientAuth, ServerTls};
 use landfall_pki::{Anchors, SignatureMemo};
+use radsec::Radsec;
 use std::{
     collections::HashSet,
     net::SocketAddr,
@@ -37,6 +45,7 @@ use std::{
 };
 use talk::Talk;
 use tokio::{net::UdpSocket, sync::Semaphore};
+use web::Web;
 
 /// So many signatures of certificates are remembered, at about a hundred octets.
 const REMEMBERED: usize = 65_536;
@@ -62,6 +71,28 @@ pub struct Config {
     pub enforcer: Option<Arc<Enforcer>>,
 }
 
+/// Who else may ask, and who else may come.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where access points ask over TLS, and what their certificates lead to (RFC 6614).
+    pub radsec: Option<(SocketAddr, Anchors)>,
+    /// Where RADIUS servers of others ask by HTTPS.
+    pub web: Option<SocketAddr>,
+    /// Whose devices may be guests.
+    pub vendors: Option<Vendors>,
+}
+
+impl Options {
+    /// What `access` means in `settings`; whose devices may be guests is for the registrar to say.
+    pub fn from_settings(access: &AccessSettings, settings: &Settings) -> Result<Self, RoleError> {
+        let radsec = access.radsec.as_ref().map(|radsec| {
+            let anchors = anchors(&radsec.anchors, |path| settings.resolve(path))?;
+            Ok::<_, RoleError>((radsec.listen, anchors))
+        });
+        Ok(Self { radsec: radsec.transpose()?, web: access.web.as_ref().map(|web| web.listen), vendors: None })
+    }
+}
+
 impl Config {
     /// What `access` means in `settings`, with every file that it names opened.
     pub fn from_settings(access: &AccessSettings, settings: &Settings, world: &World) -> Result<Self, RoleError> {
@@ -70,7 +101,9 @@ impl Config {
             identity: Identity::load(&access.identity, |path| settings.resolve(path), world.element.as_ref())?,
             anchors: anchors(&access.anchors, |path| settings.resolve(path))?,
             clients: access.client.iter().map(|client| Client::load(client, settings)).collect::<Result<_, _>>()?,
-            places: Places::of(&access.place).with_quarantine(access.quarantine.clone()),
+            places: Places::of(&access.place)
+                .with_quarantine(access.quarantine.clone())
+                .with_guests(access.guest.clone()),
             at_once: access.at_once,
             enforcer: None,
         })
@@ -78,25 +111,56 @@ impl Config {
 
     /// Binds the listener.
     pub async fn build(self, world: World, shutdown: Shutdown) -> Result<(Task, Arc<Access>), RoleError> {
+        self.build_with(Options::default(), world, shutdown).await
+    }
+
+    /// Binds all listeners.
+    pub async fn build_with(
+        self,
+        options: Options,
+        world: World,
+        shutdown: Shutdown,
+    ) -> Result<(Task, Arc<Access>), RoleError> {
         let what = format!("listening on {} (access.listen)", self.listen);
         let socket = UdpSocket::bind(self.listen).await.map_err(RoleError::while_(&*what))?;
         let address = socket.local_addr().map_err(RoleError::while_(&*what))?;
-        let tls = ServerTls::new(&self.identity.into(), ClientAuth::Required)
-            .map_err(RoleError::while_("the EAP server's certificate (access.identity)"))?;
+        let identity = self.identity.into();
+        let shows = |clients| {
+            let what = "the EAP server's certificate (access.identity)";
+            ServerTls::new(&identity, clients).map_err(RoleError::while_(what))
+        };
+        let tls = shows(ClientAuth::Required)?;
+        let radsec = match options.radsec {
+            Some((address, anchors)) => Some(Radsec::bind(address, tls.clone(), anchors).await?),
+            None => None,
+        };
+        let web = match options.web {
+            Some(address) => Some(Web::bind(address, shows(ClientAuth::None)?).await?),
+            None => None,
+        };
         let access = Arc::new(Access {
             world,
+            web: web.as_ref().and_then(Web::address),
             socket,
+            radsec: radsec.as_ref().and_then(Radsec::address),
             tls,
             anchors: self.anchors,
             clients: self.clients,
             places: self.places,
             memo: Arc::new(SignatureMemo::new(REMEMBERED)),
             enforcer: self.enforcer,
+            vendors: options.vendors,
             desk: Mutex::default(),
             busy: Mutex::default(),
             orders: AtomicU8::default(),
         });
         let (served, watching) = (access.clone(), access.clone());
+        if let Some(radsec) = radsec {
+            tokio::spawn(radsec.serve(access.clone(), shutdown.clone()));
+        }
+        if let Some(web) = web {
+            tokio::spawn(web.serve(access.clone(), shutdown.clone()));
+        }
         let work = async move {
             tokio::select! {
                 () = shutdown.begun() => Ok(()),
@@ -113,6 +177,8 @@ impl Config {
 pub struct Access {
     world: World,
     socket: UdpSocket,
+    radsec: Option<SocketAddr>,
+    web: Option<SocketAddr>,
     tls: ServerTls,
     anchors: Anchors,
     clients: Vec<Client>,
@@ -120,6 +186,7 @@ pub struct Access {
     /// Signatures that were checked before: devices come again with the same certificates.
     memo: Arc<SignatureMemo>,
     enforcer: Option<Arc<Enforcer>>,
+    vendors: Option<Vendors>,
     desk: Mutex<Desk<Talk>>,
     /// The sessions about which access points are being told something.
     busy: Mutex<HashSet<String>>,
@@ -150,9 +217,14 @@ impl Access {
         }
     }
 
-    /// The client that asks from there.
-    fn client(&self, from: SocketAddr) -> Option<&Client> {
-        self.clients.iter().find(|client| client.is_at(from.ip()))
+    /// Where access points ask over TLS, if they may.
+    pub const fn radsec(&self) -> Option<SocketAddr> {
+        self.radsec
+    }
+
+    /// Where RADIUS servers of others ask by HTTPS, if they may.
+    pub const fn web(&self) -> Option<SocketAddr> {
+        self.web
     }
 
     fn client_named(&self, name: &str) -> Option<&Client> {

@@ -149,12 +149,14 @@ impl Access {
         let client = self.client_named(&session.client);
         let client = client.ok_or_else(|| failed("this access point is no more in the settings (access.client)"))?;
         let to = client.orders.map(|port| SocketAddr::new(session.from, port));
-        let to = to.ok_or_else(|| failed("this access point takes no orders (access.client.orders)"))?;
+        let (to, secret) = to.zip(client.secret.clone()).ok_or_else(|| {
+            failed("this access point takes no orders (access.client.orders), or has no secret to know them by")
+        })?;
         let (now, named) = (self.world.clock.now(), session.named()?);
         let identifier = self.orders.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let order = match place {
-            None => Order::disconnect(named, identifier, client.secret.clone(), now),
-            Some(place) => Order::change(named.with_place(place), identifier, client.secret.clone(), now),
+            None => Order::disconnect(named, identifier, secret, now),
+            Some(place) => Order::change(named.with_place(place), identifier, secret, now),
         };
         give(order, now, to, client).await.map_err(|why| why.unwrap_or_else(|io| failed(&io.to_string())))
     }

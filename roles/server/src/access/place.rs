@@ -11,18 +11,30 @@ use landfall_types::{DeviceId, Fault, Refusal};
 pub struct Places {
     usual: Vec<PlaceSettings>,
     quarantine: Option<PlaceSettings>,
+    guests: Option<PlaceSettings>,
 }
 
 impl Places {
     /// Those of the settings, in their order.
     pub fn of(places: &[PlaceSettings]) -> Self {
-        Self { usual: places.to_vec(), quarantine: None }
+        Self { usual: places.to_vec(), ..Self::default() }
     }
 
     /// The same with a place for devices in quarantine.
     #[must_use]
     pub fn with_quarantine(self, quarantine: Option<PlaceSettings>) -> Self {
         Self { quarantine, ..self }
+    }
+
+    /// The same with a place for devices that somebody else owns.
+    #[must_use]
+    pub fn with_guests(self, guests: Option<PlaceSettings>) -> Self {
+        Self { guests, ..self }
+    }
+
+    /// The place of devices that somebody else owns, if they have one.
+    pub(super) fn of_guests(&self) -> Option<Place> {
+        self.guests.as_ref().map(told)
     }
 
     /// The place of that device; nowhere in particular if none fits.

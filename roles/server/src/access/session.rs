@@ -57,6 +57,10 @@ pub struct Session {
 pub enum Shown {
     /// The certificate with that SHA-256.
     Certificate(Fingerprint),
+    /// A password of its own for that network.
+    Password(String),
+    /// Its manufacturer's certificate, by a permission with that key: somebody else owns it.
+    Guest(String),
 }
 
 /// An order that an access point has not carried out yet.
@@ -84,6 +88,11 @@ pub(super) struct Asking {
 impl Asking {
     pub(super) fn of(client: &Client, ticket: &Ticket, attributes: &Attributes) -> Self {
         let from = ticket.from().ip();
+        Self { plug: Plug::of(from, attributes), ..Self::elsewhere(client, from, attributes) }
+    }
+
+    /// The same at no port of this machine, whatever it says.
+    pub(super) fn elsewhere(client: &Client, from: IpAddr, attributes: &Attributes) -> Self {
         let take = |kinds: &[Kind]| {
             kinds.iter().fold(Attributes::default(), |taken, kind| taken.with_all_of(*kind, attributes))
         };
@@ -98,7 +107,7 @@ impl Asking {
             named: take(&[&who[..], &[Kind::ACCT_SESSION_ID]].concat()),
             spot: format!("{} {from} {}", client.name, STANDARD.encode(spot.to_bytes())),
             session: attributes.text(Kind::ACCT_SESSION_ID),
-            plug: Plug::of(from, attributes),
+            plug: None,
         }
     }
 }
@@ -110,6 +119,8 @@ impl Session {
     const BY_NAME: &'static str = "name";
     /// The index by access point.
     const BY_CLIENT: &'static str = "client";
+    /// The index by permission.
+    const BY_GUEST: &'static str = "guest";
     /// The index by when something is to be done about it, in seconds since 1970.
     const BY_DUE: &'static str = "due";
 
@@ -160,6 +171,11 @@ impl Session {
         records(store, Self::BY_DEVICE, device.as_str(), MOST)
     }
 
+    /// Every one of a device that somebody else owns.
+    pub(super) fn of_guest(store: &Store, permit: &str) -> Result<Vec<Self>, ReadError> {
+        records(store, Self::BY_GUEST, permit, MOST)
+    }
+
     /// Those about which something is to be done at `now`.
     pub(super) fn due(store: &Store, now: Time, most: usize) -> Result<Vec<Self>, ReadError> {
         let found = store.scan_index::<Self>(Self::BY_DUE, None, most)?;
@@ -199,7 +215,11 @@ impl Record for Session {
             (Self::BY_DUE, format!("{:016}", self.due_at().as_unix_millis())),
         ];
         let name = |session: &String| (Self::BY_NAME, Self::name_value(&self.client, self.from, session));
-        always.into_iter().chain(self.session.as_ref().map(name)).collect()
+        let guest = match &self.by {
+            Shown::Guest(permit) => Some((Self::BY_GUEST, permit.clone())),
+            _ => None,
+        };
+        always.into_iter().chain(self.session.as_ref().map(name)).chain(guest).collect()
     }
 }
 

@@ -3,18 +3,18 @@
 use super::{
     Access,
     client::Client,
-    session::{self, Asking, Session},
+    judge::Known,
+    session::{Asking, Session},
     usage::Usage,
 };
 use landfall_eap::{
     packet::{Message, Packet},
-    radius::{Asked, Code, Place, Received, Ticket},
+    radius::{Asked, Code, Place, Received, Secret, Ticket},
     tls::{
         self,
         server::{Input, Output, Shown},
     },
 };
-use landfall_lifecycle::network::DomainDevice;
 use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal};
 use std::{
     net::SocketAddr,
@@ -31,23 +31,53 @@ pub(super) struct Talk {
     shown: Option<Shown>,
 }
 
+/// A genuine request.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// It is new.
+    Asked(Box<Asked<Talk>>),
+    /// It was answered before, with this.
+    Answered(Vec<u8>),
+}
+
 impl Access {
+    /// What came by UDP, where whoever is not known or has another secret gets no answer.
     pub(super) async fn receive(&self, from: SocketAddr, bytes: &[u8]) {
-        let Some(client) = self.client(from) else {
+        let known = self.clients.iter().find_map(|client| Some((client, client.at(from.ip())?)));
+        let Some((client, secret)) = known else {
             let why = refusal("access-client", "RFC 2865 s3", "no access point is known there");
             return self.ignored(from, &why.field("access.client"));
         };
-        let received = self.desk().receive(self.world.clock.now(), from, &client.secret, bytes);
-        let answer = match received {
-            Ok(Received::Asked(asked)) => self.answer(client, *asked).await,
-            Ok(Received::Answer(answer)) => Some(answer),
-            Ok(Received::Underway) => None,
-            Err(why) => return self.ignored(from, &why),
-        };
-        if let Some(answer) = answer
-            && let Err(why) = self.socket.send_to(&answer, from).await
-        {
-            tracing::warn!(%from, %why, "an answer to an access point could not be sent");
+        match self.open(secret, from, bytes) {
+            Ok(Some(opened)) => {
+                if let Some(answer) = self.reply(client, opened).await
+                    && let Err(why) = self.socket.send_to(&answer, from).await
+                {
+                    tracing::warn!(%from, %why, "an answer to an access point could not be sent");
+                }
+            }
+            Ok(None) => {}
+            Err(why) => self.ignored(from, &why),
+        }
+    }
+
+    /// What came from an access point; nothing if it is being answered already.
+    ///
+    /// # Errors
+    /// It is not genuine, or no request.
+    pub(super) fn open(&self, secret: &Secret, from: SocketAddr, bytes: &[u8]) -> Result<Option<Opened>, Refusal> {
+        Ok(match self.desk().receive(self.world.clock.now(), from, secret, bytes)? {
+            Received::Asked(asked) => Some(Opened::Asked(asked)),
+            Received::Answer(answer) => Some(Opened::Answered(answer)),
+            Received::Underway => None,
+        })
+    }
+
+    /// What is answered to it.
+    pub(super) async fn reply(&self, client: &Client, opened: Opened) -> Option<Vec<u8>> {
+        match opened {
+            Opened::Asked(asked) => self.answer(client, *asked).await,
+            Opened::Answered(answer) => Some(answer),
         }
     }
 
@@ -64,8 +94,18 @@ impl Access {
             let ended = self.ended(client, ticket.from().ip(), &usage);
             return self.account(client, &ticket, &usage, ended).await;
         }
-        let Some(Packet::Response(message)) = eap else {
-            let why = refusal("access-method", "RFC 3579 s2.1", "devices are let in by EAP only");
+        let Some(eap) = eap else {
+            return match self.by_address(client, asking, &attributes).await {
+                Ok((name, password, place)) => {
+                    self.close(name.clone(), Outcome::Done, begun).await;
+                    let now = self.world.clock.now();
+                    Some(self.desk().accept_by_password(now, &ticket, (&password, random()?), (&name, &place)))
+                }
+                Err(why) => Some(self.refuse(&ticket, None, why, begun).await),
+            };
+        };
+        let Packet::Response(message) = eap else {
+            let why = refusal("access-method", "RFC 3579 s2.1", "an access point passes on responses of devices only");
             return Some(self.refuse(&ticket, None, why, begun).await);
         };
         let failure = Packet::Failure { identifier: message.identifier };
@@ -110,15 +150,16 @@ impl Access {
                 Output::Admitted { success, keys } => {
                     // Between what it showed and this lies a message of its own: much may have happened meanwhile.
                     let shown = talk.shown.as_ref().ok_or_else(nobody);
-                    let placed = match shown.and_then(|shown| Ok((shown, self.judge(shown)?))) {
-                        Ok((shown, device)) => self.admit(&device, shown, asking).await.map(|place| (device, place)),
+                    let known = shown.and_then(|shown| Ok((shown, self.judge(shown)?)));
+                    let placed = match known {
+                        Ok((shown, known)) => self.admit(&known, shown, asking).await.map(|place| (known, place)),
                         Err(why) => Err(why),
                     };
                     return Some(match placed {
-                        Ok((device, place)) => {
-                            let name = device.identity.serial_number.to_string();
-                            self.close(name.clone(), Outcome::Done, begun).await;
-                            self.desk().accept(now, ticket, &success, (&keys, random()?), (&name, &place))
+                        Ok((known, place)) => {
+                            self.was_guest(&known).await;
+                            self.close(known.name.clone(), Outcome::Done, begun).await;
+                            self.desk().accept(now, ticket, &success, (&keys, random()?), (&known.name, &place))
                         }
                         Err(why) => self.refuse(ticket, Some(&failure), why, begun).await,
                     });
@@ -129,17 +170,15 @@ impl Access {
     }
 
     /// Where the device is to be; at a port of this machine it is there when this returns.
-    async fn admit(&self, device: &DomainDevice, shown: &Shown, asking: Asking) -> Result<Place, Refusal> {
+    async fn admit(&self, known: &Known, shown: &Shown, asking: Asking) -> Result<Place, Refusal> {
         let now = self.world.clock.now();
-        let (id, leaf) = (&device.identity.device, shown.chain.first().ok_or_else(nobody)?);
-        let place = within(self.place(&device.identity)?, leaf.not_after().since(now));
-        let until = place.session_timeout.map_or(leaf.not_after(), |seconds| now + Duration::from_secs(seconds.into()));
+        let (id, place) = (&known.device, within(known.place.clone(), known.ends.since(now)));
+        let until = place.session_timeout.map_or(known.ends, |seconds| now + Duration::from_secs(seconds.into()));
         let here = match (&self.enforcer, &asking.plug) {
             (Some(enforcer), Some(plug)) => enforcer.admit(id, plug, place.vlan.as_deref(), until).await?.is_some(),
             _ => false,
         };
-        let by = session::Shown::Certificate(leaf.fingerprint());
-        let session = Session::begun(asking, id, by, &place, here, (now, until));
+        let session = Session::begun(asking, id, known.by.clone(), &place, here, (now, until));
         let kept = self.keep(&session).await;
         // Whoever takes the device off the records from here on finds the session, and whoever did so before is found here.
         let still = match kept {
@@ -174,7 +213,7 @@ impl Access {
         self.desk().reject(self.world.clock.now(), ticket, failure)
     }
 
-    async fn close(&self, device: String, outcome: Outcome, begun: Instant) {
+    pub(super) async fn close(&self, device: String, outcome: Outcome, begun: Instant) {
         let (at, process, role, action) = (self.world.clock.now(), Process::Network, "access", "device-admitted");
         self.world
             .recorder
@@ -183,14 +222,14 @@ impl Access {
     }
 
     /// What gets no answer is told to the operator.
-    fn ignored(&self, from: SocketAddr, why: &Refusal) {
+    pub(super) fn ignored(&self, from: SocketAddr, why: &Refusal) {
         metrics::counter!("landfall_access_ignored_total", "check" => why.check.to_string()).increment(1);
         tracing::warn!(role = "access", %from, %why, "a request got no answer");
     }
 }
 
 /// A place for no longer than the certificate is good, if that is soon; else it is looked after here.
-fn within(place: Place, left: Duration) -> Place {
+pub(super) fn within(place: Place, left: Duration) -> Place {
     // More is not understood everywhere.
     let most = u32::from(u16::MAX);
     let left = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -213,4 +252,23 @@ fn random<const N: usize>() -> Option<[u8; N]> {
     let mut octets = [0; N];
     aws_lc_rs::rand::fill(&mut octets).ok()?;
     Some(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_inside_for_longer_than_its_certificate_is_good() {
+        let asked = |session_timeout, left| {
+            let place = Place { session_timeout, ..Place::default() };
+            within(place, Duration::from_secs(left)).session_timeout
+        };
+        assert_eq!(asked(Some(3600), 86_400), Some(3600));
+        assert_eq!(asked(Some(3600), 60), Some(60));
+        assert_eq!(asked(None, 60), Some(60));
+        // RFC 3580 s3.17: none would mean for ever.
+        assert_eq!(asked(Some(3600), 0), Some(1));
+        assert_eq!(asked(None, 1_000_000), None);
+    }
 }

@@ -24,7 +24,15 @@ struct Heard([u64; LOGS.len()]);
 /// What counts of an entry.
 #[derive(Deserialize)]
 struct Entry {
-    device: DeviceId,
+    device: Option<DeviceId>,
+    guest: Option<String>,
+}
+
+/// Those to whom something happened.
+#[derive(Default)]
+struct News {
+    devices: BTreeSet<DeviceId>,
+    guests: BTreeSet<String>,
 }
 
 impl Heard {
@@ -36,19 +44,21 @@ impl Heard {
         Ok(heard)
     }
 
-    /// The devices to which something happened since.
-    fn news(&mut self, store: &Store) -> Result<BTreeSet<DeviceId>, ReadError> {
-        let mut devices = BTreeSet::new();
+    fn news(&mut self, store: &Store) -> Result<News, ReadError> {
+        let mut news = News::default();
         for (log, seen) in LOGS.into_iter().zip(&mut self.0) {
             if store.log_head(log)?.seq == *seen {
                 continue;
             }
             for entry in store.log(log, *seen, PART)? {
                 *seen = entry.seq;
-                devices.extend(serde_json::from_value::<Entry>(entry.entry).ok().map(|entry| entry.device));
+                if let Ok(Entry { device, guest }) = serde_json::from_value(entry.entry) {
+                    news.devices.extend(device);
+                    news.guests.extend(guest);
+                }
             }
         }
-        Ok(devices)
+        Ok(news)
     }
 }
 
@@ -70,8 +80,12 @@ impl Access {
         let store = &self.world.store;
         match heard {
             Some(heard) => {
-                for device in heard.news(store)? {
-                    self.review(&device).await;
+                let news = heard.news(store)?;
+                for device in &news.devices {
+                    self.review(device).await;
+                }
+                for guest in &news.guests {
+                    self.review_guest(guest).await;
                 }
             }
             None => {

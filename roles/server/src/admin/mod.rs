@@ -6,6 +6,7 @@ mod client;
 mod configurator;
 mod error;
 mod factory;
+mod guest;
 mod network;
 mod segments;
 mod serve;
@@ -120,6 +121,8 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(segments::show))
         .routes(routes!(segments::quarantine))
         .routes(routes!(segments::release))
+        .routes(routes!(guest::guests, guest::permit))
+        .routes(routes!(guest::end))
         .routes(routes!(configurator::show))
         .routes(routes!(configurator::refused))
         .routes(routes!(configurator::reach))

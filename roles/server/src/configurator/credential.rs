@@ -1,7 +1,7 @@
 //! The credentials that devices were given, for access points and for operators: passwords go to access points only.
 
 use super::{Configurator, Tenant};
-use crate::{exchange::Failure, registrar::CertificateRecord};
+use crate::{World, exchange::Failure, registrar::CertificateRecord};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_lifecycle::network::{CERTIFICATE_LOG, CREDENTIAL_LOG, NetworkCredential, Revocation, SharedSecret};
 use landfall_store::ReadError;
@@ -94,21 +94,30 @@ impl Configurator {
     }
 
     fn open(&self, credential: &NetworkCredential, secret: &SharedSecret) -> Result<Password, Unreadable> {
-        let sealed = STANDARD.decode(&secret.sealed).map_err(|why| Unreadable::Sealed(why.to_string()))?;
-        let vault = self.world.element.vault();
-        let vault = vault.ok_or_else(|| Unreadable::Sealed("the element opens nothing".into()))?;
-        let name = name_in_vault(&NetworkCredential::key_of(&credential.device, &credential.network));
-        let password = vault.open(&name, &sealed).map_err(|why| Unreadable::Sealed(why.to_string()))?;
-        let password = String::from_utf8(password.expose().clone());
-        let password = password.map_err(|_| Unreadable::Sealed("it is no text".into()))?;
+        let password = open(&self.world, credential, secret)?;
         Ok(Password {
             name: credential.key.to_string().chars().take(16).collect(),
             mac: secret.mac.clone(),
             identifier: secret.identifier.clone(),
-            password: password.into(),
+            password,
             methods: credential.methods.clone(),
         })
     }
+}
+
+/// The password that a device has for itself, for access points.
+pub(crate) fn open(
+    world: &World,
+    credential: &NetworkCredential,
+    secret: &SharedSecret,
+) -> Result<Redacted<String>, Unreadable> {
+    let sealed = STANDARD.decode(&secret.sealed).map_err(|why| Unreadable::Sealed(why.to_string()))?;
+    let vault = world.element.vault();
+    let vault = vault.ok_or_else(|| Unreadable::Sealed("the element opens nothing".into()))?;
+    let name = name_in_vault(&NetworkCredential::key_of(&credential.device, &credential.network));
+    let password = vault.open(&name, &sealed).map_err(|why| Unreadable::Sealed(why.to_string()))?;
+    let password = String::from_utf8(password.expose().clone());
+    Ok(password.map_err(|_| Unreadable::Sealed("it is no text".into()))?.into())
 }
 
 /// What a password is sealed as: the names of networks hold whatever their owners like, those in a vault do not.

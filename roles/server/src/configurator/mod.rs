@@ -13,7 +13,7 @@ mod certify;
 mod code;
 mod config;
 mod connection;
-mod credential;
+pub(crate) mod credential;
 mod decide;
 mod grant;
 mod keys;

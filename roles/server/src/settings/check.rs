@@ -215,9 +215,29 @@ impl Check<'_> {
             self.wrong("access.client", "is empty, so no access point is answered");
         }
         for (at, client) in access.client.iter().enumerate() {
+            let key = format!("access.client[{at}]");
             if let Err(why) = crate::access::Client::load(client, self.settings) {
-                self.wrong(format!("access.client[{at}].secret-file"), why);
+                self.wrong(format!("{key}.secret-file"), why);
             }
+            let by_certificate = !client.certificate_names.is_empty() || !client.certificate_fingerprints.is_empty();
+            if by_certificate && access.radsec.is_none() {
+                self.wrong(
+                    format!("{key}.certificate-names"),
+                    "is for RADIUS over TLS, for which there is no [access.radsec]",
+                );
+            }
+            if client.addresses.is_empty() != client.secret_file.as_os_str().is_empty() {
+                self.wrong(format!("{key}.addresses"), "and secret-file go together");
+            }
+            if client.token_file.is_some() && access.web.is_none() {
+                self.wrong(format!("{key}.token-file"), "is for HTTP, for which there is no [access.web]");
+            }
+            if client.addresses.is_empty() && !by_certificate && client.token_file.is_none() {
+                self.wrong(&key, "is known by nothing: by addresses and secret-file, certificate-names or token-file");
+            }
+        }
+        for (at, path) in access.radsec.iter().flat_map(|radsec| &radsec.anchors).enumerate() {
+            self.anchors(&format!("access.radsec.anchors[{at}]"), path);
         }
     }
 
@@ -303,6 +323,8 @@ impl Check<'_> {
             ("supply-chain.listen", settings.supply_chain.as_ref().map(|role| role.listen)),
             ("registrar.listen", settings.registrar.as_ref().map(|role| role.listen)),
             ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
+            ("access.radsec.listen", settings.access.as_ref().and_then(|it| Some(it.radsec.as_ref()?.listen))),
+            ("access.web.listen", settings.access.as_ref().and_then(|it| Some(it.web.as_ref()?.listen))),
             ("configurator.listen", settings.configurator.as_ref().map(|role| role.listen)),
         ];
         let mut taken = HashMap::new();

@@ -14,7 +14,7 @@ mod span;
 mod subnet;
 mod wish;
 
-pub use access::{AccessClientSettings, AccessSettings, PlaceSettings};
+pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,

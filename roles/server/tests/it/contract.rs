@@ -33,7 +33,11 @@ async fn every_path_of_the_document_is_answered() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 18);
     for (path, operations) in paths {
-        let path = path.replace("{device}", "nobody").replace("{log}", "audit");
+        let path = path
+            .replace("{device}", "nobody")
+            .replace("{log}", "audit")
+            .replace("{vendor}", "nobody")
+            .replace("{serial}", "1");
         for method in operations.as_object().unwrap().keys() {
             let answer = match method.as_str() {
                 "get" => server.client.bytes(&path).await.map(drop),

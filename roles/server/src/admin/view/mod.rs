@@ -4,6 +4,7 @@
 mod book;
 mod configurator;
 mod factory;
+mod guest;
 mod network;
 mod segments;
 mod server;
@@ -12,6 +13,7 @@ mod transfer;
 pub use book::*;
 pub use configurator::*;
 pub use factory::*;
+pub use guest::*;
 pub use network::*;
 pub use segments::*;
 pub use server::*;

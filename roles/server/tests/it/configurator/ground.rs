@@ -7,7 +7,7 @@ use landfall_lifecycle::{
 };
 use landfall_pki::{Algorithm, AltName};
 use landfall_server::{
-    RoleName, Server, Settings, Trigger,
+    RoleName, Server, Settings, Trigger, World, access,
     admin::{
         Address, Client,
         view::{AuditEvent, ConfiguratorView, Device as DeviceView, Page, Unanswered},
@@ -100,6 +100,25 @@ impl Ground {
         let data = self.settings.data.clone();
         let settings = Settings::parse(&format!("{BASE}{more}")).unwrap_or_else(|why| panic!("{why:?}"));
         Self { settings: Settings { data, ..settings }, ..self }.restarted().await
+    }
+
+    /// An access server over the same records, for an access point of `tenant` that asks from here with the secret.
+    pub(crate) async fn access(&self, tenant: &str, secret: &str) -> (SocketAddr, Trigger) {
+        let file = self.settings.resolve("secret".as_ref());
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let access = format!(
+            "[access]\nlisten = \"127.0.0.1:0\"\n[[access.client]]\nname = \"ap\"\naddresses = [\"127.0.0.1\"]\n\
+             secret-file = \"secret\"\ntenant = {tenant:?}\n[[access.place]]\nvlan = \"30\"\nreauthenticate = \"1h\"\n"
+        );
+        let mut settings = Settings::parse(&access).unwrap_or_else(|why| panic!("{why:?}"));
+        settings.data.clone_from(&self.settings.data);
+        let world = World::new(self.store.clone(), open::element(&settings).unwrap());
+        let config = access::Config::from_settings(settings.access.as_ref().unwrap(), &settings, &world).unwrap();
+        let (trigger, shutdown) = shutdown();
+        let (task, _) = config.build(world, shutdown).await.unwrap();
+        let address = task.address.unwrap();
+        tokio::spawn(task.run());
+        (address, trigger)
     }
 
     /// Stops it.

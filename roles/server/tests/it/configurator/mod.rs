@@ -12,5 +12,6 @@ mod ground;
 mod lifecycle;
 mod networks;
 mod onboarding;
+mod passwords;
 mod refusals;
 mod survives;
