@@ -33,7 +33,7 @@ pub(crate) enum Noun {
     Transfer(crate::transfer::Args),
     /// Lets devices join: the domain, its devices, and who may come (SP 1800-36B 4.3).
     Network(crate::network::Args),
-    /// Connects devices to application services (SP 1800-36B 4.4): in a later version.
+    /// Says what devices are for: MUD files (SP 1800-36B 7.2). Onboarding to application services (4.4) comes in a later version.
     Application(crate::application::Args),
     /// Verifies devices continuously (SP 1800-36B 4.5): in a later version.
     Verification(crate::verification::Args),

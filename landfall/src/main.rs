@@ -41,7 +41,7 @@ fn dispatch(noun: Noun, output: &Output) -> anyhow::Result<Answer> {
         Noun::Factory(args) => factory::run(&args, output),
         Noun::Transfer(args) => transfer::run(&args, output),
         Noun::Network(args) => network::run(&args, output),
-        Noun::Application(args) => application::run(&args),
+        Noun::Application(args) => application::run(&args, output),
         Noun::Verification(args) => verification::run(&args),
         Noun::Inspect(args) => inspect::run(&args, output),
         Noun::Bench(args) => bench::run(args, output),

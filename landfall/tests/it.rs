@@ -29,6 +29,8 @@ mod hardware;
 mod inspect;
 #[path = "it/inspect_dpp.rs"]
 mod inspect_dpp;
+#[path = "it/intent.rs"]
+mod intent;
 #[path = "it/lab.rs"]
 mod lab;
 #[path = "it/line.rs"]

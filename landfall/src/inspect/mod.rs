@@ -71,7 +71,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
     Ok(report.is_right().into())
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// What is to be said of a MUD file.
+pub(crate) fn mud_file(bytes: &[u8]) -> report::Report {
+    mud::file(bytes)
+}
+
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes),

@@ -13,6 +13,7 @@
 //! [`judge`] answers for one packet straight from the JSON, in other words than the compiler's: it is there to check it.
 
 pub mod bounds;
+pub mod draft;
 pub mod file;
 pub mod judge;
 pub mod packet;

@@ -9,6 +9,7 @@
 
 mod it {
     mod agree;
+    mod drafted;
     mod field;
     mod sample;
     mod signed;
