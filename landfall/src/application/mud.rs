@@ -26,7 +26,7 @@ pub(super) enum Verb {
     /// Begins a file from a few words: with whom the device speaks, and who speaks with it.
     ///
     /// CONTACT is NAME:PORT/tcp or NAME:PORT/udp, where NAME is a DNS name, local, same-manufacturer, my-controller, or a class
-    /// of controllers such as [urn:ietf:params:mud:ntp].
+    /// of controllers such as `[urn:ietf:params:mud:ntp]`.
     New {
         /// Where the file will be, which is what devices tell.
         #[arg(long)]
