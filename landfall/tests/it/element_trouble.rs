@@ -31,6 +31,22 @@ fn agent(device: &Device<'_>, arguments: &[&str]) -> Running {
     Running::start(command.stderr(Stdio::null()))
 }
 
+/// How long an interruption is waited for: up to so many milliseconds, and half as many after each that came too late.
+struct Moment(u64);
+
+impl Moment {
+    fn wait(&self, rng: &mut Rng) {
+        std::thread::sleep(Duration::from_millis(rng.below(self.0)));
+    }
+
+    fn came(&mut self, in_time: bool) -> usize {
+        if !in_time {
+            self.0 = (self.0 / 2).max(1);
+        }
+        usize::from(in_time)
+    }
+}
+
 /// A bus without a resource manager keeps what a killed program had loaded, until the power goes.
 fn power_cycle(tpm: &mut Swtpm) {
     tpm.power_off();
@@ -45,13 +61,14 @@ fn a_tpm_that_is_unplugged_in_the_middle_leaves_no_half_provisioned_device() {
     let mut rng = Rng::new(seed);
     let device = sold(&ground, "unplugged", &tpm);
     let (_masa, _registrar) = (ground.serve(Role::Masa), ground.serve(Role::Registrar));
-    let (mut unplugged, folder) = (0, device.folder.join("state/tpm"));
+    let (mut unplugged, mut moment, folder) = (0, Moment(600), device.folder.join("state/tpm"));
     for _ in 0..8 {
         let mut onboarding = agent(&device, &["onboard", "--attempts", "1", "--timeout", "5"]);
-        std::thread::sleep(Duration::from_millis(rng.below(600)));
+        moment.wait(&mut rng);
         tpm.power_off();
-        if !onboarding.wait().success() {
-            unplugged += 1;
+        let interrupted = !onboarding.wait().success();
+        unplugged += moment.came(interrupted);
+        if interrupted {
             let (valid, said) = device.says(&["status"]);
             assert!(!valid && (said.contains("not there") || said.contains("no network credential")), "{said}");
         }
@@ -74,13 +91,13 @@ fn a_device_that_is_killed_while_it_is_born_and_onboarded_finishes_or_cleans_up(
     println!("LANDFALL_KILL_SEED={seed}");
     let mut rng = Rng::new(seed);
     let born = Device::new(&ground, "killed", &format!("tpm:{}", tpm.tcti()));
-    let (mut kills, folder) = (0, born.folder.join("state/tpm"));
+    let (mut kills, mut moment, folder) = (0, Moment(60), born.folder.join("state/tpm"));
     let mut asked = BTreeSet::new();
     for _ in 0..10 {
         let mut request = agent(&born, &["request"]);
-        std::thread::sleep(Duration::from_millis(rng.below(60)));
+        moment.wait(&mut rng);
         request.signal("KILL");
-        kills += usize::from(!request.wait().success());
+        kills += moment.came(!request.wait().success());
         power_cycle(&mut tpm);
         // A key is there whole, or not at all.
         for name in wrapped_keys(&folder) {
@@ -91,12 +108,12 @@ fn a_device_that_is_killed_while_it_is_born_and_onboarded_finishes_or_cleans_up(
     let device = sold(&ground, "killed", &tpm);
     assert!(asked.iter().all(|key| *key == fs::read(folder.join("idevid.key")).unwrap()), "it was finished with");
     let (_masa, _registrar) = (ground.serve(Role::Masa), ground.serve(Role::Registrar));
-    let mut cleaned = 0;
+    let (mut cleaned, mut moment) = (0, Moment(600));
     for _ in 0..10 {
         let mut onboarding = agent(&device, &["onboard", "--attempts", "1"]);
-        std::thread::sleep(Duration::from_millis(100 + rng.below(500)));
+        moment.wait(&mut rng);
         onboarding.signal("KILL");
-        kills += usize::from(!onboarding.wait().success());
+        kills += moment.came(!onboarding.wait().success());
         power_cycle(&mut tpm);
         let left = wrapped_keys(&folder).len() > 1 && !device.folder.join("state/credential.json").exists();
         let config = device.file("device.toml");
