@@ -23,6 +23,8 @@ mod element_trouble;
 mod freeradius;
 #[path = "it/ground.rs"]
 mod ground;
+#[path = "it/guests.rs"]
+mod guests;
 #[path = "it/hardware.rs"]
 mod hardware;
 #[path = "it/inspect.rs"]

@@ -154,10 +154,7 @@ impl Air {
 
 /// The registrar, and the access server beside it.
 fn network(ground: &Ground) -> Running {
-    let log = fs::File::create(ground.log(Role::Registrar)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-    command.args(["run", "registrar", "access", "--json"]).current_dir(ground.of(Role::Registrar)).stderr(log);
-    let mut running = Running::start(&mut command);
+    let mut running = ground.start_with(Role::Registrar, &["access"]);
     running.until("}");
     running
 }

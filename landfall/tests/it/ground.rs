@@ -118,9 +118,14 @@ impl Ground {
 
     /// Starts a server, and does not wait.
     pub(crate) fn start(&self, role: Role) -> Running {
+        self.start_with(role, &[])
+    }
+
+    /// The same with more than its role.
+    pub(crate) fn start_with(&self, role: Role, more: &[&str]) -> Running {
         let log = OpenOptions::new().create(true).append(true).open(self.log(role)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-        command.args(["run", role.name(), "--json"]).current_dir(self.of(role)).stderr(log);
+        command.args(["run", role.name()]).args(more).arg("--json").current_dir(self.of(role)).stderr(log);
         Running::start(&mut command)
     }
 

@@ -388,7 +388,10 @@ impl fmt::Debug for Device {
 
 fn radio(config: &crate::Config) -> Option<Supplicant> {
     let control = config.dpp.radio.clone()?;
-    Some(Supplicant { control, folder: config.state.join("radio"), patience: JOIN })
+    // wpa_supplicant reads files and answers there, from another folder than ours.
+    let folder = config.state.join("radio");
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    Some(Supplicant { control, folder, patience: JOIN })
 }
 
 fn wishes(config: &Config, birth: &Birth) -> Wishes {
