@@ -7,9 +7,11 @@ const LAYERS: [&str; 9] =
     ["foundation", "protocols", "lifecycle", "adapters", "roles", "lab", "landfall", "fuzz", "xtask"];
 
 /// Who may use whom within one layer.
-const WITHIN: [(&str, &str); 4] = [
+const WITHIN: [(&str, &str); 6] = [
     ("landfall-pki", "landfall-types"),
     ("landfall-policy", "landfall-types"),
+    ("landfall-assurance", "landfall-types"),
+    ("landfall-assurance", "landfall-policy"),
     ("landfall-pkcs11", "landfall-element"),
     ("landfall-tpm", "landfall-element"),
 ];
