@@ -57,6 +57,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("radius-request", eap::request),
     ("mud-url", mud::url),
     ("mud-file", mud::file),
+    ("mud-claim", mud::claim),
     ("dpp-uri", dpp::uri),
     ("dpp-nfc", dpp::nfc),
     ("dpp-attributes", dpp::attributes),

@@ -11,6 +11,15 @@ pub fn url(data: &[u8]) -> bool {
     true
 }
 
+/// A frame in which a device may say where its file is.
+pub fn claim(data: &[u8]) -> bool {
+    let Ok(Some(claim)) = landfall_mud::claim::read(data) else { return false };
+    let url = claim.url.as_str().as_bytes();
+    assert!(url.len() <= 255 && data.windows(url.len()).any(|part| part == url));
+    assert_eq!(data.get(6..12), Some(&claim.mac.0[..]));
+    true
+}
+
 /// A MUD file.
 pub fn file(data: &[u8]) -> bool {
     let Ok((file, report)) = read(data) else { return false };

@@ -6,11 +6,13 @@ mod certificate;
 mod credential;
 mod guest;
 mod quarantine;
+mod usage;
 
 pub use certificate::Revocation;
 pub use credential::{CREDENTIAL_LOG, NetworkCredential, SharedSecret};
 pub use guest::GuestPermit;
 pub use quarantine::Quarantine;
+pub use usage::{Learnt, MudSource};
 
 use crate::{device::State, transfer::Via};
 use landfall_brski::voucher::Assertion;
@@ -154,6 +156,12 @@ pub struct DomainDevice {
     /// The latest configuration by Wi-Fi Easy Connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationSeen>,
+    /// Where its MUD file is, as its certificate says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mud: Option<MudSource>,
+    /// The same as whoever is behind its port has claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mud_claim: Option<MudSource>,
 }
 
 /// A configuration that a device was given by Wi-Fi Easy Connect.
@@ -295,6 +303,8 @@ impl DomainDevice {
             reports: Vec::new(),
             certificate: None,
             configuration: None,
+            mud: None,
+            mud_claim: None,
         }
     }
 

@@ -34,6 +34,15 @@ pub(super) fn write() {
     bad("mud-file", "twice", FILE.replace("\"mud-version\":1", "\"mud-version\":1,\"mud-version\":1"));
     cut("mud-file", "plain", FILE.as_bytes());
 
+    let url: &[u8] = b"https://lamp.example/lamp.json";
+    for (name, frame) in [("dhcp", dhcp_4(url)), ("dhcp6", dhcp_6(url)), ("lldp", lldp(url))] {
+        good("mud-claim", name, &frame);
+        bad("mud-claim", &format!("{name}-cut"), &frame[..frame.len() - url.len() / 2]);
+    }
+    good("mud-claim", "reserved", dhcp_4(b"https://lamp.example/lamp.json and more"));
+    bad("mud-claim", "http", dhcp_4(b"http://lamp.example/lamp.json"));
+    bad("mud-claim", "twice", lldp(&[url, b"\xfe\x05\0\0\x5e\x01x"].concat()));
+
     good("mud-url", "plain", "https://lamp.example/lamp.json");
     good("mud-url", "port", "https://Lamp.Example:8443/a?b=c");
     good("mud-url", "address", "https://[2001:db8::1]:444/x");
@@ -41,4 +50,52 @@ pub(super) fn write() {
     bad("mud-url", "user", "https://a@lamp.example/");
     bad("mud-url", "fragment", "https://lamp.example/x#y");
     bad("mud-url", "port", "https://lamp.example:0/");
+}
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 7];
+
+fn udp_4(ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len() + 8).expect("short");
+    let mut packet = vec![0x45, 0];
+    packet.extend((length + 20).to_be_bytes());
+    packet.extend([0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255]);
+    packet.extend(ports.iter().flat_map(|port| port.to_be_bytes()));
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 0]);
+    [&[0xff; 6], &MAC[..], &[8, 0], &packet, payload].concat()
+}
+
+fn dhcp_4(url: &[u8]) -> Vec<u8> {
+    let mut message = vec![0; 236];
+    message[..3].copy_from_slice(&[1, 1, 6]);
+    message[28..34].copy_from_slice(&MAC);
+    message.extend([99, 130, 83, 99, 53, 1, 1, 0, 161, u8::try_from(url.len()).expect("short")]);
+    message.extend([url, &[255]].concat());
+    udp_4([68, 67], &message)
+}
+
+fn dhcp_6(url: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(url.len()).expect("short");
+    let mut message = vec![1, 0, 0, 1, 0, 8, 0, 2, 0, 0, 0, 112];
+    message.extend([&length.to_be_bytes(), url].concat());
+    let length = u16::try_from(message.len() + 8).expect("short");
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(length.to_be_bytes());
+    packet.extend([17, 64]);
+    packet.extend([&[0xfe, 0x80], &[0; 13][..], &[7], &[0xff, 2], &[0; 11], &[1, 0, 2]].concat());
+    packet.extend([2, 34, 2, 35]);
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 0]);
+    [&[0x33, 0x33, 0, 1, 0, 2], &MAC[..], &[0x86, 0xdd], &packet, &message].concat()
+}
+
+fn lldp(url: &[u8]) -> Vec<u8> {
+    let tlv = |kind: u16, value: &[u8]| {
+        let head = (kind << 9) | u16::try_from(value.len()).expect("short");
+        [&head.to_be_bytes(), value].concat()
+    };
+    let chassis = tlv(1, &[&[4], &MAC[..]].concat());
+    let parts =
+        [chassis, tlv(2, b"\x05eth0"), tlv(3, &[0, 120]), tlv(127, &[&[0, 0, 0x5e, 1], url].concat()), tlv(0, &[])];
+    [&[1, 0x80, 0xc2, 0, 0, 0x0e], &MAC[..], &[0x88, 0xcc], &parts.concat()].concat()
 }

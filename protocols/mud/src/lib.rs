@@ -13,6 +13,7 @@
 //! [`judge`] answers for one packet straight from the JSON, in other words than the compiler's: it is there to check it.
 
 pub mod bounds;
+pub mod claim;
 pub mod draft;
 pub mod file;
 pub mod judge;
@@ -22,6 +23,7 @@ pub mod report;
 pub mod signature;
 pub mod url;
 
+pub use claim::Claim;
 pub use file::{MudFile, read};
 pub use packet::{Context, Direction, Members, Packet};
 pub use policy::{Class, Policy};

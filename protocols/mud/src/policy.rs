@@ -126,6 +126,13 @@ impl Policy {
         policy
     }
 
+    /// What every device may do of which nothing is known: ask for names and the time.
+    pub fn silent(url: MudUrl) -> Self {
+        let rules = |direction| defaults(direction).collect();
+        let (from_device, to_device) = (rules(Direction::FromDevice), rules(Direction::ToDevice));
+        Self { url, from_device, to_device, left_out: Vec::new() }
+    }
+
     /// The rules of one direction.
     pub fn rules(&self, direction: Direction) -> &[Rule] {
         match direction {

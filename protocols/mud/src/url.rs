@@ -83,6 +83,49 @@ impl MudUrl {
         let (start, end) = self.authority;
         self.text.get(start..end).unwrap_or_default().to_ascii_lowercase()
     }
+
+    /// What is asked for at that authority: path and query.
+    pub fn path(&self) -> String {
+        match self.text.get(self.authority.1..) {
+            Some(rest) if rest.starts_with('/') => rest.to_owned(),
+            rest => format!("/{}", rest.unwrap_or_default()),
+        }
+    }
+
+    /// Whether both stand in the same place, and differ in what follows the last slash only: such a one may take the place of the
+    /// other without new trust (draft-ietf-iotops-mud-acceptable-urls s4).
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let place = |url: &Self| {
+            let path = url.text.split('?').next().unwrap_or_default().to_owned();
+            let end = path.rfind('/').filter(|end| *end >= url.authority.1)?;
+            path.get(url.authority.1..=end).map(|folder| (url.authority(), folder.to_owned()))
+        };
+        place(self).is_some_and(|here| place(other) == Some(here))
+    }
+
+    /// Where a reference in what was found there leads (RFC 3986 s5.2): absolute, or on the same host.
+    ///
+    /// # Errors
+    /// If that is no MUD URL, as one of http is none.
+    pub fn join(&self, reference: &str) -> Result<Self, NotAMudUrl> {
+        let origin = self.text.get(..self.authority.1).unwrap_or_default();
+        match reference {
+            _ if reference.starts_with("//") => format!("https:{reference}").parse(),
+            _ if reference.starts_with('/') => format!("{origin}{reference}").parse(),
+            _ if reference.split(['/', '?']).next().is_some_and(|first| first.contains(':')) => reference.parse(),
+            _ => {
+                let path = self.path();
+                let path = path.split('?').next().unwrap_or_default();
+                let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or("/");
+                format!("{origin}{folder}{reference}").parse()
+            }
+        }
+    }
+
+    /// Where the signature is of a file that does not say it: beside it, with another ending.
+    pub fn signature(&self) -> Result<Self, NotAMudUrl> {
+        format!("{}.p7s", self.text.strip_suffix(".json").unwrap_or(&self.text)).parse()
+    }
 }
 
 impl fmt::Display for MudUrl {
@@ -120,6 +163,42 @@ mod tests {
             "file:///etc/passwd",
         ] {
             wrong.parse::<MudUrl>().expect_err(wrong);
+        }
+    }
+
+    #[test]
+    fn references_lead_where_rfc_3986_says_and_never_to_http() {
+        let from: MudUrl = "https://lamp.example:8443/a/b.json?c=d/e".parse().unwrap();
+        for (reference, to) in [
+            ("https://other.example/x", "https://other.example/x"),
+            ("/x", "https://lamp.example:8443/x"),
+            ("//other.example/x", "https://other.example/x"),
+            ("x.p7s", "https://lamp.example:8443/a/x.p7s"),
+        ] {
+            assert_eq!(from.join(reference).unwrap().as_str(), to);
+        }
+        for wrong in ["http://lamp.example/x", "file:///x", "javascript:x", "https://a@b/", "/x y", "/x#y"] {
+            from.join(wrong).expect_err(wrong);
+        }
+        assert_eq!(from.path(), "/a/b.json?c=d/e");
+        assert_eq!("https://lamp.example".parse::<MudUrl>().unwrap().path(), "/");
+        assert_eq!("https://lamp.example?x".parse::<MudUrl>().unwrap().path(), "/?x");
+        let file: MudUrl = "https://lamp.example/lamp.json".parse().unwrap();
+        assert_eq!(file.signature().unwrap().as_str(), "https://lamp.example/lamp.p7s");
+    }
+
+    #[test]
+    fn beside_is_in_the_same_folder_of_the_same_host() {
+        let beside = |a: &str, b: &str| a.parse::<MudUrl>().unwrap().is_beside(&b.parse().unwrap());
+        assert!(beside("https://lamp.example/a/1.json", "https://LAMP.example/a/2.json?x=/y"));
+        for (a, b) in [
+            ("https://lamp.example/a/1.json", "https://lamp.example/b/1.json"),
+            ("https://lamp.example/a/1.json", "https://lamp.example/a/b/1.json"),
+            ("https://lamp.example/a/1.json", "https://lamp.example:444/a/1.json"),
+            ("https://lamp.example", "https://lamp.example"),
+            ("https://lamp.example/1", "https://evil.example/1"),
+        ] {
+            assert!(!beside(a, b), "{a} {b}");
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod it {
     mod agree;
+    mod claimed;
     mod drafted;
     mod field;
     mod sample;

@@ -77,7 +77,11 @@ impl Endpoint {
         })
     }
 
-    pub(crate) async fn addresses(&self, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
+    /// Where it is, each address once or more.
+    ///
+    /// # Errors
+    /// [`NetError::Timeout`], [`NetError::Io`].
+    pub async fn addresses(&self, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
         match (&self.host, self.host.socket(self.port)) {
             (Host::Name(name), _) => {
                 Ok(within(limit, "name lookup", lookup_host((name.as_str(), self.port))).await?.collect())

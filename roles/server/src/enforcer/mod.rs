@@ -11,6 +11,7 @@
 mod check;
 mod guest;
 mod intent;
+pub mod manager;
 pub mod picture;
 pub mod plan;
 mod purpose;
@@ -23,13 +24,16 @@ pub use start::Config;
 pub(crate) use start::read;
 
 use crate::World;
+use landfall_lifecycle::network::DomainDevice;
 use landfall_nft::{Change, Interface, Kernel, KernelError};
 use landfall_types::{Changes, DeviceId, Fault, Refusal, Time};
+use manager::{Manager, Word};
 use picture::{Occupant, Picture};
 use plan::Contents;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use tokio::sync::Mutex;
@@ -45,6 +49,8 @@ pub struct Enforcer {
     /// Ports by the names that their authenticators have.
     names: BTreeMap<String, Interface>,
     purposes: Purposes,
+    /// Fetches what manufacturers say, if the owner wants that.
+    manager: Option<Arc<Manager>>,
     check: Duration,
     state: Mutex<State>,
 }
@@ -91,7 +97,8 @@ impl Enforcer {
         let name = state.wanted.segments.get(segment).map(|segment| segment.name.clone()).unwrap_or_default();
         let before = state.wanted.clone();
         let mut wanted = before.clone();
-        wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent: self.intent(device)? });
+        let intent = self.intent(&mut wanted, device)?;
+        wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent });
         self.purposes.tell(&mut wanted, port);
         if let Err(why) = self.settle(&mut state, wanted).await {
             // Whoever was there may still be; what is half done is undone by the next check.
@@ -161,6 +168,59 @@ impl Enforcer {
         self.vacate(&mut state, &ports, "left").await;
     }
 
+    /// What a device's manufacturer says of it, by its place in the picture: the owner's files come first.
+    fn intent(&self, picture: &mut Picture, device: &DeviceId) -> Result<Option<usize>, Refusal> {
+        let unread = |why: landfall_store::ReadError| {
+            Refusal::new(Fault::Backend, "segment-records", "RFC 8520 s5", why.to_string())
+        };
+        let Some(device) = self.world.store.find::<DomainDevice>(device.as_str()).map_err(unread)? else {
+            return Ok(None);
+        };
+        Ok(match (self.purposes.of(&device.record), self.word(&device.record)) {
+            (Some(owners), _) => Some(owners),
+            (None, Some(Word { policy: Some(policy), .. })) => Some(picture.intend(&policy, self.purposes.count())),
+            (None, _) => None,
+        })
+    }
+
+    /// What counts of what its manufacturer says, if the owner wants that fetched.
+    pub fn word(&self, device: &DomainDevice) -> Option<Word> {
+        self.manager.as_ref().map(|manager| manager.word(device))
+    }
+
+    /// Looks again at what counts for everyone inside, and has the kernel do it: manufacturers' files have come, or devices have
+    /// said something of themselves.
+    pub async fn revise(&self) {
+        let mut state = self.state.lock().await;
+        let mut wanted = state.wanted.clone();
+        let guests: Vec<(Interface, DeviceId)> =
+            state.guests.iter().map(|(port, guest)| (port.clone(), guest.device.clone())).collect();
+        for (port, device) in guests {
+            // Whose record cannot be read now stays as it was.
+            let Ok(intent) = self.intent(&mut wanted, &device) else { continue };
+            wanted.occupants.entry(port.clone()).and_modify(|occupant| occupant.intent = intent);
+            self.purposes.tell(&mut wanted, &port);
+        }
+        wanted.forget_intents(self.purposes.count());
+        if wanted == state.wanted {
+            return;
+        }
+        if let Err(why) = self.settle(&mut state, wanted).await {
+            tracing::error!(role = "enforcer", %why, "what manufacturers say could not be put in force, and is tried again");
+        }
+    }
+
+    /// Fetches what is wanted as soon as it is; for as long as it is polled.
+    async fn follow(&self) {
+        let Some(manager) = &self.manager else { return std::future::pending().await };
+        loop {
+            manager.wanted().await;
+            if manager.refresh().await > 0 {
+                self.revise().await;
+            }
+        }
+    }
+
     /// Puts out whose time is over.
     pub async fn expire(&self) {
         let now = self.world.clock.now();
@@ -224,6 +284,10 @@ impl Enforcer {
 
     /// Has the kernel load what `picture` says of who is where.
     async fn load(&self, state: &mut State, picture: Picture) -> Result<(), KernelError> {
+        if picture.intents != state.loaded.intents {
+            // Chains come and go with their elements, all in one.
+            return self.replace(state, picture).await;
+        }
         let (before, after) = (Contents::of(&state.loaded), Contents::of(&picture));
         let next = state.generation.wrapping_add(1);
         let commands = plan::change(&before, &after, (state.generation, next));

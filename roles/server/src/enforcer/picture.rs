@@ -103,6 +103,32 @@ impl Picture {
         self.occupants.iter().filter_map(|(port, occupant)| Some((port, occupant, self.policy_of(port)?)))
     }
 
+    /// The place of a policy among those of the picture, which is added if it is not there; one of the first `kept`, which are the
+    /// owner's, is not the same even if it says the same.
+    pub fn intend(&mut self, policy: &Arc<Policy>, kept: usize) -> usize {
+        let found = self.intents.iter().skip(kept).position(|known| known == policy);
+        found.map_or_else(
+            || {
+                self.intents.push(policy.clone());
+                self.intents.len() - 1
+            },
+            |place| place + kept,
+        )
+    }
+
+    /// Forgets policies that are of no device any more, but not the first `kept`.
+    pub fn forget_intents(&mut self, kept: usize) {
+        let used: BTreeSet<usize> = self.occupants.values().filter_map(|occupant| occupant.intent).collect();
+        let stays: Vec<usize> = (0..self.intents.len()).filter(|place| *place < kept || used.contains(place)).collect();
+        if stays.len() == self.intents.len() {
+            return;
+        }
+        self.intents = stays.iter().filter_map(|place| self.intents.get(*place).cloned()).collect();
+        for occupant in self.occupants.values_mut() {
+            occupant.intent = occupant.intent.and_then(|place| stays.iter().position(|stayed| *stayed == place));
+        }
+    }
+
     /// The same with every port shut.
     #[must_use]
     pub fn closed(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Which file of a manufacturer is for which devices, and who is meant by what files say.
 
-use super::{Enforcer, picture::Picture};
+use super::picture::Picture;
 use crate::{
     identity::anchors,
     settings::{EnforcerSettings, IntentSettings, Problem, Settings, Subnet},
@@ -8,7 +8,7 @@ use crate::{
 use landfall_lifecycle::network::DomainDevice;
 use landfall_mud::{Class, Context, Members, Policy, bounds, packet::Prefix, signature};
 use landfall_nft::Interface;
-use landfall_types::{DeviceId, Fault, Refusal, Time};
+use landfall_types::Time;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -27,8 +27,13 @@ pub struct Purposes {
 }
 
 impl Purposes {
+    /// How many of the picture's policies are of the owner's files.
+    pub(super) const fn count(&self) -> usize {
+        self.intents.len()
+    }
+
     /// What is for a device; the first that fits.
-    fn of(&self, device: &DomainDevice) -> Option<usize> {
+    pub(super) fn of(&self, device: &DomainDevice) -> Option<usize> {
         let identity = &device.identity;
         self.intents.iter().position(|intent| {
             let made_by = |vendor| intent.manufacturers.contains(vendor);
@@ -48,17 +53,6 @@ impl Purposes {
                 picture.names.insert((port.clone(), name.clone()), addresses.clone());
             }
         }
-    }
-}
-
-impl Enforcer {
-    /// What the manufacturer says of a device, by its place in the picture.
-    pub(super) fn intent(&self, device: &DeviceId) -> Result<Option<usize>, Refusal> {
-        let unread = |why: landfall_store::ReadError| {
-            Refusal::new(Fault::Backend, "segment-records", "RFC 8520 s5", why.to_string())
-        };
-        let device = self.world.store.find::<DomainDevice>(device.as_str()).map_err(unread)?;
-        Ok(device.and_then(|device| self.purposes.of(&device.record)))
     }
 }
 
@@ -121,7 +115,16 @@ fn policy(intent: &IntentSettings, settings: &Settings) -> Result<Policy, (&'sta
             signature::verify(&bytes, &signed, &expected, Time::now()).map_err(|why| ("signature", why.to_string()))?;
         }
     }
-    let (file, report) = landfall_mud::read(&bytes).map_err(|why| ("file", why.to_string()))?;
+    meaning(&bytes).map_err(|why| ("file", why))
+}
+
+/// What a file means that is the owner's own word.
+pub(super) fn owners(path: &Path) -> Result<Policy, String> {
+    meaning(&bounded(path, bounds::FILE)?)
+}
+
+fn meaning(bytes: &[u8]) -> Result<Policy, String> {
+    let (file, report) = landfall_mud::read(bytes).map_err(|why| why.to_string())?;
     let policy = Policy::of(&file);
     let (left_out, mended) = (policy.left_out.len(), report.count(landfall_mud::Kind::Mended));
     if left_out + mended > 0 {

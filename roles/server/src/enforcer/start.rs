@@ -1,7 +1,7 @@
 //! From settings to an enforcer at work: everything shut first, then who may be inside.
 
 use super::{
-    Enforcer, Guest, Purposes, State,
+    Enforcer, Guest, Purposes, State, manager,
     picture::{Occupant, Picture, Segment},
     purpose,
 };
@@ -37,6 +37,8 @@ pub struct Config {
     pub names: BTreeMap<String, Interface>,
     /// What manufacturers say, and of which devices.
     pub purposes: Purposes,
+    /// Where the rest of that is fetched from.
+    pub manager: Option<manager::Config>,
     /// How often the kernel is looked at.
     pub check: Duration,
     /// The kernel.
@@ -50,12 +52,12 @@ impl Config {
     /// If a name cannot be meant, or `nft` or `ip` is not installed.
     pub fn from_settings(enforcer: &EnforcerSettings, settings: &Settings) -> Result<Self, RoleError> {
         let mut problems = Vec::new();
-        let (picture, names, purposes) = read(enforcer, settings, &mut problems);
+        let (picture, names, purposes, manager) = read(enforcer, settings, &mut problems);
         if let Some(problem) = problems.into_iter().next() {
             return Err(RoleError::new(problem.key, problem.why));
         }
         let kernel = Kernel::new(enforcer.namespace.as_deref()).map_err(RoleError::while_("the enforcer"))?;
-        Ok(Self { picture, names, purposes, check: enforcer.check.duration(), kernel })
+        Ok(Self { picture, names, purposes, manager, check: enforcer.check.duration(), kernel })
     }
 
     /// Shuts everything, makes what bridges are missing, puts every port where it belongs, and lets those in again who were
@@ -78,6 +80,7 @@ impl Config {
                 checked: None,
                 repairs: 0,
             }),
+            manager: self.manager.map(|config| config.build(world.clone())).transpose()?.map(Arc::new),
             world,
             kernel: self.kernel,
             names: self.names,
@@ -97,6 +100,7 @@ impl Config {
             tokio::select! {
                 () = shutdown.begun() => Ok(()),
                 () = served.watch() => Ok(()),
+                () = served.follow() => Ok(()),
             }
         };
         Ok((Task::new(RoleName::Enforcer, None, work), enforcer))
@@ -115,7 +119,7 @@ impl Enforcer {
             let may = device.is_some_and(|device| device.state.is_inside()) && now < guest.until;
             if let (Some(segment), true, true) = (segment, may, state.wanted.ports.contains(&port)) {
                 // Whose record cannot be read now comes in when it shows itself again.
-                let Ok(intent) = self.intent(&guest.device) else { continue };
+                let Ok(intent) = self.intent(&mut state.wanted, &guest.device) else { continue };
                 state.wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent });
                 self.purposes.tell(&mut state.wanted, &port);
                 state.guests.insert(port, guest);
@@ -133,6 +137,8 @@ impl Enforcer {
             self.expire().await;
             if looked.elapsed() >= self.check {
                 looked = tokio::time::Instant::now();
+                // Files whose time is over are asked for again.
+                self.revise().await;
                 if let Err(why) = self.check().await {
                     tracing::error!(role = "enforcer", %why, "what the kernel has could not be checked or put right");
                 }
@@ -146,7 +152,7 @@ pub(crate) fn read(
     enforcer: &EnforcerSettings,
     settings: &Settings,
     problems: &mut Vec<Problem>,
-) -> (Picture, BTreeMap<String, Interface>, Purposes) {
+) -> (Picture, BTreeMap<String, Interface>, Purposes, Option<manager::Config>) {
     let mut picture = Picture::default();
     let proxy = settings.proxy.as_ref().map(|proxy| proxy.listen.port()).filter(|port| *port != 0);
     for (index, settings) in enforcer.segment.iter().enumerate() {
@@ -184,7 +190,8 @@ pub(crate) fn read(
         problems.push(Problem::new("enforcer.port", "is empty, so no port would be guarded"));
     }
     let purposes = purpose::read(enforcer, settings, &mut picture, problems);
-    (picture, names, purposes)
+    let manager = enforcer.mud.as_ref().and_then(|mud| manager::Config::read(mud, settings, problems));
+    (picture, names, purposes, manager)
 }
 
 fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<Segment, (&'static str, String)> {

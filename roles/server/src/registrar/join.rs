@@ -13,7 +13,7 @@ use landfall_brski::{
 };
 use landfall_lifecycle::{
     device::DeviceEvent,
-    network::{Birth, DomainDevice, HistorySeen, Identity, VoucherSeen},
+    network::{Birth, DomainDevice, HistorySeen, Identity, Learnt, MudSource, VoucherSeen},
 };
 use landfall_pki::Certificate;
 use landfall_policy::{Decision, Verdict, decide};
@@ -75,6 +75,11 @@ impl JoinHost<'_> {
             Some(device) => device,
             None => Tracked::find_or_new(&self.registrar.world.store, identity(facts), now)?,
         };
+        // SP 1800-36B s4.1 step 4b, RFC 8520 s11: what its certificate says of its MUD file is known from here on.
+        if let Some(url) = facts.idevid.mud_url() {
+            let signer = facts.idevid.mud_signer();
+            device.device.learn_mud(MudSource { url, signer, learnt: Learnt::Idevid, at: now });
+        }
         let history = match &facts.stage {
             Stage::WithVoucher { history: History::Known(findings), .. } => Some(seen(findings, now)),
             _ => None,

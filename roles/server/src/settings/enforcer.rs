@@ -1,6 +1,6 @@
 //! `[enforcer]`: the parts of the network on this machine's bridges, and the ports that devices are plugged into.
 
-use super::{Span, Subnet};
+use super::{MudSettings, Span, Subnet};
 use landfall_types::{Model, VendorId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
@@ -17,6 +17,9 @@ pub struct EnforcerSettings {
     pub intent: Vec<IntentSettings>,
     /// Who is meant by what they say: `local-networks`, `my-controller URL`, the URI of a class of controllers, the name of a host.
     pub members: BTreeMap<String, Vec<Subnet>>,
+    /// Where what they say is fetched from, if it is not in files here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mud: Option<MudSettings>,
     /// How often what the kernel has loaded is held against what should be.
     pub check: Span,
     /// The network namespace whose bridges these are; this program's own if none is named.
@@ -31,6 +34,7 @@ impl Default for EnforcerSettings {
             port: Vec::new(),
             intent: Vec::new(),
             members: BTreeMap::new(),
+            mud: None,
             check: Span::seconds(5),
             namespace: None,
         }

@@ -8,6 +8,7 @@ mod check;
 mod configurator;
 mod enforcer;
 mod external_ca;
+mod mud;
 mod registrar;
 mod shared;
 mod span;
@@ -24,6 +25,7 @@ pub use enforcer::{
     EnforcerSettings, IntentSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings,
 };
 pub use external_ca::EstSettings;
+pub use mud::{MakerSettings, MudSettings};
 pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
