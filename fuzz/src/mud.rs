@@ -1,6 +1,12 @@
 //! What manufacturers say of their devices.
 
-use landfall_mud::{Context, Direction, MudUrl, Packet, Policy, judge::Judge, packet::Mac, read};
+use landfall_mud::{
+    Context, Direction, MudUrl, Packet, Policy,
+    dns::{Answer, LONGEST, Query, Question, kind},
+    judge::Judge,
+    packet::Mac,
+    read,
+};
 
 /// A MUD URL.
 pub fn url(data: &[u8]) -> bool {
@@ -34,6 +40,44 @@ pub fn file(data: &[u8]) -> bool {
             judge.as_ref().is_some_and(|judge| judge.allows(&packet, &Context::new()) == allowed),
             "both say the same"
         );
+    }
+    true
+}
+
+/// A frame.
+pub fn frame(data: &[u8]) -> bool {
+    let Some(packet) = Packet::read(Direction::FromDevice, data) else { return false };
+    let there = Packet::read(Direction::ToDevice, data).is_some_and(|other| other.ether_type == packet.ether_type);
+    assert!(there, "which way it goes does not matter to its form");
+    true
+}
+
+/// A device's question.
+pub fn dns_query(data: &[u8]) -> bool {
+    match Query::read(data) {
+        Ok(query) => {
+            let again = Query::read(&query.write());
+            assert!(again.is_ok_and(|again| again.question == query.question && again.id == query.id));
+            assert!(query.tell(&Answer::nothing(), true).len() <= 512, "the shortest answer always fits");
+            true
+        }
+        Err(refusal) => {
+            assert!(refusal.is_none_or(|refusal| refusal.len() == 12));
+            false
+        }
+    }
+}
+
+/// What a resolver says to one question that is always the same.
+pub fn dns_answer(data: &[u8]) -> bool {
+    let question = Question { name: "cloud.lamp.example".into(), kind: kind::A };
+    let Some(query) = Query::new(7, question) else { return false };
+    let Some(answer) = Answer::read(data, &query) else { return false };
+    assert!(answer.addresses.iter().all(|address| address.is_ipv4()), "nothing else was asked for");
+    let told = query.tell(&answer, false);
+    if data.len() <= LONGEST && !answer.is_cut {
+        let again = Answer::read(&told, &query);
+        assert!(again.is_some_and(|again| again.addresses == answer.addresses && again.aliases == answer.aliases));
     }
     true
 }

@@ -3,7 +3,7 @@
 use crate::output::{Answer, Output};
 use anyhow::Context;
 use clap::Subcommand;
-use landfall_reference::bench::{access, book, dpp, factory, measure, report};
+use landfall_reference::bench::{access, book, dpp, factory, measure, mud, report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,8 +25,20 @@ enum What {
     Factory(Line),
     /// Devices that come in by EAP-TLS over RADIUS, with a full handshake each time.
     Access(Access),
+    /// Rules of what manufacturers say: loading them, packets through a bridge with few devices and many, and what leaks before them.
+    Mud(Mud),
     /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
     ChirpLookup(Book),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Mud {
+    /// MUD files (`*.json`) to load; without it made-up ones, in the sizes of those of 28 real devices.
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<std::path::PathBuf>,
+    /// How many devices the rules know; may be repeated.
+    #[arg(long = "devices", value_name = "N", default_values_t = [10, 1000, 10_000])]
+    devices: Vec<usize>,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -108,6 +120,7 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
         What::Dpp(asked) => return easy_connect(&asked, output),
         What::Factory(line) => return make(&line, output),
         What::Access(asked) => return come_in(&asked, output),
+        What::Mud(asked) => return intent(&asked, output),
         What::ChirpLookup(book) => return look_ups(&book, output),
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -132,6 +145,24 @@ fn easy_connect(asked: &Dpp, output: &Output) -> anyhow::Result<Answer> {
     waiting.finish_and_clear();
     output.show_as(&measured, || dpp::text(&measured))?;
     Ok(measured.loads.iter().all(|load| load.load.errors == 0).into())
+}
+
+fn intent(asked: &Mud, output: &Output) -> anyhow::Result<Answer> {
+    let waiting = output.waiting("preparing");
+    let progress = |what: &str| waiting.set_message(what.to_owned());
+    let work = mud::measure(asked.files.as_deref(), &asked.devices, progress);
+    let measured = tokio::runtime::Runtime::new()?.block_on(work)?;
+    waiting.finish_and_clear();
+    match measured {
+        Ok(measured) => {
+            output.show_as(&measured, || mud::text(&measured))?;
+            Ok((measured.leak.leaked_bytes == 0).into())
+        }
+        Err(why) => {
+            output.show_as(&serde_json::json!({ "not-run": why }), || format!("not run: {why}"))?;
+            Ok(Answer::Yes)
+        }
+    }
 }
 
 fn make(asked: &Line, output: &Output) -> anyhow::Result<Answer> {

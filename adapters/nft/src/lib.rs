@@ -4,6 +4,9 @@
 //! moved by `ip -batch -`. Both programs are the kernel's own reference for what they do, so what an administrator sees with
 //! them is what was meant. Nothing here decides anything.
 
+mod inside;
+pub mod told;
+
 use serde_json::{Value, json};
 use std::{
     ffi::OsString,
@@ -110,7 +113,19 @@ impl Kernel {
     /// # Errors
     /// If the kernel could not be asked.
     pub async fn table(&self, family: &str, name: &str) -> Result<Option<Vec<Value>>, KernelError> {
-        match self.run("nft", &["-j", "list", "table", family, name], Vec::new()).await {
+        self.list(&["table", family, name]).await
+    }
+
+    /// The same of one set.
+    ///
+    /// # Errors
+    /// If the kernel could not be asked.
+    pub async fn set(&self, family: &str, table: &str, name: &str) -> Result<Option<Vec<Value>>, KernelError> {
+        self.list(&["set", family, table, name]).await
+    }
+
+    async fn list(&self, what: &[&str]) -> Result<Option<Vec<Value>>, KernelError> {
+        match self.run("nft", &[&["-j", "list"], what].concat(), Vec::new()).await {
             Ok(said) => {
                 let unclear = |why: &dyn fmt::Display| KernelError::Unable { program: "nft", why: why.to_string() };
                 let mut said: Value = serde_json::from_slice(&said).map_err(|why| unclear(&why))?;

@@ -50,6 +50,34 @@ pub(super) fn write() {
     bad("mud-url", "user", "https://a@lamp.example/");
     bad("mud-url", "fragment", "https://lamp.example/x#y");
     bad("mud-url", "port", "https://lamp.example:0/");
+
+    let id = [0, 7];
+    let name = b"\x05cloud\x04lamp\x07example\0\0\x01\0\x01";
+    let query = [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], name].concat();
+    good("dns-query", "plain", &query);
+    let room = [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 1], name, &[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0]].concat();
+    good("dns-query", "room", room);
+    bad("dns-query", "two", [&id[..], &[1, 0, 0, 2, 0, 0, 0, 0, 0, 0], name, name].concat());
+    bad("dns-query", "answer", [&id[..], &[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0], name].concat());
+    bad("dns-query", "loop", [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1]].concat());
+    cut("dns-query", "plain", &query);
+
+    let head = |count: u8| [&id[..], &[0x81, 0x80, 0, 1, 0, count, 0, 0, 0, 0], name].concat();
+    let alias = [&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 7][..], b"\x01a\x03cdn\0"].concat();
+    let address = [&b"\x01a\x03cdn\0"[..], &[0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 198, 51, 100, 7]].concat();
+    let answer = [head(2), alias.clone(), address.clone()].concat();
+    good("dns-answer", "alias", &answer);
+    good("dns-answer", "none", head(0));
+    bad("dns-answer", "other-id", [&[0, 8], answer.get(2..).unwrap_or_default()].concat());
+    bad("dns-answer", "fewer", [head(3), alias, address].concat());
+    bad("dns-answer", "loop", [head(1), [0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 2, 0xc0, 47].into()].concat());
+    cut("dns-answer", "alias", &answer);
+
+    let frame = |rest: &[u8]| [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2][..], rest].concat();
+    let v4 = [0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 1, 187, 0, 80];
+    good("mud-frame", "tcp", frame(&[&[8, 0][..], &v4, &[0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]].concat()));
+    good("mud-frame", "arp", frame(&[8, 6]));
+    bad("mud-frame", "short", frame(&[8]));
 }
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 7];

@@ -14,8 +14,10 @@
 
 pub mod bounds;
 pub mod claim;
+pub mod dns;
 pub mod draft;
 pub mod file;
+mod frame;
 pub mod judge;
 pub mod packet;
 pub mod policy;

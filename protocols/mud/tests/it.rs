@@ -10,6 +10,7 @@
 mod it {
     mod agree;
     mod claimed;
+    mod dns;
     mod drafted;
     mod field;
     mod sample;

@@ -10,4 +10,5 @@ pub mod floor;
 pub mod ground;
 pub mod load;
 pub mod measure;
+pub mod mud;
 pub mod report;

@@ -119,6 +119,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(network::forget))
         .routes(routes!(network::delete_credentials))
         .routes(routes!(segments::show))
+        .routes(routes!(segments::violations))
         .routes(routes!(segments::quarantine))
         .routes(routes!(segments::release))
         .routes(routes!(guest::guests, guest::permit))

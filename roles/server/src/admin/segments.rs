@@ -3,7 +3,7 @@
 use super::{
     ApiError, Console, Problem,
     network::{OPERATOR, find, shown},
-    view::{Device, Note, Segments},
+    view::{Device, Note, Segments, Violations},
 };
 use axum::{
     Json,
@@ -20,6 +20,15 @@ use std::sync::Arc;
 )]
 pub(super) async fn show(State(console): State<Arc<Console>>) -> Result<Json<Segments>, ApiError> {
     Ok(Json(console.enforcer()?.view().await))
+}
+
+/// What devices did against what their manufacturers say, and was dropped.
+#[utoipa::path(
+    get, path = "/v1/network/violations", tag = "network",
+    responses((status = 200, body = Violations), (status = 503, body = Problem))
+)]
+pub(super) async fn violations(State(console): State<Arc<Console>>) -> Result<Json<Violations>, ApiError> {
+    Ok(Json(console.enforcer()?.violations().await))
 }
 
 /// Puts a device into quarantine: at once where it is, and whenever it comes in from now on.

@@ -27,7 +27,11 @@ impl Enforcer {
 
     async fn check_with(&self, state: &mut State) -> Result<bool, KernelError> {
         let listed = self.listed().await?;
-        let is_good = Loaded::read(&listed).is_some_and(|loaded| {
+        let loaded = Loaded::read(&listed);
+        if let Some(loaded) = &loaded {
+            state.dropped.count(&loaded.dropped, self.world.clock.now());
+        }
+        let is_good = loaded.is_some_and(|loaded| {
             loaded.frame == state.frame
                 && loaded.contents == Contents::of(&state.loaded)
                 && loaded.generation == Some(state.generation.into())

@@ -10,8 +10,9 @@
 //! begins it does not go in the wrong direction, and neither does the one that answers. UDP has nothing of the kind.
 
 use super::{
+    names::RESOLVERS,
     picture::Picture,
-    plan::{self, accept, add, dropped, matches, payload, rule},
+    plan::{self, accept, add, matches, payload, rule, stopped},
 };
 use landfall_mud::{
     Class, Direction,
@@ -74,6 +75,12 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// The set in which an address stands that was told for a name.
+pub(super) fn set_of(picture: &Picture, name: &str, address: IpAddr) -> Option<String> {
+    let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+    Groups::of(picture).set(&Class::Name(name.to_owned()), Inside::Ip(family))
+}
+
 /// Whether members of a set of that name come and go.
 pub(super) fn is_of_members(name: &str) -> bool {
     name.starts_with("kin-") || name.starts_with("name-")
@@ -93,6 +100,17 @@ pub(super) fn frame(picture: &Picture) -> Vec<Value> {
     for (class, index) in &groups.0 {
         commands.extend(sets(class, *index, picture));
     }
+    for (family, kind) in [(Family::V4, "ipv4_addr"), (Family::V6, "ipv6_addr")] {
+        let own = picture.resolvers.as_ref().map(|resolvers| resolvers.own.as_slice());
+        for (name, addresses) in [(OWN, own.unwrap_or_default()), (WORLDS, resolvers(picture))] {
+            let of_family = addresses.iter().filter(|one| one.is_ipv4() == (family == Family::V4));
+            let addresses: Vec<&IpAddr> = of_family.collect();
+            if picture.resolvers.is_some() && !addresses.is_empty() {
+                let name = format!("{name}-{}", digit(family));
+                commands.push(add("set", json!({ "name": name, "type": kind, "elem": addresses })));
+            }
+        }
+    }
     for (number, policy) in picture.intents.iter().enumerate() {
         for (direction, word) in [(Direction::FromDevice, "from"), (Direction::ToDevice, "to")] {
             let chain = format!("{word}-mud-{number}");
@@ -100,16 +118,55 @@ pub(super) fn frame(picture: &Picture) -> Vec<Value> {
             for expression in plan::belonging(direction) {
                 commands.push(rule(&chain, expression));
             }
+            if direction == Direction::FromDevice {
+                commands.extend(other_resolvers(picture).into_iter().map(|expression| rule(&chain, expression)));
+            }
             for one in policy.rules(direction) {
                 for mut expression in expressions(one, direction, &groups) {
-                    expression.push(if one.allow { accept() } else { dropped() });
+                    expression.push(if one.allow { accept() } else { stopped(direction) });
                     commands.push(rule(&chain, expression));
                 }
             }
-            commands.push(rule(&chain, vec![json!({ "counter": null }), dropped()]));
+            commands.push(rule(&chain, vec![stopped(direction)]));
         }
     }
     commands
+}
+
+/// The resolvers that devices are to ask, and those that they are not.
+const OWN: &str = "resolvers";
+const WORLDS: &str = "other-resolvers";
+/// RFC 7858 s3.1, RFC 9250 s4.1.1.
+const DNS_IN_TLS: u16 = 853;
+
+fn resolvers(picture: &Picture) -> &[IpAddr] {
+    let others = picture.resolvers.as_ref().filter(|resolvers| !resolvers.others).is_some();
+    if others { &RESOLVERS } else { &[] }
+}
+
+/// RFC 9726 s6.4: whose names are to be known asks nobody but the network's resolver, in whatever way.
+fn other_resolvers(picture: &Picture) -> Vec<Vec<Value>> {
+    let Some(own) = picture.resolvers.as_ref().filter(|resolvers| !resolvers.others).map(|resolvers| &resolvers.own)
+    else {
+        return Vec::new();
+    };
+    let transport = matches("==", &json!({ "meta": { "key": "l4proto" } }), json!({ "set": [6, 17] }));
+    let port = |port: u16| matches("==", &payload("th", "dport"), json!(port));
+    let stop = || stopped(Direction::FromDevice);
+    let mut all = vec![vec![transport.clone(), port(DNS_IN_TLS), stop()]];
+    for family in [Family::V4, Family::V6] {
+        let has = |addresses: &[IpAddr]| addresses.iter().any(|one| one.is_ipv4() == (family == Family::V4));
+        let layer = if family == Family::V4 { "ip" } else { "ip6" };
+        let version = matches("==", &payload("ether", "type"), json!(family.ether_type()));
+        let is = |op, set| matches(op, &payload(layer, "daddr"), json!(format!("@{set}-{}", digit(family))));
+        let mut other = vec![version, transport.clone(), port(53)];
+        other.extend(has(own).then(|| is("!=", OWN)));
+        all.push(other.into_iter().chain([stop()]).collect());
+        if has(&RESOLVERS) {
+            all.push(vec![is("==", WORLDS), transport.clone(), port(443), stop()]);
+        }
+    }
+    all
 }
 
 fn sets(class: &Class, index: usize, picture: &Picture) -> Vec<Value> {
@@ -119,7 +176,9 @@ fn sets(class: &Class, index: usize, picture: &Picture) -> Vec<Value> {
         }
         Class::Name(_) => [(4, "ipv4_addr"), (6, "ipv6_addr")]
             .map(|(digit, kind)| {
-                add("set", json!({ "name": format!("name-{index}-{digit}"), "type": ["ifname", kind] }))
+                // Counted, so that what is in use is not taken away.
+                let set = json!({ "name": format!("name-{index}-{digit}"), "type": ["ifname", kind], "stmt": [{ "counter": null }] });
+                add("set", set)
             })
             .into(),
         Class::LocalNetworks | Class::Controller(_) | Class::ControllerOf(_) | Class::MyController => {

@@ -12,11 +12,14 @@ mod check;
 mod guest;
 mod intent;
 pub mod manager;
+mod names;
 pub mod picture;
 pub mod plan;
 mod purpose;
 mod start;
+mod told;
 mod view;
+mod violation;
 
 pub use guest::{Guest, Plug};
 pub use purpose::Purposes;
@@ -37,6 +40,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Mutex;
+use told::Told;
 
 /// After the end of a session its authenticator has so long to ask again.
 const GRACE: Duration = Duration::from_secs(30);
@@ -66,6 +70,10 @@ struct State {
     frame: Vec<Value>,
     /// Who is behind which port.
     guests: BTreeMap<Interface, Guest>,
+    /// What devices were told for names.
+    told: Told,
+    /// What was dropped.
+    dropped: violation::Dropped,
     /// Ports whose link was taken down, since their rules could not be changed.
     down: BTreeSet<Interface>,
     checked: Option<Time>,
@@ -95,11 +103,30 @@ impl Enforcer {
             denied("segment", "SP 1800-36B 7.3", format!("no segment (enforcer.segment) has its place's VLAN, {vlan}"))
         })?;
         let name = state.wanted.segments.get(segment).map(|segment| segment.name.clone()).unwrap_or_default();
+        let is_there = state.guests.get(port).is_some_and(|guest| guest.device == *device);
+        let occupants = &state.wanted.occupants;
+        let elsewhere = occupants.iter().find(|(other, occupant)| occupant.mac == mac && *other != port);
+        if let Some((other, _)) = elsewhere {
+            // Of two devices with one address nobody could say whose a frame is; one that was plugged in elsewhere is there now.
+            if state.guests.get(other).is_none_or(|guest| guest.device != *device) {
+                let detail = format!("{mac} is the address of another device, behind {other}");
+                return Err(denied("segment-address", "SP 1800-36B 7.3", detail));
+            }
+            let other = other.clone();
+            self.vacate(&mut state, &[other], "plugged in elsewhere").await;
+        }
         let before = state.wanted.clone();
         let mut wanted = before.clone();
-        let intent = self.intent(&mut wanted, device)?;
-        wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent });
-        self.purposes.tell(&mut wanted, port);
+        let occupant = Occupant { mac, segment, intent: self.intent(&mut wanted, device)? };
+        let before_it = wanted.occupants.insert(port.clone(), occupant);
+        // Who only shows itself again keeps what it was told.
+        if !is_there || before_it.map(|before| (before.mac, before.intent)) != Some((mac, occupant.intent)) {
+            state.told.forget(port);
+            self.purposes.tell(&mut wanted, port);
+        }
+        if !is_there {
+            state.dropped.begin(port);
+        }
         if let Err(why) = self.settle(&mut state, wanted).await {
             // Whoever was there may still be; what is half done is undone by the next check.
             state.wanted = before;
@@ -227,6 +254,7 @@ impl Enforcer {
         let mut state = self.state.lock().await;
         let ports = state.ports_of(|guest| guest.until <= now);
         self.vacate(&mut state, &ports, "did not show itself again").await;
+        self.close(&mut state, now).await;
     }
 
     fn port(&self, plug: &Plug) -> Option<&Interface> {
@@ -240,6 +268,8 @@ impl Enforcer {
         }
         let mut wanted = state.wanted.clone();
         wanted.occupants.retain(|port, _| !ports.contains(port));
+        wanted.names.retain(|(port, _), _| !ports.contains(port));
+        ports.iter().for_each(|port| state.told.forget(port));
         if let Err(trouble) = self.settle(state, wanted).await {
             // Rules that cannot be changed let through who was inside: then the link goes.
             tracing::error!(role = "enforcer", why = %trouble, "rules could not be changed: the ports' links are taken down");

@@ -65,6 +65,17 @@ pub struct Picture {
     pub known: Context,
     /// The addresses that the device behind a port was told for a name.
     pub names: BTreeMap<(Interface, String), BTreeSet<IpAddr>>,
+    /// Who tells devices what hosts of a name have for addresses, if somebody does here.
+    pub resolvers: Option<Resolvers>,
+}
+
+/// The resolvers of devices of which a manufacturer's word counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolvers {
+    /// Our own.
+    pub own: Vec<IpAddr>,
+    /// Whether others may be asked as well.
+    pub others: bool,
 }
 
 impl Picture {
@@ -136,6 +147,16 @@ impl Picture {
     }
 }
 
+impl Mac {
+    /// The address of one interface; nothing if it is that of a group, or nobody's.
+    pub fn new(octets: [u8; 6]) -> Option<Self> {
+        match octets {
+            [first, ..] if first & 1 == 0 && octets != [0; 6] => Some(Self(octets)),
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for Mac {
     type Err = NotAMac;
     /// Reads `02-00-00-00-00-01`, as access points write it (RFC 3580 s3.21), with colons, or with nothing between.
@@ -144,11 +165,7 @@ impl FromStr for Mac {
         let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
         let mut mac = [0; 6];
         hex::decode_to_slice(digits, &mut mac).map_err(|_| wrong())?;
-        // A group is nobody's address.
-        match mac {
-            [first, ..] if first & 1 == 0 && mac != [0; 6] => Ok(Self(mac)),
-            _ => Err(wrong()),
-        }
+        Self::new(mac).ok_or_else(wrong)
     }
 }
 

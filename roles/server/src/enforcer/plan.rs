@@ -32,6 +32,18 @@ const DOORS: &str = "doors";
 const OUTWARD: &str = "outward";
 /// Ports of devices that have chains of their own, and do not reach others of their segment all the same.
 const APART: &str = "apart";
+/// Addresses of those behind guarded ports, which come in nowhere else.
+const INSIDERS: &str = "insiders";
+/// The group to which rules tell of what they drop.
+pub const TOLD: u16 = 8520;
+/// Frames that were dropped, by port, from and to devices.
+const DROPPED: [&str; 2] = ["dropped-from", "dropped-to"];
+/// How often is told of the frames of a port.
+const HEARD: &str = "heard";
+/// Where frames end that are dropped, from and to devices.
+pub(super) const STOPS: [&str; 2] = ["stop-from", "stop-to"];
+/// And those of nobody who is there.
+pub(super) const STRANGER: &str = "stop-stranger";
 /// The set whose one element counts the changes.
 const GENERATION: &str = "generation";
 
@@ -55,6 +67,8 @@ pub struct Loaded {
     pub contents: Contents,
     /// How often it was changed.
     pub generation: Option<u64>,
+    /// How many frames of those behind a port were dropped since the rules were loaded: from them and to them.
+    pub dropped: BTreeMap<String, [u64; 2]>,
     /// The rest, in the kernel's own words.
     pub frame: Vec<Value>,
 }
@@ -98,6 +112,9 @@ impl Contents {
             let Some(segment) = picture.segment_of(port) else { continue };
             let (port_name, intent) = (port.to_string(), picture.intent_of(port));
             let name = intent.map_or_else(|| segment.name.clone(), |number| format!("mud-{number}"));
+            if let Some(occupant) = picture.occupants.get(port) {
+                contents.insert((INSIDERS.to_owned(), vec![occupant.mac.to_string()]), None);
+            }
             let mut lead = |map: &str, key, to| contents.insert((map.to_owned(), key), Some(format!("{to}-{name}")));
             match picture.occupants.get(port) {
                 Some(occupant) => lead(INWARD, vec![port_name.clone(), occupant.mac.to_string()], "from"),
@@ -138,7 +155,8 @@ impl<'a> FromIterator<(&'a (String, Vec<String>), &'a Option<String>)> for Conte
 impl Loaded {
     /// Reads what `nft -j list table` says of both tables; nothing if it is not what we make.
     pub fn read(listed: &[Value]) -> Option<Self> {
-        let mut loaded = Self { contents: Contents::default(), generation: None, frame: Vec::new() };
+        let mut loaded =
+            Self { contents: Contents::default(), generation: None, dropped: BTreeMap::new(), frame: Vec::new() };
         for object in listed {
             let mut object = object.clone();
             let (kind, body) = object.as_object_mut()?.iter_mut().next()?;
@@ -149,10 +167,11 @@ impl Loaded {
             body.remove("handle");
             let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
             let is_chain = kind == "chain";
-            let moves = [INWARD, DOORS, OUTWARD, APART].contains(&name) || intent::is_of_members(name);
+            let moves = [INWARD, DOORS, OUTWARD, APART, INSIDERS].contains(&name) || intent::is_of_members(name);
             let (moves, name) = (moves && !is_chain, name.to_owned());
-            let counts = name == GENERATION;
-            let elements = if moves || counts { body.remove("elem") } else { None };
+            let (counts, drops) = (name == GENERATION, DROPPED.iter().position(|set| *set == name));
+            let grows = drops.is_some() || name.starts_with(HEARD);
+            let elements = if moves || counts || (grows && !is_chain) { body.remove("elem") } else { None };
             let elements = elements.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             if moves {
                 for element in elements {
@@ -161,6 +180,13 @@ impl Loaded {
                 }
             } else if counts {
                 loaded.generation = elements.first().and_then(Value::as_u64);
+            } else if let Some(direction) = drops {
+                for (key, packets) in elements.iter().filter_map(count) {
+                    let port = key.into_iter().next()?;
+                    if let Some(count) = loaded.dropped.entry(port).or_default().get_mut(direction) {
+                        *count = packets;
+                    }
+                }
             }
             without_counts(&mut object);
             loaded.frame.push(object);
@@ -169,7 +195,19 @@ impl Loaded {
     }
 }
 
+/// How many frames each element of a set has counted, by what `nft -j list set` says.
+pub(super) fn counts(listed: &[Value]) -> BTreeMap<Vec<String>, u64> {
+    let elements = listed.iter().filter_map(|object| object.pointer("/set/elem")?.as_array()).flatten();
+    elements.filter_map(count).collect()
+}
+
+fn count(element: &Value) -> Option<(Vec<String>, u64)> {
+    let (key, _) = read_element(element)?;
+    Some((key, element.pointer("/elem/counter/packets")?.as_u64()?))
+}
+
 fn read_element(element: &Value) -> Option<(Vec<String>, Option<String>)> {
+    let element = element.pointer("/elem/val").unwrap_or(element);
     let (key, chain) = match element.as_array().map(Vec::as_slice) {
         Some([key, verdict]) => (key, Some(verdict.pointer("/goto/target")?.as_str()?.to_owned())),
         Some(_) => return None,
@@ -205,11 +243,13 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         add("map", json!({ "name": DOORS, "type": "ifname", "map": "verdict" })),
         add("map", json!({ "name": OUTWARD, "type": "ifname", "map": "verdict" })),
         add("set", json!({ "name": APART, "type": "ifname" })),
+        add("set", json!({ "name": INSIDERS, "type": "ether_addr" })),
     ];
     for (hook, policy) in [("prerouting", "drop"), ("input", "accept"), ("forward", "drop"), ("output", "drop")] {
         let chain = json!({ "name": hook, "type": "filter", "hook": hook, "prio": -200, "policy": policy });
         commands.push(add("chain", chain));
     }
+    commands.extend(stops());
     for segment in &picture.segments {
         for direction in ["from", "to"] {
             commands.push(add("chain", json!({ "name": format!("{direction}-{}", segment.name) })));
@@ -223,10 +263,19 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
     let lookup = |key: &Value, map: &str| json!({ "vmap": { "key": key, "data": format!("@{map}") } });
     let guarded = |side: &Value, op: &str| matches(op, side, json!("@guarded"));
     commands.extend([
+        rule(
+            "prerouting",
+            vec![
+                guarded(&come, "!="),
+                matches("==", &payload("ether", "saddr"), json!(format!("@{INSIDERS}"))),
+                json!({ "counter": null }),
+                dropped(),
+            ],
+        ),
         rule("prerouting", vec![guarded(&come, "!="), json!({ "accept": null })]),
         rule("prerouting", vec![lookup(&whose, INWARD)]),
         rule("prerouting", vec![lookup(&come, DOORS)]),
-        rule("prerouting", vec![json!({ "counter": null })]),
+        rule("prerouting", vec![to_chain(STRANGER)]),
         // Frames to the bridge group address are for the port itself, and no bridge carries them on (IEEE 802.1Q s8.6.3):
         // they come here without having been seen above. Of these a device has 802.1X to say, and nothing else.
         rule(
@@ -247,9 +296,33 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         commands.push(rule(hook, vec![guarded(&go, "!="), json!({ "accept": null })]));
         // The owner's word is before the manufacturer's: in a segment where devices do not reach each other, none does.
         let among = vec![guarded(&come, "=="), matches("==", &go, json!(format!("@{APART}")))];
-        commands.push(rule(hook, among.into_iter().chain([json!({ "counter": null }), dropped()]).collect()));
+        commands.push(rule(hook, among.into_iter().chain([stopped(Direction::ToDevice)]).collect()));
         commands.push(rule(hook, vec![lookup(&go, OUTWARD)]));
         commands.push(rule(hook, vec![json!({ "counter": null })]));
+    }
+    commands
+}
+
+/// Where frames end that are against what a manufacturer says, or come from nobody who is there: they are counted, told of as often as
+/// anyone can read it, and dropped.
+fn stops() -> Vec<Value> {
+    let mut commands = Vec::new();
+    let ends =
+        [(STOPS[0], "iifname", Some(DROPPED[0])), (STOPS[1], "oifname", Some(DROPPED[1])), (STRANGER, "iifname", None)];
+    for (chain, port, counted) in ends {
+        let port = json!({ "meta": { "key": port } });
+        let update = |set: &str, what: Value| json!({ "set": { "op": "update", "elem": port, "set": format!("@{set}"), "stmt": [what] } });
+        let heard = format!("{HEARD}-{chain}");
+        for set in counted.into_iter().chain([heard.as_str()]) {
+            commands.push(add("set", json!({ "name": set, "type": "ifname", "size": 65535 })));
+        }
+        commands.push(add("chain", json!({ "name": chain })));
+        commands.extend(counted.map(|set| rule(chain, vec![update(set, json!({ "counter": null }))])));
+        // Who makes much noise is not heard for that, and nobody else is drowned by it.
+        let limit = json!({ "limit": { "rate": 10, "burst": 20, "per": "second" } });
+        let log = json!({ "log": { "prefix": chain, "group": TOLD, "snaplen": landfall_nft::told::SNAP, "queue-threshold": 1 } });
+        commands.push(rule(chain, vec![update(&heard, limit), log]));
+        commands.push(rule(chain, vec![json!({ "counter": null }), dropped()]));
     }
     commands
 }
@@ -267,7 +340,7 @@ pub(super) fn belonging(direction: Direction) -> Vec<Vec<Value>> {
     let dhcp = both.into_iter().chain([accept()]).collect();
     let mut all = vec![arp, neighbours, dhcp];
     if direction == Direction::FromDevice {
-        all.insert(0, vec![matches("==", &ether_type, json!({ "set": TAGS })), dropped()]);
+        all.insert(0, vec![matches("==", &ether_type, json!({ "set": TAGS })), stopped(direction)]);
     }
     all
 }
@@ -416,8 +489,20 @@ pub(super) fn accept() -> Value {
     json!({ "accept": null })
 }
 
-pub(super) fn dropped() -> Value {
+fn dropped() -> Value {
     json!({ "drop": null })
+}
+
+/// Against what the manufacturer says.
+pub(super) fn stopped(direction: Direction) -> Value {
+    to_chain(match direction {
+        Direction::FromDevice => STOPS[0],
+        Direction::ToDevice => STOPS[1],
+    })
+}
+
+fn to_chain(chain: &str) -> Value {
+    json!({ "goto": { "target": chain } })
 }
 
 pub(super) fn rule(chain: &str, expression: Vec<Value>) -> Value {

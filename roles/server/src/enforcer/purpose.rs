@@ -1,9 +1,9 @@
 //! Which file of a manufacturer is for which devices, and who is meant by what files say.
 
-use super::picture::Picture;
+use super::picture::{Picture, Resolvers};
 use crate::{
     identity::anchors,
-    settings::{EnforcerSettings, IntentSettings, Problem, Settings, Subnet},
+    settings::{EnforcerSettings, IntentSettings, NamesSettings, Problem, Settings, Subnet},
 };
 use landfall_lifecycle::network::DomainDevice;
 use landfall_mud::{Class, Context, Members, Policy, bounds, packet::Prefix, signature};
@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::Read,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
 };
@@ -41,6 +41,11 @@ impl Purposes {
             (intent.manufacturers.is_empty() || identity.vendor.as_ref().is_some_and(made_by))
                 && (intent.models.is_empty() || identity.model.as_ref().is_some_and(is_a))
         })
+    }
+
+    /// The addresses that the owner has given a host.
+    pub(super) fn host(&self, name: &str) -> Option<&BTreeSet<IpAddr>> {
+        self.hosts.get(name)
     }
 
     /// Gives the device behind a port the addresses of the hosts that its manufacturer speaks of, and no other ones.
@@ -86,7 +91,24 @@ pub(super) fn read(
             picture.known.add(class, Members::of(networks));
         }
     }
+    if let Some(names) = &enforcer.names {
+        resolvers(names, picture, problems);
+    }
     Purposes { intents: enforcer.intent.clone(), hosts }
+}
+
+/// RFC 8520 s17.7: who the network's resolvers are.
+fn resolvers(names: &NamesSettings, picture: &mut Picture, problems: &mut Vec<Problem>) {
+    let own: Vec<IpAddr> = names.listen.iter().map(SocketAddr::ip).collect();
+    if own.is_empty() || own.iter().any(IpAddr::is_unspecified) {
+        problems.push(Problem::new("enforcer.names.listen", "has to name the addresses that devices ask"));
+    }
+    if names.upstream.is_empty() {
+        problems.push(Problem::new("enforcer.names.upstream", "is empty, so no name could be resolved"));
+    }
+    let members = Members::of(own.iter().copied().map(Prefix::host));
+    picture.known.add(Class::Controller(landfall_mud::policy::DNS.to_owned()), members);
+    picture.resolvers = Some(Resolvers { own, others: names.other_resolvers });
 }
 
 /// Who is meant: `local-networks`, `my-controller URL`, the URI of a class of controllers, or the name of a host.

@@ -2,22 +2,26 @@
 
 use super::{
     Enforcer, Guest, Purposes, State, manager,
+    names::{Door, Names},
     picture::{Occupant, Picture, Segment},
     purpose,
+    told::Told,
+    violation::{self, Dropped},
 };
 use crate::{
     RoleError, World,
     role::{RoleName, Shutdown, Task},
-    settings::{EnforcerSettings, Problem, Reach, SegmentKind, SegmentSettings, Settings},
+    settings::{EnforcerSettings, NamesSettings, Problem, Reach, SegmentKind, SegmentSettings, Settings},
 };
 use landfall_lifecycle::network::DomainDevice;
 use landfall_nft::{Change, Interface, Kernel};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 
 /// More ports than a machine has.
 const MOST: usize = 4096;
@@ -43,6 +47,8 @@ pub struct Config {
     pub check: Duration,
     /// The kernel.
     pub kernel: Kernel,
+    /// How devices' names are resolved, if they are here.
+    pub resolver: Option<NamesSettings>,
 }
 
 impl Config {
@@ -57,7 +63,8 @@ impl Config {
             return Err(RoleError::new(problem.key, problem.why));
         }
         let kernel = Kernel::new(enforcer.namespace.as_deref()).map_err(RoleError::while_("the enforcer"))?;
-        Ok(Self { picture, names, purposes, manager, check: enforcer.check.duration(), kernel })
+        let (check, resolver) = (enforcer.check.duration(), enforcer.names.clone());
+        Ok(Self { picture, names, purposes, manager, check, kernel, resolver })
     }
 
     /// Shuts everything, makes what bridges are missing, puts every port where it belongs, and lets those in again who were
@@ -76,6 +83,8 @@ impl Config {
                 generation: 0,
                 frame: Vec::new(),
                 guests: BTreeMap::new(),
+                told: Told::default(),
+                dropped: Dropped::default(),
                 down: BTreeSet::new(),
                 checked: None,
                 repairs: 0,
@@ -95,12 +104,28 @@ impl Config {
             enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
         }
         enforcer.check().await.map_err(failed("opening the ports (enforcer.port)"))?;
+        let resolver = self.resolver.unwrap_or_default();
+        let open = |address: &SocketAddr| Door::open(&enforcer.kernel, *address);
+        let doors = resolver.listen.iter().map(open).collect::<Result<Vec<_>, _>>();
+        let doors = doors.map_err(RoleError::while_("opening the resolver (enforcer.names.listen)"))?;
+        let names = Arc::new(Names::new(enforcer.clone(), resolver));
+        let mut tasks: JoinSet<()> = doors.into_iter().map(|door| door.serve(names.clone())).collect();
         let served = enforcer.clone();
+        tasks.spawn(async move {
+            tokio::join!(served.watch(), served.follow());
+        });
+        if let Some(ear) = violation::ear(&enforcer) {
+            let listening = enforcer.clone();
+            tasks.spawn(async move {
+                listening.listen(ear).await;
+                // That nothing is told any more is no reason to stop.
+                std::future::pending::<()>().await;
+            });
+        }
         let work = async move {
             tokio::select! {
                 () = shutdown.begun() => Ok(()),
-                () = served.watch() => Ok(()),
-                () = served.follow() => Ok(()),
+                _ = tasks.join_next() => Ok(()),
             }
         };
         Ok((Task::new(RoleName::Enforcer, None, work), enforcer))

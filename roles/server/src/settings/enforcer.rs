@@ -3,7 +3,7 @@
 use super::{MudSettings, Span, Subnet};
 use landfall_types::{Model, VendorId};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// `[enforcer]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct EnforcerSettings {
     /// Where what they say is fetched from, if it is not in files here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mud: Option<MudSettings>,
+    /// The resolver of devices; without it names mean the hosts among `members`, and nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<NamesSettings>,
     /// How often what the kernel has loaded is held against what should be.
     pub check: Span,
     /// The network namespace whose bridges these are; this program's own if none is named.
@@ -35,10 +38,40 @@ impl Default for EnforcerSettings {
             intent: Vec::new(),
             members: BTreeMap::new(),
             mud: None,
+            names: None,
             check: Span::seconds(5),
             namespace: None,
         }
     }
+}
+
+/// `[enforcer.names]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct NamesSettings {
+    /// Addresses where devices ask: this machine's own on their segments, with the port, 53.
+    pub listen: Vec<SocketAddr>,
+    /// The resolvers that are asked for them.
+    pub upstream: Vec<SocketAddr>,
+    /// What a device hears that asks for a name which its manufacturer does not speak of.
+    pub others: Others,
+    /// Domains whose hosts are inside: only they have addresses of private networks.
+    pub local: Vec<String>,
+    /// Whether devices may ask other resolvers as well, and so reach less than they are told.
+    pub other_resolvers: bool,
+}
+
+/// What a device hears that asks for a name which is not for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Others {
+    /// That it may not ask this.
+    #[default]
+    Refuse,
+    /// That there is no such name.
+    Deny,
+    /// The addresses, which it does not reach for that.
+    Resolve,
 }
 
 /// `[[enforcer.segment]]`

@@ -22,7 +22,8 @@ pub use configurator::{
     MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
 pub use enforcer::{
-    EnforcerSettings, IntentSettings, NotAReach, PortSettings, Protocol, Reach, SegmentKind, SegmentSettings,
+    EnforcerSettings, IntentSettings, NamesSettings, NotAReach, Others, PortSettings, Protocol, Reach, SegmentKind,
+    SegmentSettings,
 };
 pub use external_ca::EstSettings;
 pub use mud::{MakerSettings, MudSettings};

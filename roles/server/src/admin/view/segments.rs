@@ -66,3 +66,58 @@ pub struct PortView {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Time>,
 }
+
+/// What devices did against what their manufacturers say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Violations {
+    /// What it was, the latest first.
+    pub violations: Vec<ViolationView>,
+    /// How much was dropped, by port.
+    pub dropped: Vec<DroppedView>,
+}
+
+/// One thing that was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ViolationView {
+    /// When it was first seen.
+    #[schema(value_type = String, format = DateTime)]
+    pub first: Time,
+    /// When it was last seen, within the same minute.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Time,
+    /// How often it was told of; more may have been dropped.
+    pub times: u64,
+    /// The serial number of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The port that it is plugged into.
+    pub port: String,
+    /// Which way it went: `from-device`, `to-device`.
+    pub direction: String,
+    /// The other end: its address, or its interface and what is not IP.
+    pub peer: String,
+    /// The number of the protocol in IP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u8>,
+    /// The other end's port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_port: Option<u16>,
+    /// Why it was dropped: the entry that says so, or that none permits it.
+    pub why: String,
+}
+
+/// Frames of a port that were dropped since its device came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DroppedView {
+    /// The port.
+    pub port: String,
+    /// The serial number of the device behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// From the device.
+    pub from_device: u64,
+    /// To the device.
+    pub to_device: u64,
+    /// From the device, in the last minute.
+    pub last_minute: u64,
+}

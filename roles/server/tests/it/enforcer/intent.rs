@@ -337,7 +337,8 @@ async fn what_becomes_of_real_frames_is_what_the_file_says() {
         let came = ground.send(&frames);
         let mut mismatches = Vec::new();
         for ((packet, _), came) in packets.iter().zip(came) {
-            let is_its_own = packet.direction == Direction::ToDevice || packet.source == traffic::DEVICE;
+            // Its address is its own: nobody else's frames have it, and its frames have no other.
+            let is_its_own = (packet.direction == Direction::FromDevice) == (packet.source == traffic::DEVICE);
             let meant = is_its_own && (belongs(packet) || judge.allows(packet, &context));
             if came != meant {
                 let rule = policy.decides(packet, &context).map(|rule| rule.name.clone());

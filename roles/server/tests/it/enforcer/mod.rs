@@ -2,4 +2,6 @@
 
 mod intent;
 mod kernel;
+mod names;
 mod plan;
+mod violation;

@@ -131,7 +131,11 @@ proptest! {
     fn every_way_in_is_one_of_the_picture(picture in pictures()) {
         let mut maps = Maps::default();
         maps.take(&plan::whole(&picture, 1));
-        for ((map, key), verdict) in &maps.0 {
+        let (insiders, ways): (Vec<_>, Vec<_>) = maps.0.iter().partition(|((map, _), _)| map == "insiders");
+        let open = picture.occupants.iter().filter(|(port, _)| !picture.shut.contains(*port));
+        let inside: BTreeSet<String> = open.map(|(_, occupant)| json!(occupant.mac.to_string()).to_string()).collect();
+        prop_assert_eq!(insiders.into_iter().map(|((_, key), _)| key.clone()).collect::<BTreeSet<_>>(), inside);
+        for ((map, key), verdict) in ways {
             let chain = verdict.pointer("/goto/target").unwrap().as_str().unwrap();
             let key: Value = serde_json::from_str(key).unwrap();
             let name = key.pointer("/concat/0").unwrap_or(&key).as_str().unwrap();

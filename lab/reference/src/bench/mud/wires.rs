@@ -1,0 +1,146 @@
+//! A device and its peer at a bridge: three network namespaces, and cables between them.
+
+use super::{DEVICE, PEER, PORT};
+use anyhow::{Context, Result, ensure};
+use landfall_nft::{Change, Interface, Kernel};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+pub(super) const BRIDGE: &str = "br-things";
+const OWN: &str = "10.77.0.7";
+
+#[derive(Debug)]
+pub(super) struct Wires {
+    /// The switch's.
+    pub(super) kernel: Kernel,
+    switch: String,
+    device: Kernel,
+    peer: Kernel,
+    _hosts: Hosts,
+}
+
+/// Network namespaces, which go when this is dropped.
+#[derive(Debug)]
+struct Hosts(Vec<String>);
+
+impl Wires {
+    /// Lays them; an error says why that cannot be done here.
+    pub(super) async fn lay(what: &str) -> Result<Self> {
+        ensure!(nix::unistd::Uid::effective().is_root(), "network namespaces need root");
+        let prefix = format!("landfall-{}-{what}", std::process::id());
+        let [switch, device, peer] = ["switch", "device", "peer"].map(|host| format!("{prefix}-{host}"));
+        let mut hosts = Hosts(Vec::new());
+        for host in [&switch, &device, &peer] {
+            ip(&["netns", "add", host])?;
+            hosts.0.push(host.clone());
+            ip(&["-n", host, "link", "set", "lo", "up"])?;
+        }
+        let kernel = Kernel::new(Some(&switch))?;
+        let bridge: Interface = BRIDGE.parse()?;
+        kernel.change(&[Change::Bridge(bridge.clone())]).await?;
+        let [a, b, c, d] = PEER;
+        let peers = format!("{a}.{b}.{c}.{d}");
+        let ends = [(&device, "lan0", DEVICE, OWN), (&peer, "uplink", "02:00:00:00:00:fe", peers.as_str())];
+        for (host, port, mac, address) in ends {
+            ip(&["link", "add", port, "netns", &switch, "type", "veth", "peer", "name", "eth0", "netns", host])?;
+            ip(&["-n", host, "link", "set", "eth0", "address", mac, "up"])?;
+            ip(&["-n", host, "address", "add", &format!("{address}/16"), "dev", "eth0"])?;
+            kernel.change(&[Change::Port { port: port.parse()?, bridge: bridge.clone() }]).await?;
+        }
+        // Nobody has to be asked for: what goes through is what is counted.
+        ip(&[
+            "-n",
+            &device,
+            "neighbour",
+            "replace",
+            &peers,
+            "lladdr",
+            "02:00:00:00:00:fe",
+            "dev",
+            "eth0",
+            "nud",
+            "permanent",
+        ])?;
+        Ok(Self { kernel, switch, device: Kernel::new(Some(&device))?, peer: Kernel::new(Some(&peer))?, _hosts: hosts })
+    }
+
+    /// Takes the device out of the bridge.
+    pub(super) async fn unplug(&self) -> Result<()> {
+        self.clear().await?;
+        ip(&["-n", &self.switch, "link", "set", "lan0", "nomaster"])
+    }
+
+    /// No rules at all.
+    pub(super) async fn clear(&self) -> Result<()> {
+        use landfall_server::enforcer::plan::{FAMILIES, TABLE};
+        let commands = FAMILIES.map(|family| {
+            let table = serde_json::json!({ "family": family, "name": TABLE });
+            [serde_json::json!({ "add": { "table": table } }), serde_json::json!({ "delete": { "table": table } })]
+        });
+        Ok(self.kernel.apply(commands.as_flattened()).await?)
+    }
+
+    /// The device's socket, and the peer's at that port.
+    pub(super) fn sockets(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
+        let (any, own): (SocketAddr, SocketAddr) = (([0, 0, 0, 0], port).into(), ([0, 0, 0, 0], 0).into());
+        let receiver = self.peer.inside(|| UdpSocket::bind(any))?;
+        let sender = self.device.inside(|| UdpSocket::bind(own))?;
+        sender.connect(SocketAddr::from((PEER, port)))?;
+        Ok((sender, receiver))
+    }
+
+    /// How many packets of the device a second come through to its peer.
+    pub(super) async fn packets(&self, time: Duration) -> Result<f64> {
+        let (sender, receiver) = self.sockets(PORT)?;
+        let count = || self.peer.inside(|| std::fs::read_to_string("/proc/thread-self/net/dev"));
+        let (done, before) = (AtomicBool::new(false), received(&count()?)?);
+        let (seconds, sent) = std::thread::scope(|scope| {
+            // What comes is taken, as a peer would.
+            scope.spawn(|| {
+                let _ = receiver.set_read_timeout(Some(Duration::from_millis(20)));
+                let mut datagram = [0; 64];
+                while !done.load(Ordering::Relaxed) {
+                    let _ = receiver.recv(&mut datagram);
+                }
+            });
+            let began = Instant::now();
+            let mut sent = 0_u64;
+            while began.elapsed() < time {
+                for _ in 0..64 {
+                    sent += u64::from(sender.send(&[0; 64]).is_ok());
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            (began.elapsed().as_secs_f64(), sent)
+        });
+        let came = received(&count()?)?.saturating_sub(before);
+        ensure!(came * 100 >= sent * 95, "of {sent} packets only {came} came through");
+        Ok(came as f64 / seconds)
+    }
+}
+
+/// Packets that came in at `eth0`.
+fn received(table: &str) -> Result<u64> {
+    let line = table.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
+    Ok(line.and_then(|line| line.split_whitespace().nth(1)).context("there is no eth0")?.parse()?)
+}
+
+fn ip(words: &[&str]) -> Result<()> {
+    let done = Command::new("ip").args(words).output().context("ip (Debian: iproute2)")?;
+    ensure!(done.status.success(), "ip {}: {}", words.join(" "), String::from_utf8_lossy(&done.stderr).trim());
+    Ok(())
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in &self.0 {
+            // Their interfaces go with them.
+            let _ = Command::new("ip").args(["netns", "delete", host]).output();
+        }
+    }
+}
