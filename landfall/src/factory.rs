@@ -9,6 +9,8 @@ mod proof;
 
 use crate::{
     admin::Connection,
+    application::mud,
+    inspect,
     output::{Answer, Output, Table, counted},
     run::Server,
     transfer::ServiceArgs,
@@ -20,7 +22,7 @@ use indicatif::ProgressBar;
 use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme, Station};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
-    factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Request, Which},
+    factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Request, Which, add_mud_signer},
     open,
 };
 use landfall_store::Store;
@@ -79,6 +81,20 @@ enum Verb {
         /// The algorithm of all these keys: p256, p384 or ed25519.
         #[arg(long, default_value = "p256")]
         algorithm: Algorithm,
+    },
+    /// Makes what signs MUD files, for a manufacturer that was made without.
+    MudSigner {
+        /// The algorithm of its keys: p256, p384 or ed25519.
+        #[arg(long, default_value = "p256")]
+        algorithm: Algorithm,
+    },
+    /// Signs a MUD file that is as RFC 8520 wants it, as whom devices' certificates name.
+    SignMud {
+        /// The MUD file.
+        file: PathBuf,
+        /// The signature to write; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Makes devices: key, IDevID, record and bundle for each. A batch that was interrupted is completed first.
     Provision {
@@ -254,6 +270,26 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
     match &args.verb {
         Verb::Init { organization, masa_names, masa_url, algorithm } => {
             init(server, place, organization, masa_names, masa_url, *algorithm, output)
+        }
+        Verb::MudSigner { algorithm } => {
+            let settings = server.settings()?;
+            let folder = settings.resolve(&place.manufacturer);
+            let made = add_mud_signer(&folder, open::existing_element(&settings)?.as_ref(), *algorithm, Time::now())?;
+            let files: Vec<_> =
+                made.iter().map(|(path, what)| serde_json::json!({ "file": path, "what": what })).collect();
+            output.show_as(&files, || {
+                made.iter().map(|(path, what)| format!("{}: {what}\n", path.display())).collect()
+            })?;
+            Ok(Answer::Yes)
+        }
+        Verb::SignMud { file, out } => {
+            let bytes = inspect::read(file)?;
+            mud::conforming(&bytes)?;
+            mud::write_new(out, &factory()?.sign_mud(&bytes)?)?;
+            output.show_as(&serde_json::json!({ "signature": out }), || {
+                format!("{}: put it beside the file, where its mud-signature says", out.display())
+            })?;
+            Ok(Answer::Yes)
         }
         Verb::Provision { product, dpp, count, first, labels, paper } => {
             let product = Product { dpp: dpp.product()?, ..product.product() };

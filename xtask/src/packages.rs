@@ -13,7 +13,7 @@ const LIST: &str = include_str!("../debian-packages.txt");
 
 /// The standards whose published examples the conformance tests read. They come with a Debian package whose licence
 /// keeps it out of Debian proper, and out of this repository.
-const RFCS: [u32; 6] = [7030, 8366, 8951, 8990, 8995, 9148];
+const RFCS: [u32; 9] = [7030, 8343, 8366, 8519, 8520, 8951, 8990, 8995, 9148];
 const RFC_PACKAGE: &str = "doc-rfc-std-proposed";
 
 /// Installs what is missing; an error says what to type instead.

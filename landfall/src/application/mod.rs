@@ -1,6 +1,6 @@
 //! `landfall application`: what devices are for, and with whom they have to speak for it (SP 1800-36B 4.4 and 7.2).
 
-mod mud;
+pub(crate) mod mud;
 
 use crate::output::{Answer, Output};
 use clap::Subcommand;

@@ -143,7 +143,7 @@ fn check(file: &Path, signed: &Signed, output: &Output) -> anyhow::Result<Answer
 }
 
 /// What nobody would read otherwise than its author meant it.
-fn conforming(bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn conforming(bytes: &[u8]) -> anyhow::Result<()> {
     let (_, found) = read(bytes).map_err(|why: Refusal| anyhow::anyhow!("{why}"))?;
     match found.findings().iter().find(|_| !found.conforms()) {
         Some(first) => bail!("{first}; `landfall application mud check` tells all that is not as it should be"),
@@ -151,7 +151,7 @@ fn conforming(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-fn write_new(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_new(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let written = file.and_then(|mut file| {
         file.write_all(content).and_then(|()| file.sync_all()).inspect_err(|_| {

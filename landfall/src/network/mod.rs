@@ -6,6 +6,7 @@ mod devices;
 mod freeradius;
 mod guest;
 mod init;
+mod mud;
 mod segments;
 mod status;
 
@@ -91,6 +92,14 @@ enum Verb {
     Guest(guest::Verb),
     /// Shows the parts of the network on the server's bridges, and who is behind which port.
     Segments,
+    /// Shows who may speak with whom, by whose word, and where that came from: manufacturers' files, or the owner's own.
+    Mud {
+        /// Only this device, by id or serial number, with every rule.
+        device: Option<String>,
+        /// Draws it too.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
     #[command(subcommand)]
     Configurator(configurator::Verb),
@@ -189,6 +198,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Release(judged) => devices::judge(connection, "release", judged, output),
         Verb::Guest(verb) => guest::run(connection, verb, output),
         Verb::Segments => segments::show(connection, output),
+        Verb::Mud { device, svg } => mud::show(connection, device.as_deref(), svg.as_deref(), output),
         Verb::Configurator(verb) => configurator::run(connection, verb, output),
         Verb::ApConfig(access_point) => configurator::access_point(connection, access_point, output),
         Verb::Prefetch { serial_numbers, vendor, issuer, masa } => match (serial_numbers.is_empty(), vendor, issuer) {

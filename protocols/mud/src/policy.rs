@@ -151,6 +151,12 @@ impl Policy {
         self.decides(packet, context).is_some_and(|rule| rule.allow)
     }
 
+    /// Whether it speaks of a host of that name.
+    pub fn has_name(&self, name: &str) -> bool {
+        let mut rules = self.from_device.iter().chain(&self.to_device);
+        rules.any(|rule| rule.classes.iter().any(|class| matches!(class, Class::Name(known) if known == name)))
+    }
+
     /// Every group that it speaks of, each once.
     pub fn classes(&self) -> Vec<&Class> {
         let mut classes: Vec<&Class> =

@@ -13,6 +13,7 @@ mod it {
     mod dns;
     mod drafted;
     mod field;
+    mod model;
     mod sample;
     mod signed;
     mod traffic;

@@ -120,6 +120,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(network::delete_credentials))
         .routes(routes!(segments::show))
         .routes(routes!(segments::violations))
+        .routes(routes!(segments::usage))
         .routes(routes!(segments::quarantine))
         .routes(routes!(segments::release))
         .routes(routes!(guest::guests, guest::permit))

@@ -3,7 +3,7 @@
 use super::{
     ApiError, Console, Problem,
     network::{OPERATOR, find, shown},
-    view::{Device, Note, Segments, Violations},
+    view::{Device, Note, Segments, Usage, Violations},
 };
 use axum::{
     Json,
@@ -29,6 +29,15 @@ pub(super) async fn show(State(console): State<Arc<Console>>) -> Result<Json<Seg
 )]
 pub(super) async fn violations(State(console): State<Arc<Console>>) -> Result<Json<Violations>, ApiError> {
     Ok(Json(console.enforcer()?.violations().await))
+}
+
+/// Who may speak with whom on this machine's bridges, by whose word, and where that word came from (RFC 8520).
+#[utoipa::path(
+    get, path = "/v1/network/mud", tag = "network",
+    responses((status = 200, body = Usage), (status = 503, body = Problem))
+)]
+pub(super) async fn usage(State(console): State<Arc<Console>>) -> Result<Json<Usage>, ApiError> {
+    Ok(Json(console.enforcer()?.usage().await))
 }
 
 /// Puts a device into quarantine: at once where it is, and whenever it comes in from now on.

@@ -18,6 +18,7 @@ pub mod plan;
 mod purpose;
 mod start;
 mod told;
+mod usage;
 mod view;
 mod violation;
 
@@ -225,8 +226,17 @@ impl Enforcer {
         for (port, device) in guests {
             // Whose record cannot be read now stays as it was.
             let Ok(intent) = self.intent(&mut wanted, &device) else { continue };
-            wanted.occupants.entry(port.clone()).and_modify(|occupant| occupant.intent = intent);
-            self.purposes.tell(&mut wanted, &port);
+            let Some(occupant) = wanted.occupants.get_mut(&port) else { continue };
+            if occupant.intent != intent {
+                occupant.intent = intent;
+                // What it was told for names that it may still ask for stays.
+                let told = wanted.names.iter().filter(|((at, _), _)| *at == port);
+                let told: Vec<_> = told.map(|(key, addresses)| (key.clone(), addresses.clone())).collect();
+                self.purposes.tell(&mut wanted, &port);
+                let policy = intent.and_then(|place| wanted.intents.get(place)).cloned();
+                let may = |name: &str| policy.as_ref().is_some_and(|policy| policy.has_name(name));
+                wanted.names.extend(told.into_iter().filter(|((_, name), _)| may(name)));
+            }
         }
         wanted.forget_intents(self.purposes.count());
         if wanted == state.wanted {

@@ -4,14 +4,19 @@
 //! root ── intermediate ─┬─ issuing ── IDevIDs
 //!                       ├─ masa-ca ─┬─ masa      signs vouchers
 //!                       │           └─ masa-tls  the MASA's TLS server
+//!                       ├─ mud-ca ── mud-signer  signs what devices are for (RFC 8520)
 //!                       └─ line-ca ── manifest   signs the lists of what was made
 //! ```
 //!
 //! Devices check vouchers with `masa-ca`, not with the root: else every device could sign vouchers with its IDevID. Nor
-//! can the factory line, whose CA is another.
+//! can the factory line, whose CA is another. In the same way networks check MUD files with `mud-ca`.
 
 use super::{FactoryError, Manufacturer};
-use crate::hierarchy::Maker;
+use crate::{
+    Identity,
+    hierarchy::{Issuer, Maker},
+    settings::IdentitySettings,
+};
 use landfall_element::SecureElement;
 use landfall_pki::{
     Algorithm, AltName, Certificate,
@@ -24,6 +29,9 @@ use std::path::{Path, PathBuf};
 pub(super) const SETTINGS: &str = "factory.toml";
 /// What devices check vouchers with.
 pub(super) const MASA_ANCHORS: &str = "masa-anchors.pem";
+/// Who signs MUD files, and what networks check them with.
+pub(super) const MUD_SIGNER: &str = "mud-signer.pem";
+const MUD_ANCHORS: &str = "mud-anchors.pem";
 
 /// Devices live long, and their IDevIDs never expire.
 const YEARS: u32 = 40;
@@ -75,6 +83,7 @@ impl NewManufacturer {
         maker.leaf("masa-tls", "the MASA's TLS server", &masa_ca, YEARS, |above, key, serial, validity| {
             profile.prepare(above, key, serial, validity)
         })?;
+        mud_signer(&mut maker, &intermediate)?;
         let profile = Ca::issuing(maker.subject("factory line CA"));
         let line = maker.ca("line-ca", "issues the factory line's certificate", &intermediate, profile, YEARS)?;
         let profile = ManifestSigner { subject: maker.subject("factory manifests") };
@@ -91,4 +100,35 @@ impl NewManufacturer {
         toml::to_string(&Manufacturer { organization, masa_url, est: None })
             .map_err(|why| FactoryError::file(Path::new(SETTINGS), why))
     }
+}
+
+/// Makes what signs MUD files in the folder of a manufacturer that has none; the files, each with what it is.
+pub fn add_mud_signer(
+    folder: &Path,
+    element: &dyn SecureElement,
+    algorithm: Algorithm,
+    now: Time,
+) -> Result<Vec<(PathBuf, &'static str)>, FactoryError> {
+    if folder.join(MUD_SIGNER).exists() {
+        return Err(FactoryError::Exists(folder.join(MUD_SIGNER)));
+    }
+    let settings = std::fs::read_to_string(folder.join(SETTINGS)).map_err(|why| FactoryError::file(folder, why))?;
+    let Manufacturer { organization, .. } =
+        toml::from_str(&settings).map_err(|why| FactoryError::file(&folder.join(SETTINGS), why))?;
+    let above = Identity::load(&IdentitySettings::at("intermediate.pem"), |name| folder.join(name), element)?;
+    let intermediate = Issuer::new(above.chain, above.signer)?;
+    let mut maker = Maker::new(&organization, algorithm, "manufacturer", folder, element, now)?;
+    mud_signer(&mut maker, &intermediate)?;
+    Ok(maker.files)
+}
+
+/// RFC 8520 s11 and s13.1: the subject of this one stands in devices' certificates.
+fn mud_signer(maker: &mut Maker<'_>, intermediate: &Issuer) -> Result<(), FactoryError> {
+    let profile = Ca::issuing(maker.subject("MUD CA"));
+    let ca = maker.ca("mud-ca", "issues who signs MUD files", intermediate, profile, YEARS)?;
+    let profile = ManifestSigner { subject: maker.subject("MUD signer") };
+    maker.leaf("mud-signer", "signs MUD files", &ca, YEARS, |above, key, serial, validity| {
+        profile.prepare(above, key, serial, validity)
+    })?;
+    Ok(maker.file(MUD_ANCHORS, "what networks check MUD files with", &ca.authority.certificate.to_pem())?)
 }

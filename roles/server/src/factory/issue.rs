@@ -28,6 +28,11 @@ impl Factory {
         profile.subject = subject;
         profile.masa_url = masa_url.cloned();
         profile.mud_url = product.mud_url.clone();
+        // RFC 8520 s11: who signs the file stands beside where it is.
+        profile.mud_signer = match (&product.mud_url, &self.mud_signer) {
+            (Some(_), Some(signer)) => Some(signer.certificate()?.subject_name()),
+            _ => None,
+        };
         let own = self.elsewhere.is_none();
         let attestation = match hardware.filter(|_| own).and_then(|proven| proven.attestation_key.as_ref()) {
             None => None,
@@ -36,6 +41,7 @@ impl Factory {
                     policies: vec![oid::TPM_RESIDENCY, oid::TPM_RESTRICTED],
                     masa_url: None,
                     mud_url: None,
+                    mud_signer: None,
                     ..profile.clone()
                 };
                 let issued =

@@ -24,7 +24,7 @@ mod records;
 pub use certify::{Choice, Proof, Request};
 pub use dpp::{ListFormat, Which};
 pub use error::FactoryError;
-pub use init::{Made, NewManufacturer};
+pub use init::{Made, NewManufacturer, add_mud_signer};
 pub use landfall_tpm::proof::Verifier;
 pub use manifest::{Verified, signature_of, verify_manifest};
 pub use provision::{Order, Progress, Provisioned};
@@ -74,6 +74,8 @@ pub struct Factory {
     elsewhere: Option<Elsewhere>,
     /// What devices check vouchers with, in PEM.
     masa_anchors: String,
+    /// Who signs MUD files; manufacturers of before may have nobody.
+    mud_signer: Option<Identity>,
     store: Store,
     bundles: Bundles,
     manifests: Manifests,
@@ -109,6 +111,7 @@ impl Factory {
             chain: issuer.intermediates().map(|ca| ca.to_pem()).collect(),
             issuer,
             masa_anchors: text(init::MASA_ANCHORS)?,
+            mud_signer: folder.join(init::MUD_SIGNER).exists().then(|| identity(init::MUD_SIGNER)).transpose()?,
             store,
             bundles: Bundles::new(bundles),
             manifests: Manifests { folder: bundles.with_file_name("manifests"), signer: identity("manifest.pem")? },
@@ -121,6 +124,18 @@ impl Factory {
     /// Whose factory it is.
     pub const fn manufacturer(&self) -> &Manufacturer {
         &self.manufacturer
+    }
+
+    /// Signs a MUD file as whom the devices' certificates name: what is put beside it (RFC 8520 s13.1).
+    ///
+    /// # Errors
+    /// If there is nobody who signs them, or the key does not.
+    pub fn sign_mud(&self, file: &[u8]) -> Result<Vec<u8>, FactoryError> {
+        let signer = self.mud_signer.as_ref().ok_or_else(|| {
+            let why = "there is nobody who signs MUD files; `landfall factory mud-signer` makes that";
+            FactoryError::refused("mud-signer", "RFC 8520 s11", why.to_owned())
+        })?;
+        Ok(landfall_mud::signature::sign(file, &signer.chain, &*signer.signer, self.now())?)
     }
 
     /// The manufacturer's database.

@@ -54,6 +54,11 @@ pub(crate) struct Running {
 impl World {
     /// A world with `devices` devices; devices that no list names are `others`: permit, deny or ask.
     pub(crate) fn new(devices: u32, others: &str) -> Self {
+        Self::with_mud(devices, others, None)
+    }
+
+    /// The same with devices whose certificates say where their MUD file is.
+    pub(crate) fn with_mud(devices: u32, others: &str, mud_url: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let masa = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = SETTINGS.replace("MASA", &masa.to_string()).replace("OTHERS", others);
@@ -83,7 +88,7 @@ impl World {
             serials: SerialScheme { prefix: "T-".into(), digits: 6 },
             algorithm: Algorithm::EcdsaP256,
             masa_url: None,
-            mud_url: None,
+            mud_url,
             dpp: None,
         };
         let order = Order { product, count: NonZero::new(devices).unwrap() };

@@ -9,6 +9,7 @@ mod network;
 mod segments;
 mod server;
 mod transfer;
+mod usage;
 
 pub use book::*;
 pub use configurator::*;
@@ -18,3 +19,4 @@ pub use network::*;
 pub use segments::*;
 pub use server::*;
 pub use transfer::*;
+pub use usage::*;

@@ -85,10 +85,10 @@ impl Fetcher {
             match response.status {
                 200 => return Ok((response.body, at, address)),
                 301 | 302 | 303 | 307 | 308 => {
-                    let to = response.headers.first("location").unwrap_or_default().to_owned();
-                    at = at.join(&to).map_err(|why| {
-                        refuse(Fault::Peer, "mud-fetch-redirect", format!("{at} leads to {}: {why}", shown(&to)))
-                    })?;
+                    let wrong = |why: String| refuse(Fault::Peer, "mud-fetch-redirect", format!("{at} leads {why}"));
+                    let to = response.headers.first("location").filter(|to| !to.is_empty());
+                    let to = to.ok_or_else(|| wrong("nowhere".into()))?;
+                    at = at.join(to).map_err(|why| wrong(format!("to {}: {why}", shown(to))))?;
                 }
                 status => return Err(refuse(Fault::Peer, "mud-fetch", format!("{at} is answered with {status}"))),
             }

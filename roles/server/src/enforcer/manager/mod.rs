@@ -207,6 +207,22 @@ impl Maker {
 }
 
 impl Manager {
+    /// What `[enforcer.mud]` means, with what is in the store.
+    ///
+    /// # Errors
+    /// If a setting cannot be meant, or the store cannot be read.
+    pub fn from_settings(mud: &MudSettings, settings: &Settings, world: World) -> Result<Self, RoleError> {
+        let mut problems = Vec::new();
+        let config = Config::read(mud, settings, &mut problems);
+        match (config, problems.into_iter().next()) {
+            (Some(config), None) => config.build(world),
+            (_, problem) => {
+                let problem = problem.unwrap_or_else(|| Problem::new("enforcer.mud", "cannot be meant"));
+                Err(RoleError::new(problem.key, problem.why))
+            }
+        }
+    }
+
     /// What counts for a device now.
     pub fn word(&self, device: &DomainDevice) -> Word {
         let known = device.mud_source();
@@ -332,8 +348,8 @@ impl Manager {
         let outcome = kept.record.trouble.as_ref().map_or("taken", |_| "refused");
         metrics::counter!("landfall_mud_files_total", "outcome" => outcome).increment(1);
         self.write(&kept.record).await;
-        let policy = |kept: &Kept| kept.means.as_ref().map(|means| means.policy.clone());
-        let is_news = before.as_ref().and_then(policy) != policy(&kept);
+        let said = |kept: &Kept| kept.means.as_ref().map(|means| (means.policy.clone(), means.signer.clone()));
+        let is_news = before.as_ref().and_then(said) != said(&kept);
         self.kept().insert(key, kept);
         is_news
     }

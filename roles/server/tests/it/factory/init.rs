@@ -21,6 +21,8 @@ fn every_certificate_chains_to_the_root_and_passes_every_lint() {
         ("masa-ca", 3),
         ("masa", 3),
         ("masa-tls", 3),
+        ("mud-ca", 3),
+        ("mud-signer", 3),
         ("line-ca", 3),
         ("manifest", 3),
     ] {
@@ -37,7 +39,7 @@ fn every_certificate_chains_to_the_root_and_passes_every_lint() {
 #[test]
 fn other_roles_can_load_the_identities() {
     let place = Place::new();
-    for name in ["masa.pem", "masa-tls.pem", "issuing.pem"] {
+    for name in ["masa.pem", "masa-tls.pem", "issuing.pem", "mud-signer.pem"] {
         let resolve = |path: &std::path::Path| place.manufacturer().join(path);
         Identity::load(&IdentitySettings::at(name), resolve, &place.element()).unwrap();
     }

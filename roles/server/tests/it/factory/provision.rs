@@ -62,6 +62,12 @@ fn a_product_can_have_a_masa_and_a_mud_file_of_its_own() {
     let idevid = Certificate::from_pem(&bundles(&made.folder)[0].idevid).unwrap();
     assert_eq!(idevid.masa_url().as_deref(), Some("other.example"));
     assert_eq!(idevid.mud_url().as_deref(), Some("https://example.com/t1.json"));
+    // RFC 8520 s11: and who signs it; a device without a file names nobody.
+    let signer = &place.certificates("mud-signer.pem")[0];
+    assert_eq!(idevid.mud_signer(), Some(signer.subject()));
+    order.product.mud_url = None;
+    let made = place.factory().provision(&order, &quietly).unwrap();
+    assert_eq!(Certificate::from_pem(&bundles(&made.folder)[0].idevid).unwrap().mud_signer(), None);
 }
 
 #[test]
