@@ -58,6 +58,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("mud-url", mud::url),
     ("mud-file", mud::file),
     ("mud-claim", mud::claim),
+    ("mud-capture", mud::capture),
     ("mud-frame", mud::frame),
     ("dns-query", mud::dns_query),
     ("dns-answer", mud::dns_answer),

@@ -3,7 +3,9 @@
 use landfall_mud::{
     Context, Direction, MudUrl, Packet, Policy,
     dns::{Answer, LONGEST, Query, Question, kind},
+    draft::Draft,
     judge::Judge,
+    learn,
     packet::Mac,
     read,
 };
@@ -24,6 +26,30 @@ pub fn claim(data: &[u8]) -> bool {
     assert!(url.len() <= 255 && data.windows(url.len()).any(|part| part == url));
     assert_eq!(data.get(6..12), Some(&claim.mac.0[..]));
     true
+}
+
+/// A capture from which a draft is learnt.
+pub fn capture(data: &[u8]) -> bool {
+    let Ok(url) = "https://lamp.example/lamp.json".parse() else { return false };
+    let draft = Draft {
+        url,
+        systeminfo: "A lamp".into(),
+        manufacturer: None,
+        model: None,
+        last_update: landfall_types::Time::from_unix(1_795_339_800),
+        to: Vec::new(),
+        from: Vec::new(),
+    };
+    match learn::learn(data, Mac([2, 0, 0, 0, 0, 7]), draft) {
+        Ok(learnt) => {
+            assert!(learnt.frames >= learnt.packets.len());
+            true
+        }
+        Err(why) => {
+            assert_ne!(why.check, "learnt-draft", "{why}");
+            false
+        }
+    }
 }
 
 /// A MUD file.

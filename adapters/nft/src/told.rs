@@ -17,6 +17,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// So much of a packet is told.
 pub const SNAP: u32 = 256;
+/// And of one that is told whole; no frame of a bridge's ports is longer.
+pub const WHOLE: u32 = 2048;
 /// The kernel hands out several packets at once.
 const MOST: usize = 128 * 1024;
 /// What waits longer than the reader is away is lost, and that is said.
@@ -59,7 +61,7 @@ impl Kernel {
             let _ = sockopt::set_socket_recv_buffer_size(&socket, WAITING);
             Ok(socket)
         })?;
-        for attribute in [attribute(1, &[1]), attribute(2, &[&SNAP.to_be_bytes()[..], &[2, 0]].concat())] {
+        for attribute in [attribute(1, &[1]), attribute(2, &[&WHOLE.to_be_bytes()[..], &[2, 0]].concat())] {
             send(&socket, &request(group, &attribute), SendFlags::empty())?;
             let mut answer = [0; 256];
             let (length, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;

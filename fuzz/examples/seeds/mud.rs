@@ -39,6 +39,12 @@ pub(super) fn write() {
         good("mud-claim", name, &frame);
         bad("mud-claim", &format!("{name}-cut"), &frame[..frame.len() - url.len() / 2]);
     }
+    let url: &[u8] = b"https://lamp.example/lamp.json";
+    let capture = pcap(&[dhcp_4(url), dhcp_6(url), lldp(url)]);
+    good("mud-capture", "pcap", &capture);
+    good("mud-capture", "pcapng", pcapng(&[dhcp_4(url), dhcp_6(url), lldp(url)]));
+    bad("mud-capture", "others", pcap(&[]));
+    cut("mud-capture", "pcap", &capture);
     good("mud-claim", "reserved", dhcp_4(b"https://lamp.example/lamp.json and more"));
     bad("mud-claim", "http", dhcp_4(b"http://lamp.example/lamp.json"));
     bad("mud-claim", "twice", lldp(&[url, b"\xfe\x05\0\0\x5e\x01x"].concat()));
@@ -126,4 +132,28 @@ fn lldp(url: &[u8]) -> Vec<u8> {
     let parts =
         [chassis, tlv(2, b"\x05eth0"), tlv(3, &[0, 120]), tlv(127, &[&[0, 0, 0x5e, 1], url].concat()), tlv(0, &[])];
     [&[1, 0x80, 0xc2, 0, 0, 0x0e], &MAC[..], &[0x88, 0xcc], &parts.concat()].concat()
+}
+
+fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 8], &[0, 0, 4, 0, 1, 0, 0, 0]].concat();
+    for frame in frames {
+        let length = u32::try_from(frame.len()).expect("short").to_le_bytes();
+        file.extend([&[0; 8][..], &length, &length, frame].concat());
+    }
+    file
+}
+
+fn pcapng(frames: &[Vec<u8>]) -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let body = [body, &vec![0; body.len().next_multiple_of(4) - body.len()]].concat();
+        let length = u32::try_from(body.len() + 12).expect("short").to_be_bytes();
+        [&kind.to_be_bytes()[..], &length, &body, &length].concat()
+    };
+    let section = [&[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0][..], &[0xff; 8]].concat();
+    let mut file = [block(0x0a0d_0d0a, &section), block(1, &[0, 1, 0, 0, 0, 4, 0, 0])].concat();
+    for frame in frames {
+        let length = u32::try_from(frame.len()).expect("short").to_be_bytes();
+        file.extend(block(6, &[&[0; 12][..], &length, &length, frame].concat()));
+    }
+    file
 }

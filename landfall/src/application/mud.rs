@@ -10,6 +10,8 @@ use clap::Subcommand;
 use landfall_mud::{
     MudUrl,
     draft::{Contact, Draft},
+    learn,
+    packet::Mac,
     read,
     signature::{self, Expected},
 };
@@ -17,9 +19,12 @@ use landfall_pki::{Anchors, Signer};
 use landfall_types::{Refusal, Time};
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
+
+/// The longest capture that is read, in bytes.
+const CAPTURE: u64 = 1 << 28;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -46,6 +51,30 @@ pub(super) enum Verb {
         /// Who begins to speak with the device; may be repeated.
         #[arg(long, value_name = "CONTACT")]
         from: Vec<Contact>,
+        /// The file to write; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Learns a draft from what a device was seen to do: a capture by tcpdump or Wireshark, of Ethernet, best of its whole life from
+    /// the first start on. Read it, take out what should not be, and sign it.
+    Learn {
+        /// The capture: pcap or pcapng.
+        capture: PathBuf,
+        /// The address of the device's interface, such as 02:00:00:00:00:07.
+        #[arg(long, value_name = "MAC")]
+        device: String,
+        /// Where the file will be.
+        #[arg(long)]
+        url: MudUrl,
+        /// What the device is, in up to 60 characters.
+        #[arg(long, value_name = "TEXT")]
+        systeminfo: String,
+        /// Who makes it.
+        #[arg(long, value_name = "NAME")]
+        manufacturer: Option<String>,
+        /// Its model.
+        #[arg(long)]
+        model: Option<String>,
         /// The file to write; it must not be there.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -107,6 +136,20 @@ pub(super) fn run(verb: &Verb, output: &Output) -> anyhow::Result<Answer> {
             })?;
             Ok(Answer::Yes)
         }
+        Verb::Learn { capture, device, url, systeminfo, manufacturer, model, out } => {
+            let device: Mac =
+                device.parse().map_err(|_| anyhow::anyhow!("{device:?} is no address of an interface"))?;
+            let draft = Draft {
+                url: url.clone(),
+                systeminfo: systeminfo.clone(),
+                manufacturer: manufacturer.clone(),
+                model: model.clone(),
+                last_update: Time::now(),
+                to: Vec::new(),
+                from: Vec::new(),
+            };
+            learn(capture, device, draft, out, output)
+        }
         Verb::Check { file, signed } => check(file, signed, output),
         Verb::Sign { file, certificate, key, out } => {
             let bytes = inspect::read(file)?;
@@ -122,6 +165,36 @@ pub(super) fn run(verb: &Verb, output: &Output) -> anyhow::Result<Answer> {
             Ok(Answer::Yes)
         }
     }
+}
+
+fn learn(capture: &Path, device: Mac, draft: Draft, out: &Path, output: &Output) -> anyhow::Result<Answer> {
+    let unread = || format!("reading {}", capture.display());
+    let mut bytes = Vec::new();
+    let most = CAPTURE.saturating_add(1);
+    fs::File::open(capture).and_then(|file| file.take(most).read_to_end(&mut bytes)).with_context(unread)?;
+    if bytes.len() as u64 > CAPTURE {
+        bail!("{} has more than {CAPTURE} bytes; `editcap -c` cuts it", capture.display());
+    }
+    let learnt = learn::learn(&bytes, device, draft).map_err(|why| anyhow::anyhow!("{}: {why}", capture.display()))?;
+    write_new(out, learnt.draft.write().as_bytes())?;
+    let nameless: Vec<String> = learnt.nameless.iter().map(ToString::to_string).collect();
+    let told = serde_json::json!({
+        "file": out, "frames": learnt.frames, "packets": learnt.packets.len(),
+        "to": learnt.draft.to.len(), "from": learnt.draft.from.len(), "nameless": nameless,
+    });
+    output.show_as(&told, || {
+        let (frames, packets) = (learnt.frames, learnt.packets.len());
+        let mut text =
+            format!("{}: permits all {frames} frames of the device ({packets} different ones)\n", out.display());
+        if !nameless.is_empty() {
+            text.push_str(&format!(
+                "no answer gave these a name, and they may be others tomorrow: {}\n",
+                nameless.join(", ")
+            ));
+        }
+        text + "read it, take out what should not be, and sign it"
+    })?;
+    Ok(Answer::Yes)
 }
 
 fn check(file: &Path, signed: &Signed, output: &Output) -> anyhow::Result<Answer> {

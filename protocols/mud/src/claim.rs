@@ -169,7 +169,16 @@ fn ethernet(frame: &[u8]) -> Option<(Mac, Mac, u16, &[u8])> {
     Some((Mac(*destination), Mac(*source), u16::from_be_bytes(*kind), inside))
 }
 
-/// Ports and payload of a whole datagram of UDP (RFC 791 s3.1, RFC 768).
+/// Ports and payload of the datagram of UDP in a frame, if there is a whole one.
+pub(crate) fn datagram(frame: &[u8]) -> Option<(u16, u16, &[u8])> {
+    match ethernet(frame)? {
+        (_, _, IPV4, packet) => datagram_4(packet),
+        (_, _, IPV6, packet) => datagram_6(packet),
+        _ => None,
+    }
+}
+
+/// The same of IPv4 (RFC 791 s3.1, RFC 768).
 fn datagram_4(packet: &[u8]) -> Option<(u16, u16, &[u8])> {
     let head = packet.first_chunk::<20>()?;
     let [first, _, long, short, _, _, flags, offset, _, protocol, ..] = *head;
@@ -177,7 +186,7 @@ fn datagram_4(packet: &[u8]) -> Option<(u16, u16, &[u8])> {
     let is_whole = u16::from_be_bytes([flags, offset]) & 0x3fff == 0;
     let packet = packet.get(..u16::from_be_bytes([long, short]).into())?;
     let is_udp = first >> 4 == 4 && words >= 5 && is_whole && protocol == UDP;
-    datagram(packet.get(words * 4..).filter(|_| is_udp)?)
+    udp(packet.get(words * 4..).filter(|_| is_udp)?)
 }
 
 /// The same of IPv6, without extension headers (RFC 8200 s3).
@@ -185,10 +194,10 @@ fn datagram_6(packet: &[u8]) -> Option<(u16, u16, &[u8])> {
     let (head, rest) = packet.split_first_chunk::<40>()?;
     let [first, _, _, _, long, short, next, ..] = *head;
     let is_udp = first >> 4 == 6 && next == UDP;
-    datagram(rest.get(..u16::from_be_bytes([long, short]).into()).filter(|_| is_udp)?)
+    udp(rest.get(..u16::from_be_bytes([long, short]).into()).filter(|_| is_udp)?)
 }
 
-fn datagram(bytes: &[u8]) -> Option<(u16, u16, &[u8])> {
+fn udp(bytes: &[u8]) -> Option<(u16, u16, &[u8])> {
     let ([a, b, c, d, long, short, _, _], _) = bytes.split_first_chunk()?;
     let message = bytes.get(8..u16::from_be_bytes([*long, *short]).into())?;
     Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]), message))

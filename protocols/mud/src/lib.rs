@@ -13,12 +13,14 @@
 //! [`judge`] answers for one packet straight from the JSON, in other words than the compiler's: it is there to check it.
 
 pub mod bounds;
+pub mod capture;
 pub mod claim;
 pub mod dns;
 pub mod draft;
 pub mod file;
 mod frame;
 pub mod judge;
+pub mod learn;
 pub mod packet;
 pub mod policy;
 pub mod report;

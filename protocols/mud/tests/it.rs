@@ -13,6 +13,7 @@ mod it {
     mod dns;
     mod drafted;
     mod field;
+    mod learnt;
     mod model;
     mod sample;
     mod signed;

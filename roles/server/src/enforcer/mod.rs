@@ -9,6 +9,7 @@
 //! What the kernel has loaded is held against the picture again and again, and put right.
 
 mod check;
+mod claim;
 mod guest;
 mod intent;
 pub mod manager;

@@ -67,6 +67,8 @@ pub struct Picture {
     pub names: BTreeMap<(Interface, String), BTreeSet<IpAddr>>,
     /// Who tells devices what hosts of a name have for addresses, if somebody does here.
     pub resolvers: Option<Resolvers>,
+    /// Whether it is heard what devices say of themselves by DHCP.
+    pub claims: bool,
 }
 
 /// The resolvers of devices of which a manufacturer's word counts.

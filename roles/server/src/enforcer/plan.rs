@@ -44,6 +44,8 @@ const HEARD: &str = "heard";
 pub(super) const STOPS: [&str; 2] = ["stop-from", "stop-to"];
 /// And those of nobody who is there.
 pub(super) const STRANGER: &str = "stop-stranger";
+/// How is told of what devices say of themselves.
+pub(super) const CLAIM: &str = "claim";
 /// The set whose one element counts the changes.
 const GENERATION: &str = "generation";
 
@@ -273,6 +275,11 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
             ],
         ),
         rule("prerouting", vec![guarded(&come, "!="), json!({ "accept": null })]),
+    ]);
+    if picture.claims {
+        commands.extend(claims());
+    }
+    commands.extend([
         rule("prerouting", vec![lookup(&whose, INWARD)]),
         rule("prerouting", vec![lookup(&come, DOORS)]),
         rule("prerouting", vec![to_chain(STRANGER)]),
@@ -323,6 +330,22 @@ fn stops() -> Vec<Value> {
         let log = json!({ "log": { "prefix": chain, "group": TOLD, "snaplen": landfall_nft::told::SNAP, "queue-threshold": 1 } });
         commands.push(rule(chain, vec![update(&heard, limit), log]));
         commands.push(rule(chain, vec![json!({ "counter": null }), dropped()]));
+    }
+    commands
+}
+
+/// Tells of what devices say of themselves in messages to DHCP servers, and decides nothing. Frames of LLDP go past the rules of a
+/// bridge: the kernel hands them to whoever speaks LLDP at the port.
+fn claims() -> Vec<Value> {
+    let come = json!({ "meta": { "key": "iifname" } });
+    let heard = format!("{HEARD}-{CLAIM}");
+    let limit = json!({ "limit": { "rate": 2, "burst": 10, "per": "second" } });
+    let few = json!({ "set": { "op": "update", "elem": come, "set": format!("@{heard}"), "stmt": [limit] } });
+    let log = json!({ "log": { "prefix": CLAIM, "group": TOLD, "snaplen": landfall_nft::told::WHOLE, "queue-threshold": 1 } });
+    let mut commands = vec![add("set", json!({ "name": heard, "type": "ifname", "size": 65535 }))];
+    for (from, to) in [(68, 67), (546, 547)] {
+        let what = vec![port("udp", "sport", json!(from)), port("udp", "dport", json!(to)), few.clone(), log.clone()];
+        commands.push(rule("prerouting", what));
     }
     commands
 }

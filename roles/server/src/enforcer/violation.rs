@@ -5,7 +5,7 @@
 
 use super::{
     Enforcer, State, names,
-    plan::{STOPS, STRANGER, TOLD},
+    plan::{CLAIM, STOPS, STRANGER, TOLD},
 };
 use crate::admin::view::{DroppedView, ViolationView, Violations};
 use landfall_lifecycle::network::DomainDevice;
@@ -178,8 +178,10 @@ impl Enforcer {
                     asked = Some(Instant::now());
                     numbers = self.kernel.numbers().await.unwrap_or_default().into_iter().collect();
                 }
-                if let Some(port) = numbers.get(&number) {
-                    self.hear(port, &packet, is_to).await;
+                match numbers.get(&number) {
+                    Some(port) if packet.prefix == CLAIM => self.claimed(port, &packet).await,
+                    Some(port) => self.hear(port, &packet, is_to).await,
+                    None => {}
                 }
             }
         }

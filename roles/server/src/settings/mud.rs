@@ -16,7 +16,7 @@ pub struct MudSettings {
     pub preset: Option<PathBuf>,
     /// Whether that is also for devices that name no file; else their segment's rules are.
     pub unnamed: bool,
-    /// Whether a URL that a device merely claims, by DHCP or LLDP, counts where none is proven.
+    /// Whether a URL that a device merely claims, by DHCP, counts where none is proven.
     pub claims: bool,
     /// Addresses of the owner's own networks from which files may be fetched; otherwise from the public network only.
     pub private: Vec<Subnet>,

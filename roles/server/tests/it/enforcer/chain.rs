@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     net::UdpSocket,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +38,7 @@ namespace = "NAMESPACE"
 local-networks = ["10.9.0.0/24"]
 [enforcer.mud]
 private = ["127.0.0.0/8", "::1"]
+claims = true
 [[enforcer.mud.maker]]
 name = "maker"
 manufacturers = ["maker"]
@@ -189,6 +191,31 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
     admit().await;
     assert_eq!(until(&enforcer, |_| true).await.in_force, "the manufacturer's file");
     assert_eq!(link.reached((true, false)), (true, false));
+    assert!(!enforcer.check().await.unwrap(), "the kernel has what it should have");
+
+    // It asks for an address and says by the way where the file of its new firmware is; udhcpc puts option 161 into its messages.
+    if let Some(busybox) = tool("busybox") {
+        let newer = web.url("/lamp-2.json");
+        let option = format!("0xa1:{}", hex::encode(&newer));
+        let mut asking = link.hosts.command("device", busybox.to_str().unwrap());
+        asking.args(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "2", "-T", "1", "-s", "/bin/true", "-x", &option]);
+        asking.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut asking = asking.spawn().unwrap();
+        let heard = async {
+            loop {
+                let record = world.store.find::<DomainDevice>(device.as_str()).unwrap().unwrap().record;
+                match record.mud_claim {
+                    Some(claim) => return claim,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let claim = tokio::time::timeout(PATIENCE, heard).await.unwrap();
+        assert_eq!((claim.url, claim.learnt), (newer, Learnt::Dhcp));
+        let _ = asking.wait();
+        // It is only a claim: what the certificate says stays in force.
+        assert_eq!(until(&enforcer, |_| true).await.url, Some(web.url("/lamp.json")));
+    }
     assert!(!enforcer.check().await.unwrap(), "the kernel has what it should have");
     trigger.pull();
     running.await.unwrap().unwrap();
