@@ -20,6 +20,7 @@ pub mod est;
 pub mod mud;
 pub mod pki;
 pub mod tpm;
+pub mod verification;
 pub mod wire;
 
 /// A fuzz body: whether the parser took these bytes.
@@ -79,6 +80,26 @@ pub const BODIES: &[(&str, Body)] = &[
     ("dpp-push-button", dpp_exchanges::push_button),
     ("dpp-introduction", dpp_exchanges::introduction),
     ("dpp-reconfiguration", dpp_exchanges::reconfiguration),
+    ("jws", verification::jws),
+    ("credential", verification::credential),
+    ("security-event", verification::security_event),
+    ("status-list", verification::status_list),
+    ("bundle-root", verification::bundle_root),
+    ("purl", verification::purl),
+    ("sbom", verification::sbom),
+    ("vex", verification::vex),
+    ("feed-osv", verification::osv),
+    ("feed-nvd", verification::nvd),
+    ("feed-kev", verification::kev),
+    ("feed-epss", verification::epss),
+    ("versions", verification::versions),
+    ("deny-plain", verification::deny_plain),
+    ("deny-csv", verification::deny_csv),
+    ("deny-stix", verification::deny_stix),
+    ("deny-taxii", verification::deny_taxii),
+    ("stix-pattern", verification::pattern),
+    ("conntrack", verification::conntrack),
+    ("ipfix", verification::ipfix),
     ("tpm-answer", tpm::answer),
     ("tpm-public", tpm::public),
     ("tpm-statement", tpm::statement),

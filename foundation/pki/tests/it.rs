@@ -7,6 +7,7 @@ mod it {
     mod crls;
     mod draft;
     mod issuing;
+    mod jose;
     mod keys;
     mod lints;
     mod mutations;

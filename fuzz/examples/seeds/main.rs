@@ -7,6 +7,7 @@
 mod dpp;
 mod eap;
 mod mud;
+mod verification;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use der::{Any, Decode, Encode};
@@ -42,6 +43,7 @@ fn main() {
     dpp::write();
     eap::write();
     mud::write();
+    verification::write();
 }
 
 struct World {

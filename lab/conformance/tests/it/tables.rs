@@ -2,11 +2,15 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 10] = [
+const FOLDERS: [(&str, &str); 14] = [
     ("A", "protocols/eap/tests/it"),
     ("M", "protocols/mud/tests/it"),
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
+    ("K", "protocols/software/tests/it"),
+    ("F", "protocols/tuf/tests/it"),
+    ("V", "protocols/claims/tests/it"),
+    ("H", "protocols/behaviour/tests/it"),
     ("W", "protocols/dpp/tests/it"),
     ("U", "protocols/brski/src"),
     ("N", "adapters/net/tests/it"),
@@ -20,7 +24,7 @@ fn every_test_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut missing = Vec::new();
     let mut named = 0;
-    for table in ["access.md", "brski.md", "dpp.md", "est.md"] {
+    for table in ["access.md", "brski.md", "dpp.md", "est.md", "verification.md"] {
         let text = fs::read_to_string(root.join("docs/conformance").join(table)).unwrap();
         for name in text.split('`').skip(1).step_by(2) {
             let Some((folder, file, test)) = parts(name) else { continue };

@@ -12,14 +12,6 @@ use serde_json::{Map, Value};
 /// What the header says that it is.
 const TYPE: &str = "voucher-jws+json";
 
-const fn name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::EcdsaP256 => "ES256",
-        Algorithm::EcdsaP384 => "ES384",
-        Algorithm::Ed25519 => "EdDSA",
-    }
-}
-
 fn bad(why: impl ToString) -> VoucherError {
     VoucherError::container(Format::JwsJson, why)
 }
@@ -63,7 +55,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Opened, VoucherError> {
     let signer = certificates.remove(0);
     let algorithm = fixed_algorithm(&signer)?;
     match text(&header, "alg")? {
-        found if found == name(algorithm) => {}
+        found if found == algorithm.jose_name() => {}
         found => {
             return Err(VoucherError::Algorithm(format!("the algorithm {found:.20} does not fit the signer's key")));
         }
@@ -101,7 +93,7 @@ impl Prepared {
         let algorithm = fixed_algorithm(signer)?;
         let x5c = std::iter::once(signer).chain(extra).map(|c| Value::from(STANDARD.encode(c.der()))).collect();
         let header = Map::from_iter([
-            ("alg".to_owned(), Value::from(name(algorithm))),
+            ("alg".to_owned(), Value::from(algorithm.jose_name())),
             ("typ".to_owned(), Value::from(TYPE)),
             ("x5c".to_owned(), Value::Array(x5c)),
         ]);

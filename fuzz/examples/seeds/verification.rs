@@ -1,0 +1,141 @@
+//! What others say of devices and their software, and records of what devices do.
+
+use super::{bad, cut, good};
+use landfall_claims::{
+    Claim, Credential, SecurityEvent,
+    caep::{Event, Subject},
+    status::StatusList,
+};
+use landfall_pki::{Algorithm, Signer, SoftwareKey};
+use landfall_testkit::NOW;
+
+const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79","version":1,"metadata":{"timestamp":"2026-11-01T00:00:00Z","component":{"type":"firmware","bom-ref":"lamp","name":"lamp","version":"1.2.0","purl":"pkg:generic/acme/lamp@1.2.0"}},"components":[{"type":"library","bom-ref":"jinja","group":"x","name":"Jinja2","version":"3.1.2","purl":"pkg:pypi/jinja2@3.1.2","components":[{"name":"smallvec","purl":"pkg:cargo/smallvec@1.6.0"}]},{"name":"busybox","cpe":"cpe:2.3:a:busybox:busybox:1.35.0:*:*:*:*:*:*:*","scope":"required"}],"vulnerabilities":[{"id":"ACME-1","references":[{"id":"CVE-2026-1"}],"ratings":[{"score":6.1,"method":"CVSSv31"}],"analysis":{"state":"in_triage"},"affects":[{"ref":"jinja"}]}]}"#;
+const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","documentNamespace":"https://acme.example/1","packages":[{"SPDXID":"SPDXRef-lamp","name":"lamp","versionInfo":"1"},{"SPDXID":"SPDXRef-a","name":"openssl","versionInfo":"3.0.11-1","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:deb/debian/openssl?distro=debian-12"}]}],"relationships":[{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"SPDXRef-lamp"}]}"#;
+const OPENVEX: &str = r#"{"@context":"https://openvex.dev/ns/v0.2.0","timestamp":"2026-11-10T00:00:00Z","statements":[{"vulnerability":{"name":"CVE-2021-25900","aliases":["RUSTSEC-2021-0003"]},"products":[{"@id":"pkg:generic/acme/lamp@1.2.0","subcomponents":[{"@id":"pkg:cargo/smallvec"}]}],"status":"not_affected","justification":"vulnerable_code_not_in_execute_path"}]}"#;
+const OSV: &str = r#"{"id":"RUSTSEC-2021-0003","modified":"2026-11-19T08:00:00Z","aliases":["CVE-2021-25900"],"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:L/I:L/A:N"}],"affected":[{"package":{"ecosystem":"crates.io","name":"smallvec"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0.6.3"},{"fixed":"0.6.14"},{"introduced":"1.0.0"},{"last_affected":"1.6.0"}]}],"versions":["1.5.0"]}],"database_specific":{"severity":"HIGH"}}"#;
+const NVD: &str = r#"{"format":"NVD_CVE","version":"2.0","timestamp":"2026-11-22T08:00:00.123","vulnerabilities":[{"cve":{"id":"CVE-2022-28391","vulnStatus":"Analyzed","metrics":{"cvssMetricV31":[{"cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:H/I:H/A:H","baseScore":8.8}}]},"configurations":[{"nodes":[{"cpeMatch":[{"vulnerable":true,"criteria":"cpe:2.3:a:busybox:busybox:*:*:*:*:*:*:*:*","versionStartIncluding":"1.0","versionEndExcluding":"1.36.0"}]}]}]}}]}"#;
+const KEV: &str =
+    r#"{"dateReleased":"2026-11-21T15:00:00.0000Z","count":1,"vulnerabilities":[{"cveID":"CVE-2022-28391"}]}"#;
+const EPSS: &str =
+    "#model_version:v2025.03.14,score_date:2026-11-22T12:55:00Z\ncve,epss,percentile\nCVE-2022-28391,0.51297,0.98\n";
+const STIX: &str = r#"{"type":"bundle","id":"bundle--1","objects":[{"type":"indicator","spec_version":"2.1","id":"indicator--1","modified":"2026-11-01T00:00:00.000Z","pattern":"[ipv4-addr:value = '198.51.100.7' OR domain-name:value IN ('evil.example', 'bad.example')]","pattern_type":"stix","valid_from":"2026-11-01T00:00:00Z","valid_until":"2036-11-01T00:00:00Z"}]}"#;
+const NEW: &str = "[1764028800.250001]\t    [NEW] tcp      6 120 SYN_SENT src=10.0.0.2 dst=192.0.2.7 sport=40000 dport=443 [UNREPLIED] src=192.0.2.7 dst=10.0.0.2 sport=443 dport=40000";
+
+pub(super) fn write() {
+    software();
+    claims();
+    behaviour();
+}
+
+fn software() {
+    good("sbom", "cyclonedx", CYCLONEDX);
+    good("sbom", "spdx", SPDX);
+    bad("sbom", "xml", "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"/>");
+    bad("sbom", "version", CYCLONEDX.replace("1.6\"", "0.9\""));
+    cut("sbom", "spdx", SPDX.as_bytes());
+    good("vex", "openvex", OPENVEX);
+    good("vex", "cyclonedx", CYCLONEDX);
+    bad("vex", "no-reason", OPENVEX.replace("justification", "x"));
+    good("feed-osv", "record", OSV);
+    good("feed-osv", "lines", format!("{OSV}\n{}\n", OSV.replace("0003", "0004")));
+    cut("feed-osv", "record", OSV.as_bytes());
+    good("feed-nvd", "page", NVD);
+    bad("feed-nvd", "version", NVD.replace("2.0", "1.1"));
+    good("feed-kev", "catalogue", KEV);
+    bad("feed-kev", "count", KEV.replace("\"count\":1", "\"count\":2"));
+    good("feed-epss", "day", EPSS);
+    bad("feed-epss", "score", EPSS.replace("0.51297", "5.1"));
+    for (name, purl) in [
+        ("debian", "pkg:deb/debian/dpkg@1%3A1.19.0?arch=i386&distro=jessie"),
+        ("npm", "pkg:npm/%40angular/animation@12.3.1#src"),
+        ("pypi", "pkg:pypi/Django_Allauth@12.23"),
+    ] {
+        good("purl", name, purl);
+    }
+    bad("purl", "scheme", "http://deb/debian/dpkg");
+    bad("purl", "escape", "pkg:deb/debian/dpkg@%3");
+    for (name, versions) in [
+        ("semver", "1.0.0-rc.1\n1.0.0-rc.1.1"),
+        ("debian", "1:2.0~rc1-1+b1\n2.0-1"),
+        ("python", "1!1.0.post1.dev2\n1.0rc1+local.5"),
+        ("letters", "1.0.2k\n1.0.2-beta1"),
+    ] {
+        good("versions", name, versions);
+    }
+    bad("versions", "words", "latest\nstable");
+}
+
+fn claims() {
+    let key = SoftwareKey::generate(Algorithm::EcdsaP256).expect("a key");
+    let issuer = key.public_key().clone();
+    let claim = Claim::TypeBinding { device: issuer.fingerprint(), device_type: "acme/lamp".into() };
+    let (valid_from, valid_until, status) = (NOW, None, None);
+    let credential =
+        Credential { id: "urn:uuid:1".into(), issuer: issuer.clone(), claim, valid_from, valid_until, status };
+    let jwt = credential.issue(&key).expect("a credential");
+    good("credential", "type", &jwt);
+    bad("credential", "unsigned", jwt.rsplit_once('.').map(|(signed, _)| format!("{signed}.")).expect("parts"));
+    good("jws", "credential", &jwt);
+    bad("jws", "two-parts", jwt.rsplit_once('.').expect("parts").0);
+    let list = StatusList::new("https://x.example/1".into(), issuer, NOW, None).issue(&key).expect("a list");
+    good("status-list", "empty", &list);
+    bad("status-list", "credential", &jwt);
+    let event = SecurityEvent {
+        id: "1".into(),
+        issuer: "https://x.example".into(),
+        audience: vec!["us".into()],
+        issued: NOW,
+        subject: Subject::Device("lamp".into()),
+        event: Event::ComplianceChange { was: true, is: false },
+        at: None,
+        reason: None,
+    };
+    good("security-event", "compliance", event.sign(&key).expect("an event"));
+    bad("security-event", "credential", &jwt);
+    let root = root(&key);
+    good("bundle-root", "one-key", &root);
+    bad("bundle-root", "changed", root.replace("\"version\":1", "\"version\":2"));
+}
+
+fn root(key: &SoftwareKey) -> String {
+    let pem = landfall_pki::pem::encode("PUBLIC KEY", key.public_key().spki_der());
+    let role = serde_json::json!({ "keyids": ["k"], "threshold": 1 });
+    let signed = serde_json::json!({
+        "_type": "root", "spec_version": "1.0", "version": 1, "expires": "2036-11-22T00:00:00Z",
+        "keys": { "k": { "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": pem } } },
+        "roles": { "root": role, "timestamp": role, "snapshot": role, "targets": role }
+    });
+    let bytes = landfall_tuf::canonical(&signed).expect("a canonical form");
+    let signature: String = key.sign(&bytes).expect("a signature").iter().map(|byte| format!("{byte:02x}")).collect();
+    serde_json::json!({ "signatures": [{ "keyid": "k", "sig": signature }], "signed": signed }).to_string()
+}
+
+fn behaviour() {
+    good("deny-plain", "list", "# x\n198.51.100.7\n203.0.113.0/24 ; y\n0.0.0.0 evil.example\n2001:db8::/32\n");
+    bad("deny-plain", "local", "10.0.0.0/8\n127.0.0.1\n0.0.0.0/0\ncom\n");
+    let columns = "\"first_seen_utc\",\"dst_ip\",\"dst_port\"\r\n\"2024-05-01\",\"198.51.100.7\",\"443\"\r\n";
+    good("deny-csv", "feodo", columns);
+    bad("deny-csv", "no-column", columns.replace("dst_ip", "x"));
+    good("deny-stix", "bundle", STIX);
+    bad("deny-stix", "revoked", STIX.replace("\"spec_version\"", "\"revoked\":true,\"spec_version\""));
+    let page = STIX.replace("\"type\":\"bundle\",\"id\":\"bundle--1\"", "\"more\":true,\"next\":\"2\"");
+    good("deny-taxii", "page", &page);
+    cut("deny-taxii", "page", page.as_bytes());
+    for (name, pattern) in [
+        ("or", "[ipv4-addr:value = '198.51.100.7'] OR [domain-name:value IN ('a.example','b.example')]"),
+        ("subset", "[ipv4-addr:value ISSUBSET '198.51.100.0/24']"),
+        ("traffic", "[network-traffic:dst_ref.type = 'ipv4-addr' AND network-traffic:dst_ref.value = '198.51.100.1']"),
+    ] {
+        good("stix-pattern", name, pattern);
+    }
+    bad("stix-pattern", "and", "[ipv4-addr:value = '198.51.100.7' AND domain-name:value = 'a.example']");
+    good("conntrack", "new", NEW);
+    bad("conntrack", "no-source", NEW.replace("src=10.0.0.2", ""));
+    let body: &[&[u16]] =
+        &[&[2, 24, 300, 4, 8, 4, 12, 4, 11, 2, 82, 65535], &[300, 18, 2560, 2, 49152, 519, 443, 866, 29232]];
+    let body: Vec<u8> = body.concat().iter().flat_map(|number| number.to_be_bytes()).collect();
+    let length = u8::try_from(16 + body.len()).expect("short");
+    let message = [&[0, 10, 0, length, 0x69, 0x24, 0xee, 0, 0, 0, 0, 1, 0, 0, 0, 7][..], &body].concat();
+    good("ipfix", "template", &message);
+    cut("ipfix", "template", &message);
+}

@@ -1,0 +1,115 @@
+//! Flows as the kernel and routers tell of them.
+
+use super::shared::{ip, start};
+use landfall_behaviour::{
+    conntrack::{What, event},
+    ipfix::Exporter,
+};
+
+const NEW: &str = "[1764028800.250001]\t    [NEW] ipv4     2 tcp      6 120 SYN_SENT src=10.0.0.2 dst=192.0.2.7 sport=40000 dport=443 \
+    [UNREPLIED] src=192.0.2.7 dst=10.0.0.2 sport=443 dport=40000";
+const DESTROY: &str = "[DESTROY] udp      17 src=2001:db8::2 dst=2001:db8::7 sport=40000 dport=53 packets=1 bytes=70 src=2001:db8::7 \
+    dst=2001:db8::2 sport=53 dport=40000 packets=1 bytes=130 [ASSURED]";
+
+#[test]
+fn events_of_connection_tracking() {
+    let found = event(NEW, start()).unwrap();
+    let flow = &found.flow;
+    assert_eq!(
+        (found.what, flow.source, flow.destination, flow.protocol),
+        (What::New, ip("10.0.0.2"), ip("192.0.2.7"), 6)
+    );
+    assert_eq!((flow.source_port, flow.port, flow.answered, flow.ended), (40000, 443, Some(false), false));
+    assert_eq!(flow.start.to_string(), "2025-11-25T00:00:00.25Z");
+    let found = event(DESTROY, start()).unwrap();
+    let flow = &found.flow;
+    assert_eq!((found.what, flow.start, flow.sent, flow.received), (What::Destroy, start(), 70, 130));
+    assert_eq!((flow.answered, flow.ended), (Some(true), true));
+}
+
+#[test]
+fn what_is_no_event_is_none() {
+    for (from, to) in [("[NEW]", ""), ("tcp ", "xyz "), ("src=10.0.0.2", ""), ("dst=192.0.2.7 ", "dst=here ")] {
+        assert_eq!(event(&NEW.replace(from, to), start()), None, "{from}");
+    }
+    assert_eq!(event("", start()), None);
+    assert_eq!(event(&format!("{NEW} {}", "x".repeat(5000)), start()), None);
+}
+
+fn message(sets: &[Vec<u8>]) -> Vec<u8> {
+    let body = sets.concat();
+    let mut bytes = vec![0, 10];
+    bytes.extend(u16::try_from(16 + body.len()).unwrap().to_be_bytes());
+    bytes.extend(1_764_028_800u32.to_be_bytes());
+    bytes.extend([0, 0, 0, 1, 0, 0, 0, 7]);
+    bytes.extend(body);
+    bytes
+}
+
+fn set(id: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.extend(u16::try_from(4 + body.len()).unwrap().to_be_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+fn numbers(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+/// Source, destination, ports, protocol, octets both ways (RFC 5103), an interface's name of any length.
+fn template() -> Vec<u8> {
+    set(2, &numbers(&[300, 8, 8, 4, 12, 4, 7, 2, 11, 2, 4, 1, 1, 4, 0x8001, 4, 0, 29305, 82, 65535]))
+}
+
+fn record() -> Vec<u8> {
+    [&[10, 0, 0, 2][..], &[192, 0, 2, 7], &[0x9c, 0x40], &[1, 187], &[6], &[0, 0, 1, 0], &[0, 0, 0, 9], &[3], b"br0"]
+        .concat()
+}
+
+#[test]
+fn records_are_read_by_their_template() {
+    let mut exporter = Exporter::default();
+    let data = set(300, &[record(), record(), vec![0; 3]].concat());
+    assert_eq!(exporter.message(&message(std::slice::from_ref(&data))).unwrap(), []);
+    assert_eq!(exporter.unknown, 1, "its template has not come");
+    let flows = exporter.message(&message(&[template(), data.clone()])).unwrap();
+    assert_eq!(flows.len(), 2);
+    let flow = &flows[0];
+    assert_eq!((flow.source, flow.destination, flow.protocol), (ip("10.0.0.2"), ip("192.0.2.7"), 6));
+    assert_eq!((flow.source_port, flow.port, flow.sent, flow.received), (40000, 443, 256, 9));
+    assert_eq!((flow.answered, flow.start.to_string().as_str()), (Some(true), "2025-11-25T00:00:00Z"));
+    // The template is known from now on, until it is withdrawn.
+    assert_eq!(exporter.message(&message(std::slice::from_ref(&data))).unwrap().len(), 2);
+    let withdrawn = set(2, &numbers(&[300, 0]));
+    assert_eq!(exporter.message(&message(&[withdrawn, data])).unwrap(), []);
+}
+
+#[test]
+fn one_thing_changed_is_refused() {
+    let good = message(&[template(), set(300, &record())]);
+    let refused = |bytes: &[u8]| Exporter::default().message(bytes).is_err();
+    assert!(!refused(&good));
+    for (at, byte) in [(1, 9), (3, 0), (17, 1), (19, 3), (19, 255), (20, 0)] {
+        let mut wrong = good.clone();
+        wrong[at] = byte;
+        assert!(refused(&wrong), "{at} {byte}");
+    }
+    for end in 0..good.len() {
+        assert!(refused(&good[..end]), "{end}");
+    }
+    let long = [record()[..record().len() - 4].to_vec(), vec![255, 255, 255]].concat();
+    assert!(refused(&message(&[template(), set(300, &long)])), "a text that is longer than what is there");
+    assert!(refused(&message(&[set(2, &numbers(&[300, 1, 8, 0]))])), "records without length");
+    assert!(refused(&message(&[set(2, &numbers(&[300, 129]))])), "too many fields");
+}
+
+#[test]
+fn templates_are_bounded() {
+    let mut exporter = Exporter::default();
+    for id in 256..512 {
+        exporter.message(&message(&[set(2, &numbers(&[id, 1, 8, 4]))])).unwrap();
+    }
+    exporter.message(&message(&[set(2, &numbers(&[256, 1, 8, 4]))])).unwrap();
+    exporter.message(&message(&[set(2, &numbers(&[512, 1, 8, 4]))])).unwrap_err();
+}
