@@ -1,6 +1,13 @@
 //! Process 5 (the guide's 4.5): is the device still what it was when it joined?
 //!
-//! What is verified so far is its network credential.
+//! Its network credential has a [standing]; what is known of it besides is ruled by policy, and what follows from that is an
+//! [`Assessment`].
+
+mod assessment;
+mod brake;
+
+pub use assessment::{Assessment, Effect, Heard, Held, Manners, POLICY, Step, assess};
+pub use brake::{Brake, BrakeManners, Braked};
 
 use crate::{device::State, network::DomainDevice};
 use landfall_types::Time;

@@ -1,6 +1,8 @@
 //! What the processes decide.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "it/assessment.rs"]
+mod assessment;
 #[path = "it/bootstrapping.rs"]
 mod bootstrapping;
 #[path = "it/device.rs"]

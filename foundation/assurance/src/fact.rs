@@ -29,7 +29,7 @@ pub struct Fact {
     pub verifier: String,
 }
 
-/// The kinds of facts. Each has one name, which is its attribute in policies, and one shape of value.
+/// The kinds of facts. Each has one name, which policies write with underscores, and one shape of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -73,6 +73,16 @@ pub enum Kind {
     TestCertificates,
     /// The segment that it is in.
     Segment,
+    /// Whether it has proven who it is, by the key that it was born with.
+    IdentityProven,
+    /// Whether its way from its manufacturer to its owner is on record.
+    ProvenanceKnown,
+    /// Whether it has been paid for.
+    Paid,
+    /// Whether it may be brought and used here by export law.
+    ExportPermitted,
+    /// Whether it may be used by its licence.
+    Licensed,
 }
 
 /// The shape of a fact's value.
@@ -90,7 +100,7 @@ pub enum Shape {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::ManufacturerTrusted,
         Self::DeviceTrusted,
         Self::DeviceType,
@@ -111,6 +121,11 @@ impl Kind {
         Self::Firmware,
         Self::TestCertificates,
         Self::Segment,
+        Self::IdentityProven,
+        Self::ProvenanceKnown,
+        Self::Paid,
+        Self::ExportPermitted,
+        Self::Licensed,
     ];
 
     /// Its name, in kebab-case.
@@ -136,6 +151,11 @@ impl Kind {
             Self::Firmware => "firmware",
             Self::TestCertificates => "test-certificates",
             Self::Segment => "segment",
+            Self::IdentityProven => "identity-proven",
+            Self::ProvenanceKnown => "provenance-known",
+            Self::Paid => "paid",
+            Self::ExportPermitted => "export-permitted",
+            Self::Licensed => "licensed",
         }
     }
 
@@ -148,7 +168,12 @@ impl Kind {
             | Self::HardwareBacked
             | Self::LdevidHardwareBacked
             | Self::SbomKnown
-            | Self::IntentKnown => Shape::Bool,
+            | Self::IntentKnown
+            | Self::IdentityProven
+            | Self::ProvenanceKnown
+            | Self::Paid
+            | Self::ExportPermitted
+            | Self::Licensed => Shape::Bool,
             Self::VulnerabilityScore | Self::FeedAgeHours | Self::IntentViolations => Shape::Number,
             Self::DeviceType | Self::Owner | Self::Credential | Self::Attestation | Self::Firmware | Self::Segment => {
                 Shape::Text
@@ -156,6 +181,31 @@ impl Kind {
             Self::KnownExploited | Self::DenyListContact | Self::UnusualBehaviour | Self::TestCertificates => {
                 Shape::List
             }
+        }
+    }
+}
+
+impl Kind {
+    /// Its name as policies write it: `context.vulnerability_score`.
+    pub fn attribute(self) -> String {
+        self.name().replace('-', "_")
+    }
+
+    /// The kind with that name, in kebab-case or as policies write it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name || kind.attribute() == name)
+    }
+
+    /// What speaks for a device, which counts for as long as an operator has it that nothing need be known yet; None where
+    /// no value does.
+    pub fn favourable(self) -> Option<Value> {
+        match (self, self.shape()) {
+            (Self::Attestation, _) => Some("affirming".into()),
+            (Self::Credential, _) => Some("good".into()),
+            (Self::TestCertificates, _) | (_, Shape::Text) => None,
+            (_, Shape::Bool) => Some(true.into()),
+            (_, Shape::Number) => Some(0.into()),
+            (_, Shape::List) => Some(Vec::new().into()),
         }
     }
 }
