@@ -38,6 +38,7 @@ pub(crate) async fn happen(world: &World, id: &DeviceId, event: DeviceEvent) -> 
         }
     }
     world.store.commit(changes).await?;
+    world.authorizer.look_again(id);
     Ok(revoked)
 }
 

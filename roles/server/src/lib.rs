@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod authorizer;
 pub mod book;
 pub mod configurator;
 pub mod domain;

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleName {
+    /// Whether devices may join and stay, by all that is known of them.
+    Authorizer,
     /// The manufacturer's authorised signing authority.
     Masa,
     /// The supply chain service: bootstrapping keys on their way from manufacturers to owners.
@@ -30,12 +32,21 @@ pub enum RoleName {
 
 impl RoleName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 7] =
-        [Self::Masa, Self::SupplyChain, Self::Registrar, Self::Proxy, Self::Configurator, Self::Enforcer, Self::Access];
+    pub const ALL: [Self; 8] = [
+        Self::Authorizer,
+        Self::Masa,
+        Self::SupplyChain,
+        Self::Registrar,
+        Self::Proxy,
+        Self::Configurator,
+        Self::Enforcer,
+        Self::Access,
+    ];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Authorizer => "authorizer",
             Self::Masa => "masa",
             Self::SupplyChain => "supply-chain",
             Self::Registrar => "registrar",
@@ -55,7 +66,9 @@ impl fmt::Display for RoleName {
 
 /// There is no role of that name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no role {0:?}; roles are masa, supply-chain, registrar, proxy, configurator, enforcer and access")]
+#[error(
+    "there is no role {0:?}; roles are authorizer, masa, supply-chain, registrar, proxy, configurator, enforcer and access"
+)]
 pub struct UnknownRole(String);
 
 impl FromStr for RoleName {

@@ -3,7 +3,7 @@
 use crate::{
     Identity, RoleError, RoleName, Settings, Shutdown, Task, World, access,
     admin::{self, Console, LocalDoor, RemoteDoor},
-    configurator, enforcer,
+    authorizer, configurator, enforcer,
     health::{Health, Readiness},
     identity::certificates,
     masa, open, proxy, registrar,
@@ -34,12 +34,19 @@ impl Server {
     pub async fn build(settings: &Settings, roles: &[RoleName], shutdown: Shutdown) -> Result<Self, RoleError> {
         let roles = wanted(settings, roles)?;
         let world = World::new(open::store(settings)?, open::existing_element(settings)?);
+        if settings.authorizer.is_some() {
+            world.authorizer.expect();
+        }
         let readiness = Readiness::default();
         let mut tasks = Vec::new();
         let mut console = Console::new(world.clone(), readiness.clone());
         for role in roles {
             readiness.set(role.as_str(), false);
             match (role, settings) {
+                (RoleName::Authorizer, Settings { authorizer: Some(authorizer), .. }) => {
+                    let config = authorizer::Config::from_settings(authorizer, settings)?;
+                    tasks.push(config.build(world.clone(), shutdown.clone()).await?.0);
+                }
                 (RoleName::Masa, Settings { masa: Some(masa), .. }) => {
                     let config = masa::Config::from_settings(masa, settings, &world)?;
                     let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
@@ -177,7 +184,7 @@ fn wanted(settings: &Settings, roles: &[RoleName]) -> Result<Vec<RoleName>, Role
     match wanted.is_empty() {
         true => Err(RoleError::new(
             "the settings",
-            "have no table of a role: [registrar], [masa], [supply-chain], [proxy], [configurator], [enforcer] or [access]",
+            "have no table of a role: [registrar], [masa], [supply-chain], [proxy], [configurator], [enforcer], [access] or [authorizer]",
         )),
         false => Ok(wanted),
     }

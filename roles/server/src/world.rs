@@ -1,6 +1,6 @@
 //! What every role shares: the store, the keys, the clock, and the one place where the end of an exchange is told.
 
-use crate::observe::Recorder;
+use crate::{authorizer::Gate, observe::Recorder};
 use landfall_element::SecureElement;
 use landfall_store::Store;
 use landfall_types::Time;
@@ -18,6 +18,8 @@ pub struct World {
     pub clock: Clock,
     /// Where exchanges are told of when they end.
     pub recorder: Recorder,
+    /// Who decides whether devices may join and stay, if anyone does.
+    pub authorizer: Gate,
     /// Told when certificates were revoked by another role than the one that publishes the list of them.
     pub(crate) revoked: Arc<Notify>,
 }
@@ -26,7 +28,7 @@ impl World {
     /// A world on the machine's clock that keeps its audit records in `store`.
     pub fn new(store: Store, element: Arc<dyn SecureElement>) -> Self {
         let recorder = Recorder::new(store.clone());
-        Self { store, element, clock: Clock::system(), recorder, revoked: Arc::default() }
+        Self { store, element, clock: Clock::system(), recorder, authorizer: Gate::default(), revoked: Arc::default() }
     }
 }
 

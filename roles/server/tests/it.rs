@@ -8,6 +8,8 @@ mod factory;
 
 #[path = "it/announced.rs"]
 mod announced;
+#[path = "it/authorizer/mod.rs"]
+mod authorizer;
 #[path = "it/book/mod.rs"]
 mod book;
 #[path = "it/configurator/mod.rs"]

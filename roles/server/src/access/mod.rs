@@ -103,6 +103,7 @@ impl Config {
             clients: access.client.iter().map(|client| Client::load(client, settings)).collect::<Result<_, _>>()?,
             places: Places::of(&access.place)
                 .with_quarantine(access.quarantine.clone())
+                .with_remediation(access.remediation.clone())
                 .with_guests(access.guest.clone()),
             at_once: access.at_once,
             enforcer: None,
@@ -154,7 +155,7 @@ impl Config {
             busy: Mutex::default(),
             orders: AtomicU8::default(),
         });
-        let (served, watching) = (access.clone(), access.clone());
+        let (served, watching, hearing) = (access.clone(), access.clone(), access.clone());
         if let Some(radsec) = radsec {
             tokio::spawn(radsec.serve(access.clone(), shutdown.clone()));
         }
@@ -166,6 +167,7 @@ impl Config {
                 () = shutdown.begun() => Ok(()),
                 broken = served.serve(self.at_once) => Err(broken),
                 () = watching.watch() => Ok(()),
+                () = hearing.hear() => Ok(()),
             }
         };
         Ok((Task::new(RoleName::Access, address, work), access))

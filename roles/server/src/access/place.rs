@@ -2,15 +2,19 @@
 
 use super::{Access, session::told};
 use crate::settings::PlaceSettings;
+use landfall_assurance::Level;
 use landfall_eap::radius::Place;
 use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
 use landfall_types::{DeviceId, Fault, Refusal};
+
+const SECTION: &str = "SP 1800-36B 4.5";
 
 /// Places, of which the first that fits a device is its.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     usual: Vec<PlaceSettings>,
     quarantine: Option<PlaceSettings>,
+    remediation: Option<PlaceSettings>,
     guests: Option<PlaceSettings>,
 }
 
@@ -26,6 +30,12 @@ impl Places {
         Self { quarantine, ..self }
     }
 
+    /// The same with a place for devices that are to be mended.
+    #[must_use]
+    pub fn with_remediation(self, remediation: Option<PlaceSettings>) -> Self {
+        Self { remediation, ..self }
+    }
+
     /// The same with a place for devices that somebody else owns.
     #[must_use]
     pub fn with_guests(self, guests: Option<PlaceSettings>) -> Self {
@@ -35,6 +45,13 @@ impl Places {
     /// The place of devices that somebody else owns, if they have one.
     pub(super) fn of_guests(&self) -> Option<Place> {
         self.guests.as_ref().map(told)
+    }
+
+    fn quarantined(&self, why: &str) -> Result<Place, Refusal> {
+        self.quarantine.as_ref().map(told).ok_or_else(|| {
+            let detail = format!("it is in quarantine ({why}), for which there is no place (access.quarantine)");
+            Refusal::new(Fault::Denied, "access-quarantine", SECTION, detail)
+        })
     }
 
     /// The place of that device; nowhere in particular if none fits.
@@ -55,13 +72,22 @@ impl Access {
         let backend = |why: landfall_store::ReadError| {
             Refusal::new(Fault::Backend, "access-records", "landfall", why.to_string())
         };
-        match self.world.store.find::<Quarantine>(device.device.as_str()).map_err(backend)? {
-            None => Ok(self.places.of_device(device)),
-            Some(found) => self.places.quarantine.as_ref().map(told).ok_or_else(|| {
-                let detail =
-                    format!("it is in quarantine ({}), for which there is no place (access.quarantine)", found.why);
-                Refusal::new(Fault::Denied, "access-quarantine", "SP 1800-36B 4.5", detail)
-            }),
+        let (store, now) = (&self.world.store, self.world.clock.now());
+        let level = self.world.authorizer.level(store, &device.device, now)?;
+        if let Some((Level::Blocked, why)) = level {
+            return Err(Refusal::new(Fault::Denied, "access-blocked", SECTION, format!("blocked by policy: {why}")));
+        }
+        // An operator's word and that of the policy: the worse counts.
+        if let Some(found) = store.find::<Quarantine>(device.device.as_str()).map_err(backend)? {
+            return self.places.quarantined(&found.why);
+        }
+        match level {
+            Some((Level::Quarantine, why)) => self.places.quarantined(&why),
+            Some((Level::Remediation, why)) => match &self.places.remediation {
+                Some(place) => Ok(told(place)),
+                None => self.places.quarantined(&why),
+            },
+            _ => Ok(self.places.of_device(device)),
         }
     }
 

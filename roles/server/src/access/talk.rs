@@ -7,6 +7,7 @@ use super::{
     session::{Asking, Session},
     usage::Usage,
 };
+use crate::{authorizer::sources::of_place, enforcer::Enforcer};
 use landfall_eap::{
     packet::{Message, Packet},
     radius::{Asked, Code, Place, Received, Secret, Ticket},
@@ -15,9 +16,10 @@ use landfall_eap::{
         server::{Input, Output, Shown},
     },
 };
-use landfall_types::{Changes, Event, Fault, Machine, Outcome, Process, Refusal};
+use landfall_types::{Changes, DeviceId, Event, Fault, Machine, Outcome, Process, Refusal};
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -182,13 +184,34 @@ impl Access {
         let kept = self.keep(&session).await;
         // Whoever takes the device off the records from here on finds the session, and whoever did so before is found here.
         let still = match kept {
-            Ok(()) => self.judge(shown).map(drop),
+            // It may be another place meanwhile: then the device asks again.
+            Ok(()) => self.judge(shown).and_then(|again| match again.place == known.place {
+                true => Ok(()),
+                false => Err(refusal("access-moved", "SP 1800-36B 4.5", "its place has changed just now")),
+            }),
             Err(why) => Err(Refusal::new(Fault::Backend, "access-records", "landfall", why)),
         };
-        if let (Err(_), Some(enforcer), true) = (&still, &self.enforcer, here) {
-            enforcer.put_out(id).await;
+        match (&still, &self.enforcer) {
+            (Err(_), Some(enforcer)) if here => drop(enforcer.put_out(id).await),
+            (Ok(()), Some(enforcer)) if here => self.tell_place(id, &place, enforcer.clone()),
+            _ => {}
         }
         still.map(|()| place)
+    }
+
+    /// Has the authorizer know where a device is; nobody waits for that.
+    fn tell_place(&self, device: &DeviceId, place: &Place, enforcer: Arc<Enforcer>) {
+        let (gate, now) = (self.world.authorizer.clone(), self.world.clock.now());
+        if gate.authorizer().is_none() {
+            return;
+        }
+        let (device, segment) = (device.clone(), place.vlan.clone().unwrap_or_default());
+        tokio::spawn(async move {
+            let facts = of_place(&device, &segment, enforcer.knows_intent(&device).await, now);
+            if let Err(why) = gate.tell(facts).await {
+                tracing::warn!(role = "access", %why, "where a device is could not be told");
+            }
+        });
     }
 
     /// Acknowledged once it is durable (RFC 2866 s4.2); until then the access point tells it again.

@@ -6,6 +6,7 @@ use landfall_store::{ReadError, Store};
 use landfall_types::DeviceId;
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::sync::broadcast::error::RecvError;
 
 /// How often the logs are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -73,6 +74,24 @@ impl Access {
             }
             ticks += 1;
             tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Places those anew of whom the authorizer says something else, for as long as it is polled.
+    pub(super) async fn hear(self: Arc<Self>) {
+        let mut moves = self.world.authorizer.moves();
+        loop {
+            match moves.recv().await {
+                Ok(device) => self.place_anew(&device).await,
+                // More happened at once than could be heard: whoever is inside is looked at.
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(role = "access", missed, "changes were missed, and all sessions are looked at");
+                    if let Err(why) = self.review_all().await {
+                        tracing::error!(role = "access", %why, "who is inside cannot be read");
+                    }
+                }
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod segments;
 mod serve;
 mod server;
 mod transfer;
+mod verification;
 pub mod view;
 
 pub use client::{Address, Client, ClientError, escape};
@@ -19,8 +20,8 @@ pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
 use crate::{
-    RoleName, World, access::Access, configurator::Configurator, enforcer::Enforcer, health::Readiness, masa::Masa,
-    registrar::Registrar, supply_chain::SupplyChain,
+    RoleName, World, access::Access, authorizer::Authorizer, configurator::Configurator, enforcer::Enforcer,
+    health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain,
 };
 use axum::Router;
 use landfall_types::Time;
@@ -82,6 +83,10 @@ impl Console {
         self.enforcer.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Enforcer))
     }
 
+    fn authorizer(&self) -> Result<Arc<Authorizer>, ApiError> {
+        self.world.authorizer.authorizer().ok_or_else(|| ApiError::no_role(RoleName::Authorizer))
+    }
+
     fn masa(&self) -> Result<&Arc<Masa>, ApiError> {
         self.masa.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Masa))
     }
@@ -140,6 +145,17 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(network::certificates))
         .routes(routes!(network::crl))
         .routes(routes!(network::policy, network::set_policy))
+        .routes(routes!(verification::tell))
+        .routes(routes!(verification::devices))
+        .routes(routes!(verification::device))
+        .routes(routes!(verification::state))
+        .routes(routes!(verification::operate))
+        .routes(routes!(verification::decisions))
+        .routes(routes!(verification::policy, verification::put_policy))
+        .routes(routes!(verification::test_policy))
+        .routes(routes!(verification::replay_policy))
+        .routes(routes!(verification::roll_back))
+        .routes(routes!(verification::brake, verification::judge_source))
 }
 
 /// The API, ready to be served.

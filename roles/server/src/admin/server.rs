@@ -4,7 +4,7 @@ use super::{
     ApiError, Console, Problem,
     view::{AuditEvent, Dependency, LogLine, LogVerified, Page, Part, Reachability, RoleStatus, Status},
 };
-use crate::{RoleName, observe::AUDIT_LOG};
+use crate::{RoleName, authorizer, observe::AUDIT_LOG};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -14,7 +14,7 @@ use landfall_lifecycle::{device, factory, network, transfer};
 use std::sync::Arc;
 
 /// The logs that can be read and verified, each hash-chained.
-const LOGS: [&str; 7] = [
+const LOGS: [&str; 10] = [
     AUDIT_LOG,
     factory::LOG,
     transfer::ISSUED_LOG,
@@ -22,6 +22,9 @@ const LOGS: [&str; 7] = [
     network::LOG,
     network::CERTIFICATE_LOG,
     network::CREDENTIAL_LOG,
+    authorizer::FACT_LOG,
+    authorizer::DECISION_LOG,
+    authorizer::POLICY_LOG,
 ];
 
 /// What runs here, whether it is ready, and what depends on whom (SP 1800-36B 6.2.1).

@@ -13,7 +13,7 @@ use super::{
     reconfigure::Reconfiguration,
     underway::{Entry, Place},
 };
-use crate::{book::Book, registrar::device::Tracked, role::Shutdown};
+use crate::{authorizer::sources, book::Book, registrar::device::Tracked, role::Shutdown};
 use landfall_dpp::{
     Uri,
     curve::PublicKey,
@@ -314,6 +314,8 @@ impl Configurator {
         let mut device =
             Tracked::find_or_new(&self.world.store, identity.clone(), now).map_err(|why| backend(why.to_string()))?;
         let decision = decide::before(&tenant.policy, &device.device, entry.via, now);
+        let known = sources::of_record(&device.device, now);
+        let decision = self.world.authorizer.admits(&device.device.identity.device, known, decision).await;
         if decision.permits() {
             let (tenant, key, mac) = (tenant.clone(), uri.key, uri.mac);
             return Ok(Expected { tenant, identity, entry, key, mac, pushed: false });

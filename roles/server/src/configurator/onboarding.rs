@@ -12,6 +12,7 @@ use super::{
     underway::Place,
 };
 use crate::{
+    authorizer::sources,
     exchange::{self, Ending, Failure, Kind},
     registrar::device::Tracked,
 };
@@ -364,6 +365,8 @@ impl<'a> Host<'a> {
         let deny = |refusal| Ok(Err((Status::ConfigureFailure, refusal)));
         let mut tracked = Tracked::find_or_new(&world.store, self.device.identity.clone(), now)?;
         let decision = decide::with_request(&self.tenant.policy, &tracked.device, self.device.entry.via, facts, now);
+        let known = sources::of_record(&tracked.device, now);
+        let decision = world.authorizer.admits(&tracked.device.identity.device, known, decision).await;
         let refused = (!decision.permits()).then(|| refusal_of(&decision));
         if let Err(refusal) = tracked.step(DeviceEvent::Asked { decision }, now) {
             return deny(refusal);

@@ -259,6 +259,13 @@ impl Enforcer {
         }
     }
 
+    /// Whether a device is held to what its manufacturer says of it, wherever it is on this machine.
+    pub(crate) async fn knows_intent(&self, device: &DeviceId) -> bool {
+        let state = self.state.lock().await;
+        let ports = state.ports_of(|guest| guest.device == *device);
+        ports.iter().any(|port| state.wanted.occupants.get(port).is_some_and(|occupant| occupant.intent.is_some()))
+    }
+
     /// Puts out whose time is over.
     pub async fn expire(&self) {
         let now = self.world.clock.now();

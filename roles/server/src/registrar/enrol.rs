@@ -2,6 +2,7 @@
 
 use super::{CertificateRecord, Registrar, device::Tracked, hardware};
 use crate::exchange::{Ending, Failure, Host, Kind, run};
+use landfall_assurance::Level;
 use landfall_brski::{
     TlsPeer,
     est::{
@@ -68,7 +69,8 @@ impl Host<Enrollment> for EnrolHost<'_> {
             Output::Find(query) => Input::Found(Box::new(self.find(&query)?)),
             Output::Rule(facts) => {
                 ending.device = facts.client.serial().to_string();
-                Input::Ruled(Ruling(self.decide(&facts)))
+                let decision = self.decide(&facts);
+                Input::Ruled(Ruling(self.still_welcome(decision)?))
             }
             Output::MakeKey(algorithm) => make_key(algorithm)?,
             Output::Sign { bytes } => Input::Signed(self.registrar.authority.signer.sign(&bytes)?),
@@ -139,6 +141,22 @@ impl EnrolHost<'_> {
         }
     }
 
+    /// A device that is blocked by what is known of it gets no certificate (SP 1800-36B G.2.1 step 10).
+    fn still_welcome(&self, decision: Decision) -> Result<Decision, Failure> {
+        let (Some(tracked), world) = (self.device.as_ref().filter(|_| decision.permits()), &self.registrar.world)
+        else {
+            return Ok(decision);
+        };
+        let (id, now) = (&tracked.device.identity.device, world.clock.now());
+        Ok(match world.authorizer.level(&world.store, id, now) {
+            Ok(Some((Level::Blocked, why))) => {
+                Decision::because(Verdict::Deny, "authorizer", format!("blocked by policy: {why}"))
+            }
+            Ok(_) => decision,
+            Err(why) => Decision::because(Verdict::Deny, "authorizer-away", why.to_string()),
+        })
+    }
+
     async fn persist(&mut self, written: Written) -> Result<(), Failure> {
         let changes = match written {
             Written::Waiting(waiting) => Changes::new().put(&waiting)?,
@@ -152,6 +170,9 @@ impl EnrolHost<'_> {
             }
         };
         self.registrar.world.store.commit(changes).await?;
+        if let Some(tracked) = &self.device {
+            self.registrar.world.authorizer.look_again(&tracked.device.identity.device);
+        }
         Ok(())
     }
 }

@@ -1,8 +1,12 @@
 //! A pledge asks for a voucher (RFC 8995 s5.2 to s5.6, s5.8).
 
 use super::{Registrar, device::Tracked};
-use crate::exchange::{Ending, Failure, Host, Kind, run};
+use crate::{
+    authorizer::sources,
+    exchange::{Ending, Failure, Host, Kind, run},
+};
 use aws_lc_rs::digest::{SHA256, digest};
+use landfall_assurance::Fact;
 use landfall_brski::{
     TlsPeer,
     registrar::{
@@ -49,7 +53,7 @@ impl Host<VoucherExchange> for JoinHost<'_> {
         Ok(Some(match output {
             Output::Rule(facts) => {
                 ending.device = facts.serial.to_string();
-                Input::Ruled(self.rule(&facts, now)?)
+                Input::Ruled(self.rule(&facts, now).await?)
             }
             Output::Sign { bytes } => Input::Signed(registrar.identity.signer.sign(&bytes)?),
             Output::AskMasa { vendor, masa, request } => {
@@ -70,7 +74,7 @@ impl Host<VoucherExchange> for JoinHost<'_> {
 }
 
 impl JoinHost<'_> {
-    fn rule(&mut self, facts: &JoinFacts, now: Time) -> Result<Ruling, ReadError> {
+    async fn rule(&mut self, facts: &JoinFacts, now: Time) -> Result<Ruling, ReadError> {
         let mut device = match self.device.take() {
             Some(device) => device,
             None => Tracked::find_or_new(&self.registrar.world.store, identity(facts), now)?,
@@ -87,6 +91,9 @@ impl JoinHost<'_> {
         let judged =
             DomainDevice { history: history.clone().or(device.device.history.clone()), ..device.device.clone() };
         let decision = self.decide(facts, &judged, now);
+        // SP 1800-36B G.2.1 steps 4 and 6: before the MASA is asked, and again with the voucher in hand.
+        let known = known(facts, &judged, now);
+        let decision = self.registrar.world.authorizer.admits(&judged.identity.device, known, decision).await;
         let event = match (&facts.stage, history) {
             (Stage::BeforeMasa, _) => Some(DeviceEvent::Asked { decision: decision.clone() }),
             (_, Some(history)) => Some(DeviceEvent::HistoryRead { history, decision: decision.clone() }),
@@ -143,6 +150,7 @@ impl JoinHost<'_> {
     /// That the device asked is worth keeping even if nothing came of it; no answer waits for that.
     async fn keep_the_rest(self) {
         let Some(mut device) = self.device else { return };
+        let id = device.device.identity.device.clone();
         let written = async {
             self.registrar.world.store.commit(device.take_changes()?).await?;
             Ok::<_, Failure>(())
@@ -151,7 +159,17 @@ impl JoinHost<'_> {
             let device = device.device.identity.serial_number;
             tracing::warn!(why, %device, "what became of the device could not be written");
         }
+        self.registrar.world.authorizer.look_again(&id);
     }
+}
+
+/// What is known of the device at that stage, for the authorizer.
+fn known(facts: &JoinFacts, device: &DomainDevice, now: Time) -> Vec<Fact> {
+    let mut known = sources::of_record(device, now);
+    if matches!(facts.stage, Stage::WithVoucher { .. }) {
+        known.extend(sources::of_voucher(&device.identity.device, now));
+    }
+    known
 }
 
 fn identity(facts: &JoinFacts) -> Identity {

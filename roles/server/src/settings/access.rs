@@ -31,6 +31,9 @@ pub struct AccessSettings {
     /// Where devices in quarantine are to be; without it they are not let in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<PlaceSettings>,
+    /// Where devices are to be that policy sends to be mended; without it they are in quarantine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<PlaceSettings>,
     /// Where devices are to be that somebody else owns, and that are permitted here (`landfall network guest`); without it
     /// they are not let in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +53,7 @@ impl Default for AccessSettings {
             client: Vec::new(),
             place: Vec::new(),
             quarantine: None,
+            remediation: None,
             guest: None,
             at_once: 64,
         }
@@ -59,7 +63,9 @@ impl Default for AccessSettings {
 impl AccessSettings {
     /// Whether any device may have its place in that VLAN.
     pub(super) fn has_place_in(&self, vlan: &str) -> bool {
-        self.place.iter().chain(&self.quarantine).chain(&self.guest).any(|place| place.vlan.as_deref() == Some(vlan))
+        let others = [&self.quarantine, &self.remediation, &self.guest];
+        let mut places = self.place.iter().chain(others.into_iter().flatten());
+        places.any(|place| place.vlan.as_deref() == Some(vlan))
     }
 }
 

@@ -48,6 +48,7 @@ pub fn check(settings: &Settings) -> Vec<Problem> {
     check.configurator();
     check.access();
     check.enforcer();
+    check.authorizer();
     check.listeners();
     check.problems
 }
@@ -238,6 +239,19 @@ impl Check<'_> {
         }
         for (at, path) in access.radsec.iter().flat_map(|radsec| &radsec.anchors).enumerate() {
             self.anchors(&format!("access.radsec.anchors[{at}]"), path);
+        }
+    }
+
+    fn authorizer(&mut self) {
+        let Some(authorizer) = &self.settings.authorizer else { return };
+        if let Err(why) = crate::authorizer::Config::from_settings(authorizer, self.settings) {
+            self.wrong("authorizer", why);
+        }
+        if authorizer.valid.duration().is_zero() {
+            self.wrong("authorizer.valid", "is nothing, so no decision would ever count");
+        }
+        if authorizer.brake.share > 100 {
+            self.wrong("authorizer.brake.share", "is more than all");
         }
     }
 

@@ -4,6 +4,7 @@
 //! mean the default. Relative paths are relative to `data`, and `data` to the folder of the file itself.
 
 mod access;
+mod authorizer;
 mod check;
 mod configurator;
 mod enforcer;
@@ -16,6 +17,7 @@ mod subnet;
 mod wish;
 
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
+pub use authorizer::{AuthorizerSettings, BrakeSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
@@ -77,6 +79,9 @@ pub struct Settings {
     /// What access points ask whether a device may be let in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<AccessSettings>,
+    /// Whether devices may join and stay, by all that is known of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorizer: Option<AuthorizerSettings>,
     /// The parts of the network on this machine's bridges.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enforcer: Option<EnforcerSettings>,
@@ -98,6 +103,7 @@ impl Default for Settings {
             proxy: None,
             configurator: None,
             access: None,
+            authorizer: None,
             enforcer: None,
         }
     }
@@ -168,6 +174,7 @@ impl Settings {
     /// The roles that have a table.
     pub fn roles(&self) -> Vec<RoleName> {
         let present = [
+            (RoleName::Authorizer, self.authorizer.is_some()),
             (RoleName::Masa, self.masa.is_some()),
             (RoleName::SupplyChain, self.supply_chain.is_some()),
             (RoleName::Registrar, self.registrar.is_some()),

@@ -10,6 +10,7 @@ mod segments;
 mod server;
 mod transfer;
 mod usage;
+mod verification;
 
 pub use book::*;
 pub use configurator::*;
@@ -20,3 +21,4 @@ pub use segments::*;
 pub use server::*;
 pub use transfer::*;
 pub use usage::*;
+pub use verification::*;

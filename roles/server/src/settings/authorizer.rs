@@ -1,0 +1,80 @@
+//! `[authorizer]`: whether devices may join and stay, by all that is known of them.
+
+use super::Span;
+use landfall_assurance::{Grace, Kind};
+use landfall_lifecycle::verification::{BrakeManners, Manners};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// `[authorizer]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct AuthorizerSettings {
+    /// The policies (Cedar) where no operator has set others; without a file, those that come along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PathBuf>,
+    /// What the certificates lead to of those who sign policies: PEM files. If there are any, a policy needs a signature.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policy_signers: Vec<PathBuf>,
+    /// So long what is known must have been better before a device that was let down is let further in.
+    pub recover: Span,
+    /// So long a device that was let down stays so, whatever becomes known.
+    pub dwell: Span,
+    /// So long a decision counts while the authorizer does not run.
+    pub valid: Span,
+    /// How much a single source may do without a person.
+    pub brake: BrakeSettings,
+    /// For how long kinds of facts may be unknown: after they expired, or after the device was first known of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grace: BTreeMap<Kind, Span>,
+}
+
+/// `[authorizer.brake]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct BrakeSettings {
+    /// Per cent of all devices that a single source may put out of action.
+    pub share: u8,
+    /// So many devices in any case.
+    pub at_least: usize,
+    /// Within this time.
+    pub within: Span,
+}
+
+impl Default for AuthorizerSettings {
+    fn default() -> Self {
+        Self {
+            policy: None,
+            policy_signers: Vec::new(),
+            recover: Span::seconds(30),
+            dwell: Span::seconds(60),
+            valid: Span::seconds(3600),
+            brake: BrakeSettings::default(),
+            grace: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for BrakeSettings {
+    fn default() -> Self {
+        Self { share: 10, at_least: 3, within: Span::seconds(3600) }
+    }
+}
+
+impl AuthorizerSettings {
+    /// How quickly things follow.
+    pub const fn manners(&self) -> Manners {
+        let BrakeSettings { share, at_least, within } = self.brake;
+        Manners {
+            recover: self.recover.duration(),
+            dwell: self.dwell.duration(),
+            valid: self.valid.duration(),
+            brake: BrakeManners { share, at_least, within: within.duration() },
+        }
+    }
+
+    /// What may be unknown for how long.
+    pub fn grace(&self) -> Grace {
+        Grace(self.grace.iter().map(|(kind, span)| (*kind, span.duration())).collect())
+    }
+}
