@@ -99,8 +99,7 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
     if passed == 0 {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
-    // One more is shown in part, and does not count.
-    assert_eq!(passed, 10);
+    assert_eq!(passed, 13);
     let traces = evidence(folder.path()).into_iter().map(|device| device.join("let-through.pcap"));
     let trace = { traces }.find(|trace| trace.is_file()).expect("a trace");
     assert!(fs::metadata(trace).unwrap().len() > 1000);

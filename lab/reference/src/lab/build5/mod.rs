@@ -2,6 +2,7 @@
 //! the network. Debian's hostapd and wpa_supplicant are the authenticator and the supplicant; packets say what is open.
 
 mod again;
+mod assurance;
 mod network;
 mod rows;
 mod switch;
@@ -70,7 +71,7 @@ impl Site {
         let switch = Switch::new(sockets, radius)?;
         let more = More {
             settings: switch.settings(&secret, proxy),
-            roles: &[RoleName::Registrar, RoleName::Enforcer, RoleName::Access],
+            roles: &[RoleName::Authorizer, RoleName::Registrar, RoleName::Enforcer, RoleName::Access],
             proxy: Some((proxy, switch::ONBOARDING)),
         };
         let models = ["THERMOSTAT-1", "CAMERA-2"];
@@ -100,7 +101,8 @@ impl Site {
     /// Commands to look around with.
     pub(super) fn look_around(&self) -> Vec<String> {
         let settings = self.orchard.registrar.settings.display();
-        let commands = ["network segments", "network devices", "network audit"];
+        let commands =
+            ["network segments", "network devices", "network audit", "verification devices", "verification decisions"];
         commands.iter().map(|command| format!("{command} --config {settings}")).collect()
     }
 

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use landfall_pki::{Algorithm, pem};
 use landfall_types::Outcome;
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -131,52 +131,90 @@ pub(super) async fn credential_deleted(place: &Place, site: &Site) -> Result<Sho
 /// S3.C2: thrown out while it talks, and what came through until when, by the packets on the bridge of its segment.
 pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> {
     let device = site.bought(place, &site.thermostat, 0).await?;
-    let filter = format!("udp and dst port {SERVICE}");
-    fs::create_dir_all(device.evidence())?;
-    let (wire, bridge) = (device.evidence().join("said-at-the-port.pcap"), device.evidence().join("let-through.pcap"));
-    let said = Trace::begin(&site.switch.socket(0)?.port(), &filter, wire).await?;
-    let through = Trace::begin("lf5-heating", &filter, bridge).await?;
+    let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
     device.onboard(place, 3).await?.onboarded()?;
     site.switch.expect(0, false, "a device that has not shown its certificate")?;
-    ensure!(through.packets()?.is_empty(), "something came through before it was authenticated");
+    ensure!(traces.through.packets()?.is_empty(), "something came through before it was authenticated");
     let supplicant = come_in(place, site, &device, 0).await?;
 
-    let voice = site.switch.voice(0)?;
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let talk = std::thread::spawn(move || {
-        while matches!(stopped.recv_timeout(Duration::from_millis(1)), Err(std::sync::mpsc::RecvTimeoutError::Timeout))
-        {
-            let _ = voice.send_to(b"words", super::switch::service());
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let word = now()?;
-    site.orchard.judge(&device.serial, "revoke", "the lab withdraws it").await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let silence = now()?;
-    drop(stop);
-    talk.join().map_err(|_| anyhow::anyhow!("the device lost its voice"))?;
-    let (all, let_through) = (said.packets()?, through.packets()?);
-    let last = let_through.iter().max().context("nothing came through at all")?;
-    let after = last.saturating_sub(word);
-    ensure!(after < 1_000_000, "it was heard for {after} µs after it was revoked");
-    let unheard = all.iter().filter(|at| **at > *last && **at < silence).count();
-    ensure!(unheard > 10, "it said nothing after it was revoked");
+    let word = async { site.orchard.judge(&device.serial, "revoke", "the lab withdraws it").await.map(drop) };
+    let silenced = traces.silence(site, 0, word).await?;
     drop(supplicant);
     stay_out(place, site, &device, 0).await?;
     let refusal = site.orchard.registrar.refusal("").await?;
     device.collect(place, &site.orchard)?;
-    let file = through.file().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Shown {
-        shown: format!(
-            "{}: of {} packets {} came through, none before it was let in, the last {:.1} ms after the word to revoke it ({file})",
-            device.serial,
-            all.len(),
-            let_through.len(),
-            Duration::from_micros(after).as_secs_f64() * 1000.0
-        ),
-        refused: format!("{unheard} packets after that one; and when it came back: {refusal}"),
+        shown: format!("{}: none came through before it was let in; {silenced}", device.serial),
+        refused: format!("{} packets after that one; and when it came back: {refusal}", silenced.unheard),
     })
+}
+
+/// What a device says, and what of it comes through.
+pub(super) struct Traces {
+    said: Trace,
+    through: Trace,
+}
+
+/// Until when it came through.
+pub(super) struct Silenced {
+    said: usize,
+    through: usize,
+    after: Duration,
+    unheard: usize,
+}
+
+impl fmt::Display for Silenced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { said, through, after, .. } = self;
+        let millis = after.as_secs_f64() * 1000.0;
+        write!(f, "of {said} packets {through} came through, the last {millis:.1} ms after the word")
+    }
+}
+
+impl Traces {
+    /// Begins them at a port and at the bridge of the device's segment.
+    pub(super) async fn begin(site: &Site, device: &Device, port: usize, bridge: &str) -> Result<Self> {
+        let (filter, folder) = (format!("udp and dst port {SERVICE}"), device.evidence());
+        fs::create_dir_all(&folder)?;
+        let wire = site.switch.socket(port)?.port();
+        let said = Trace::begin(&wire, &filter, folder.join("said-at-the-port.pcap")).await?;
+        let through = Trace::begin(bridge, &filter, folder.join("let-through.pcap")).await?;
+        Ok(Self { said, through })
+    }
+
+    /// Has the device talk all the time, and gives the word that is to silence it.
+    pub(super) async fn silence(
+        self,
+        site: &Site,
+        port: usize,
+        word: impl Future<Output = Result<()>>,
+    ) -> Result<Silenced> {
+        let voice = site.switch.voice(port)?;
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let talk = std::thread::spawn(move || {
+            while matches!(
+                stopped.recv_timeout(Duration::from_millis(1)),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            ) {
+                let _ = voice.send_to(b"words", super::switch::service());
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let given = now()?;
+        word.await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let silence = now()?;
+        drop(stop);
+        talk.join().map_err(|_| anyhow::anyhow!("the device lost its voice"))?;
+        let (said, through) = (self.said.packets()?, self.through.packets()?);
+        let last = through.iter().max().context("nothing came through at all")?;
+        let after = last.saturating_sub(given);
+        ensure!(after < 1_000_000, "it was heard for {after} µs after the word");
+        let unheard = said.iter().filter(|at| **at > *last && **at < silence).count();
+        ensure!(unheard > 10, "it said nothing after the word");
+        let after = Duration::from_micros(after);
+        Ok(Silenced { said: said.len(), through: through.len(), after, unheard })
+    }
 }
 
 /// S4.C4: each is where its model belongs, with its like, and away from the others.

@@ -1,9 +1,9 @@
 //! The rows of the table, in its order.
 
-use super::{BUILD, Site, again, network};
+use super::{BUILD, Site, again, assurance, network};
 use crate::{
     acceptance::CAPABILITIES,
-    lab::{Table, place::Place},
+    lab::{Shown, Table, place::Place},
 };
 use anyhow::Result;
 
@@ -29,11 +29,11 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     for id in ["S4.C1", "S4.C2", "S4.C3"] {
         table.not_run(BUILD, id, "this version attests nothing before a device comes in")?;
     }
-    let missing = "placed by manufacturer and model; posture is not assessed yet";
-    table.part(BUILD, "S4.C4", missing, network::segment_by_policy(place, site)).await?;
+    table
+        .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))
+        .await?;
     table.not_run(BUILD, "S4.C5", "this version analyses no behaviour")?;
-    let why = "an operator moves devices (`landfall network quarantine`); nothing assesses them by itself yet";
-    table.not_run(BUILD, "S4.C6", why)?;
+    table.row(BUILD, "S4.C6", assurance::moved_by_assessment(place, site)).await?;
     table.row(BUILD, "S4.C7", network::authenticated_again(place, site)).await?;
     table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
@@ -42,11 +42,22 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
         ("S5.C3", "this version attests no server"),
         ("S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it"),
         ("S5.C5", "this version binds to no life cycle management service"),
-        ("S5.C6", "nothing assesses devices by itself yet"),
     ] {
         table.not_run(BUILD, id, why)?;
     }
-    Ok(())
+    table.row(BUILD, "S5.C6", assurance::continuously_assured(place, site)).await
+}
+
+/// One row that two scenarios show.
+async fn both(
+    first: impl Future<Output = Result<Shown>>,
+    second: impl Future<Output = Result<Shown>>,
+) -> Result<Shown> {
+    let (first, second) = (first.await?, second.await?);
+    Ok(Shown {
+        shown: format!("{}; {}", first.shown, second.shown),
+        refused: format!("{}; {}", first.refused, second.refused),
+    })
 }
 
 /// Says of every row why it does not run.

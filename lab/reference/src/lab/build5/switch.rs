@@ -20,7 +20,7 @@ pub(super) const PORTS: usize = 4;
 /// The bridge of new devices.
 pub(super) const ONBOARDING: &str = "lf5-new";
 /// All bridges.
-const BRIDGES: [&str; 4] = [ONBOARDING, "lf5-heating", "lf5-cameras", "lf5-clinic"];
+const BRIDGES: [&str; 5] = [ONBOARDING, "lf5-heating", "lf5-cameras", "lf5-clinic", "lf5-repair"];
 /// Every bridge has the same address, so that a device finds the service wherever it is, if it may.
 const MAC: &str = "02:00:00:00:05:fe";
 const ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
@@ -28,6 +28,8 @@ const ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
 const INTERFACE: u32 = 2;
 /// Where the service answers that devices are to reach.
 pub(super) const SERVICE: u16 = 5005;
+/// Where the service answers that mends devices.
+pub(super) const MENDING: u16 = 5006;
 /// A real peer's step takes seconds at the most; a busy machine may take longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// What has not come back by then does not.
@@ -42,24 +44,34 @@ pub(super) struct Switch {
     authenticators: Mutex<Vec<Option<Peer>>>,
     /// What the service hears: from whom, and when.
     service: Arc<UdpSocket>,
+    /// The same of the one that mends them.
+    mending: Arc<UdpSocket>,
 }
 
 impl Switch {
     pub(super) fn new(sockets: Vec<Namespace>, radius: u16) -> Result<Self> {
         let orders = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let service = Arc::new(UdpSocket::bind((Ipv6Addr::UNSPECIFIED, SERVICE)).context("the service's port")?);
+        let listen = |port| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).context("a service's port").map(Arc::new);
+        let (service, mending) = (listen(SERVICE)?, listen(MENDING)?);
         // The join proxy announces itself on it as soon as it runs. A generated address would first be probed for duplicates.
         ip(&format!("link add {ONBOARDING} type bridge stp_state 0 forward_delay 0"))?;
         ip(&format!("link set {ONBOARDING} addrgenmode none up"))?;
         ip(&format!("address add fe80::1/64 dev {ONBOARDING} nodad"))?;
         let authenticators = Mutex::new(sockets.iter().map(|_| None).collect());
-        Ok(Self { sockets: sockets.into_iter().map(Arc::new).collect(), radius, orders, authenticators, service })
+        Ok(Self {
+            sockets: sockets.into_iter().map(Arc::new).collect(),
+            radius,
+            orders,
+            authenticators,
+            service,
+            mending,
+        })
     }
 
     /// The lines of landfall.toml.
     pub(super) fn settings(&self, secret: &Path, proxy: u16) -> String {
         let mut text = format!(
-            "[access]\nlisten = \"127.0.0.1:{}\"\n[access.quarantine]\nvlan = \"99\"\n\
+            "[access]\nlisten = \"127.0.0.1:{}\"\n[access.quarantine]\nvlan = \"99\"\n[access.remediation]\nvlan = \"98\"\n\
              [[access.client]]\nname = \"switch\"\naddresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\norders = {}\n\
              [[access.place]]\nmodels = [\"THERMOSTAT-1\"]\nvlan = \"30\"\nreauthenticate = \"1h\"\n\
              [[access.place]]\nmodels = [\"CAMERA-2\"]\nvlan = \"40\"\nreauthenticate = \"3s\"\n\
@@ -67,7 +79,12 @@ impl Switch {
              reach = [\"tcp fe80::/10 {proxy}\", \"udp ff02::fb 5353\", \"udp ff02::13 7017\"]\n\
              [[enforcer.segment]]\nname = \"heating\"\nkind = \"production\"\nbridge = \"lf5-heating\"\nvlan = \"30\"\nlateral = true\n\
              [[enforcer.segment]]\nname = \"cameras\"\nkind = \"production\"\nbridge = \"lf5-cameras\"\nvlan = \"40\"\n\
-             [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nbridge = \"lf5-clinic\"\nvlan = \"99\"\n",
+             [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nbridge = \"lf5-clinic\"\nvlan = \"99\"\n\
+             [[enforcer.segment]]\nname = \"repair\"\nkind = \"quarantine\"\nbridge = \"lf5-repair\"\nvlan = \"98\"\n\
+             reach = [\"udp fe80::/10 {MENDING}\"]\n\
+             [authorizer]\nrecover = \"1s\"\ndwell = \"1s\"\n[authorizer.brake]\nat-least = 100\n\
+             [authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
+             deny-list-contact = \"1d\"\n",
             self.radius, self.orders
         );
         for socket in &self.sockets {
@@ -94,14 +111,15 @@ impl Switch {
             // Nobody has to be asked for: what comes back or not is the packet itself.
             ip(&format!("-n {} neighbour replace {ADDRESS} lladdr {MAC} dev link0 nud permanent", socket.name()))?;
         }
-        let service = self.service.clone();
-        std::thread::spawn(move || {
-            let mut datagram = [0; 64];
-            // It ends with the process: the lab's own namespace goes with it.
-            while let Ok((length, from)) = service.recv_from(&mut datagram) {
-                let _ = service.send_to(datagram.get(..length).unwrap_or_default(), from);
-            }
-        });
+        for service in [self.service.clone(), self.mending.clone()] {
+            std::thread::spawn(move || {
+                let mut datagram = [0; 64];
+                // It ends with the process: the lab's own namespace goes with it.
+                while let Ok((length, from)) = service.recv_from(&mut datagram) {
+                    let _ = service.send_to(datagram.get(..length).unwrap_or_default(), from);
+                }
+            });
+        }
         Ok(())
     }
 
@@ -123,11 +141,16 @@ impl Switch {
 
     /// Whether what is plugged in there gets an answer of the service, now or soon if it is expected.
     pub(super) fn answered(&self, port: usize, expected: bool) -> Result<bool> {
+        self.answered_by(port, SERVICE, expected)
+    }
+
+    /// The same of the service at that port of the machine.
+    pub(super) fn answered_by(&self, port: usize, service: u16, expected: bool) -> Result<bool> {
         let (socket, begun) = (self.voice(port)?, Instant::now());
         tokio::task::block_in_place(|| {
             loop {
                 // An error says that nobody is there, as silence does.
-                let _ = socket.send_to(b"words", service());
+                let _ = socket.send_to(b"words", on_link(ADDRESS, service));
                 let mut datagram = [0; 64];
                 if socket.recv_from(&mut datagram).is_ok() {
                     return Ok(true);

@@ -4,7 +4,7 @@ use crate::peers::{self, process::Process};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -42,10 +42,6 @@ impl Trace {
     /// When packets passed until now, in microseconds since 1970.
     pub(super) fn packets(&self) -> Result<Vec<u64>> {
         times(&fs::read(&self.file)?)
-    }
-
-    pub(super) fn file(&self) -> &Path {
-        &self.file
     }
 }
 

@@ -1,0 +1,147 @@
+//! Scenarios 4 and 5 where continuous assurance decides: what becomes known of a device, what policy makes of it, and when the
+//! last packet of it comes through.
+
+use super::{
+    Device, Shown, Site,
+    network::{Traces, come_in, leave, stay_out},
+    switch::MENDING,
+};
+use crate::lab::place::Place;
+use anyhow::{Context, Result, ensure};
+use landfall_assurance::{Fact, Kind, Level};
+use landfall_policy::Value;
+use landfall_server::admin::{
+    escape,
+    view::{Decided, Examined, Facts, FactsTaken, Page, PolicyInForce},
+};
+use landfall_types::Time;
+use std::{fs, time::Instant};
+
+/// S4.C4: two devices of a model; one of them has a vulnerability, and is placed where it is mended when it joins.
+pub(super) async fn segment_by_posture(place: &Place, site: &Site) -> Result<Shown> {
+    let (sound, frail) =
+        (site.bought(place, &site.thermostat, 0).await?, site.bought(place, &site.thermostat, 1).await?);
+    for device in [&sound, &frail] {
+        device.onboard(place, 3).await?.onboarded()?;
+    }
+    say(site, &frail, Kind::VulnerabilityScore, 81.into(), "sbom").await?;
+    let first = come_in(place, site, &sound, 0).await?;
+    let (refusal, second) = site.switch.come(place, &frail, 1).await?;
+    ensure!(refusal.is_none(), "it was not let in at all: {refusal:?}");
+    ensure!(site.switch.answered_by(1, MENDING, true)?, "it does not reach where it is mended");
+    site.switch.expect(1, false, "a device with a vulnerability")?;
+    let why = leave_evidence(place, site, &frail, &[]).await?;
+    let (heating, repair) = (sound.serial.clone(), frail.serial.clone());
+    leave(site, &sound, first).await?;
+    leave(site, &frail, second).await?;
+    Ok(Shown {
+        shown: format!("thermostats of one model: {heating} joined among its like, {repair} where it is mended"),
+        refused: format!("{repair} does not reach the service: {why}"),
+    })
+}
+
+/// S4.C6: what becomes known of a device that is inside moves it; mended, it comes back by itself.
+pub(super) async fn moved_by_assessment(place: &Place, site: &Site) -> Result<Shown> {
+    let device = site.bought(place, &site.thermostat, 0).await?;
+    device.onboard(place, 3).await?.onboarded()?;
+    let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
+    let supplicant = come_in(place, site, &device, 0).await?;
+    let silenced = traces.silence(site, 0, say(site, &device, Kind::VulnerabilityScore, 98.into(), "sbom")).await?;
+    ensure!(site.switch.answered_by(0, MENDING, true)?, "it does not reach where it is mended");
+    let why = leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
+    // It takes its update there, and says so.
+    say(site, &device, Kind::Firmware, "2.0".into(), "update service").await?;
+    say(site, &device, Kind::VulnerabilityScore, 0.into(), "sbom").await?;
+    let begun = Instant::now();
+    site.switch.expect(0, true, "a device that was mended")?;
+    let back = begun.elapsed();
+    leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
+    let serial = device.serial.clone();
+    leave(site, &device, supplicant).await?;
+    Ok(Shown {
+        shown: format!(
+            "{serial} was moved to where it is mended, {silenced}; mended, it was back by itself after {:.1} s",
+            back.as_secs_f64()
+        ),
+        refused: format!("meanwhile it did not reach the service: {why}"),
+    })
+}
+
+/// S5.C6: table G-1's five checks. Each fails one device that is inside and talks, which is then off the network.
+pub(super) async fn continuously_assured(place: &Place, site: &Site) -> Result<Shown> {
+    let listed: Value = vec!["203.0.113.66".to_owned()].into();
+    let checks: [(Kind, Value, &str, Level); 5] = [
+        (Kind::ManufacturerTrusted, false.into(), "manufacturer trust", Level::Blocked),
+        (Kind::DeviceTrusted, false.into(), "device trust", Level::Blocked),
+        (Kind::TypeBound, false.into(), "type registry", Level::Blocked),
+        (Kind::VulnerabilityScore, 98.into(), "sbom", Level::Remediation),
+        (Kind::DenyListContact, listed, "deny list", Level::Quarantine),
+    ];
+    let (mut shown, mut refused) = (Vec::new(), Vec::new());
+    for (kind, value, source, level) in checks {
+        let device = site.bought(place, &site.thermostat, 0).await?;
+        device.onboard(place, 3).await?.onboarded()?;
+        let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
+        let supplicant = come_in(place, site, &device, 0).await?;
+        let silenced = traces.silence(site, 0, say(site, &device, kind, value, source)).await?;
+        site.switch.expect(0, false, "a device that has failed a check")?;
+        let examined = examined(site, &device).await?;
+        let stands = examined.view.assessment.context("it was not assessed")?.level;
+        ensure!(stands == level, "after {kind} it is {stands}");
+        let why = leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
+        shown.push(format!("{kind}: {level}, {silenced}"));
+        if level == Level::Blocked {
+            drop(supplicant);
+            stay_out(place, site, &device, 0).await?;
+            site.orchard.judge(&device.serial, "forget", "the lab is done").await?;
+        } else {
+            leave(site, &device, supplicant).await?;
+        }
+        refused.push(format!("{}: {why}", device.serial));
+    }
+    Ok(Shown { shown: shown.join("; "), refused: refused.join("; ") })
+}
+
+/// Says something of a device, as whoever finds it out does.
+pub(super) async fn say(site: &Site, device: &Device, kind: Kind, value: Value, source: &str) -> Result<()> {
+    let subject = site.orchard.device(&device.serial).await?.id.parse()?;
+    let (source, verifier) = (source.to_owned(), "lab".to_owned());
+    let fact = Fact { subject, kind, value, source, issuer: None, at: Time::now(), expires: None, verifier };
+    let told = Facts { facts: vec![fact] };
+    let _: FactsTaken = site.orchard.registrar.admin.post("/v1/verification/facts", &told).await?;
+    Ok(())
+}
+
+async fn examined(site: &Site, device: &Device) -> Result<Examined> {
+    let path = format!("/v1/verification/devices/{}", escape(&device.serial));
+    Ok(site.orchard.registrar.admin.get(&path).await?)
+}
+
+/// Leaves what the decision rests on beside the packets: the facts, the policy and its version, the decisions. Why it is not let
+/// further in.
+async fn leave_evidence(place: &Place, site: &Site, device: &Device, measured: &[&str]) -> Result<String> {
+    let admin = &site.orchard.registrar.admin;
+    let examined = examined(site, device).await?;
+    let policy: PolicyInForce = admin.get("/v1/verification/policy").await?;
+    let (mut decisions, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let query = [("limit", Some("500")), ("after", after.as_deref())];
+        let page: Page<Decided> = admin.list("/v1/verification/decisions", &query).await?;
+        let its = page.items.into_iter().map(|it| it.decision).filter(|it| it.device == examined.view.dossier.device);
+        decisions.extend(its);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let folder = device.evidence();
+    fs::write(folder.join("facts.json"), serde_json::to_string_pretty(&examined.view)?)?;
+    fs::write(folder.join("decisions.json"), serde_json::to_string_pretty(&decisions)?)?;
+    fs::write(folder.join(format!("policy-version-{}.cedar", policy.version)), &policy.text)?;
+    if !measured.is_empty() {
+        fs::write(folder.join("cause-to-effect.txt"), measured.join("\n") + "\n")?;
+    }
+    device.collect(place, &site.orchard)?;
+    let last = decisions.last().context("nothing was decided about it")?;
+    Ok(last.ruling.why())
+}
