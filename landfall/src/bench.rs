@@ -3,7 +3,7 @@
 use crate::output::{Answer, Output};
 use anyhow::Context;
 use clap::Subcommand;
-use landfall_reference::bench::{access, book, dpp, factory, measure, mud, report};
+use landfall_reference::bench::{access, book, dpp, factory, measure, mud, report, verification};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,6 +29,24 @@ enum What {
     Mud(Mud),
     /// Look-ups in the device book by what a device announces (Wi-Fi Easy Connect), with few devices and with many.
     ChirpLookup(Book),
+    /// Facts that change, until what follows from them is durable and in effect.
+    Verification(Verification),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Verification {
+    /// How many devices there are.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    count: usize,
+    /// How many facts change in a second.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    rate: u32,
+    /// For how many seconds.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    seconds: u32,
+    /// Where the store is made, and removed afterwards.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -122,6 +140,7 @@ pub(crate) fn run(args: Args, output: &Output) -> anyhow::Result<Answer> {
         What::Access(asked) => return come_in(&asked, output),
         What::Mud(asked) => return intent(&asked, output),
         What::ChirpLookup(book) => return look_ups(&book, output),
+        What::Verification(asked) => return verify(&asked, output),
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let waiting = output.waiting("preparing");
@@ -211,4 +230,15 @@ fn look_ups(asked: &Book, output: &Output) -> anyhow::Result<Answer> {
     bar.finish_and_clear();
     output.show_as(&measured, || book::text(&measured))?;
     Ok(Answer::Yes)
+}
+
+fn verify(asked: &Verification, output: &Output) -> anyhow::Result<Answer> {
+    let folder = temporary(asked.folder.as_deref())?;
+    let bar = output.progress(asked.count as u64, "devices");
+    let work =
+        verification::measure(folder.path(), asked.count, asked.rate, asked.seconds, |done| bar.set_position(done));
+    let measured = tokio::runtime::Runtime::new()?.block_on(work)?;
+    bar.finish_and_clear();
+    output.show_as(&measured, || verification::text(&measured))?;
+    Ok((measured.errors == 0).into())
 }

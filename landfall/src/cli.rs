@@ -35,7 +35,7 @@ pub(crate) enum Noun {
     Network(crate::network::Args),
     /// Says what devices are for: MUD files (SP 1800-36B 7.2). Onboarding to application services (4.4) comes in a later version.
     Application(crate::application::Args),
-    /// Verifies devices continuously (SP 1800-36B 4.5): in a later version.
+    /// Verifies devices continuously: what is known of them, and what policy makes of it (SP 1800-36B 4.5).
     Verification(crate::verification::Args),
     /// Says what a file is, checks it, and explains each finding with its section.
     Inspect(crate::inspect::Args),

@@ -42,7 +42,7 @@ fn dispatch(noun: Noun, output: &Output) -> anyhow::Result<Answer> {
         Noun::Transfer(args) => transfer::run(&args, output),
         Noun::Network(args) => network::run(&args, output),
         Noun::Application(args) => application::run(&args, output),
-        Noun::Verification(args) => verification::run(&args),
+        Noun::Verification(args) => verification::run(&args, output),
         Noun::Inspect(args) => inspect::run(&args, output),
         Noun::Bench(args) => bench::run(args, output),
         Noun::Completions(args) => completions::run(&args),

@@ -43,6 +43,8 @@ mod operations;
 mod provision;
 #[path = "it/survives.rs"]
 mod survives;
+#[path = "it/verification.rs"]
+mod verification;
 
 use std::{
     path::Path,

@@ -1,4 +1,5 @@
 //! What is known of devices, and what policies make of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "it/decide.rs"]
 mod decide;

@@ -14,9 +14,11 @@ fn exit_statuses_say_yes_no_or_could_not() {
     assert!(text.contains("registrar.identity: ") && text.contains("masa.voucher-signer: "), "{text}");
     assert_eq!(says(folder.path(), &["config", "check", "--config", "nowhere.toml"]).0, 2);
     assert_eq!(says(folder.path(), &["network", "devices"]).0, 2, "no server runs");
-    let output = landfall(folder.path(), &["verification", "anything", "--at", "all"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("comes with version"));
+    assert_eq!(says(folder.path(), &["verification", "devices"]).0, 2, "nor here");
+    std::fs::write(folder.path().join("policy.cedar"), "permit (principal, action, resource);").unwrap();
+    let (status, text) = says(folder.path(), &["verification", "policy", "check", "policy.cedar"]);
+    assert_eq!(status, 1, "it has no name");
+    assert!(text.contains("@id"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-const DOCUMENTS: [&str; 3] = ["manufacturer.md", "network-owner.md", "device-developer.md"];
+const DOCUMENTS: [&str; 4] = ["manufacturer.md", "network-owner.md", "device-developer.md", "verification.md"];
 
 #[test]
 fn every_command_in_the_documents_works() {

@@ -12,3 +12,4 @@ pub mod load;
 pub mod measure;
 pub mod mud;
 pub mod report;
+pub mod verification;

@@ -48,10 +48,10 @@ async fn a_device_that_is_mended_comes_back_by_itself() {
 async fn what_expires_is_decided_when_it_does() {
     let office = Office::open().await;
     let device = &office.devices(1).await[0];
-    let expires = Some(office.now() + Duration::from_secs(100));
-    let fact = Fact { expires, ..office.fact(device, Kind::DeviceTrusted, true, "records") };
+    let expires = office.now() + Duration::from_secs(100);
+    let fact = Fact { expires: Some(expires), ..office.fact(device, Kind::DeviceTrusted, true, "records") };
     office.authorizer.assert(vec![fact]).await.unwrap();
-    assert_eq!(office.authorizer.view(device).unwrap().assessment.unwrap().next_check, expires.unwrap());
+    assert_eq!(office.authorizer.view(device).unwrap().assessment.unwrap().next_check, expires);
     office.pass(100);
     // Nothing new of this device: its own time has come.
     let other: DeviceId = "07.other".parse().unwrap();
