@@ -12,6 +12,7 @@
 //! fuzz_target!(|data: &[u8]| { landfall_fuzz::pki::certificate(data); });
 //! ```
 
+pub mod attest;
 pub mod brski;
 pub mod dpp;
 pub mod dpp_exchanges;
@@ -100,6 +101,12 @@ pub const BODIES: &[(&str, Body)] = &[
     ("stix-pattern", verification::pattern),
     ("conntrack", verification::conntrack),
     ("ipfix", verification::ipfix),
+    ("attest-statement", attest::statement),
+    ("attest-event-log", attest::event_log),
+    ("attest-evidence", attest::evidence),
+    ("attest-result", attest::result),
+    ("attest-reference-values", attest::reference_values),
+    ("attest-nonce", attest::nonce),
     ("tpm-answer", tpm::answer),
     ("tpm-public", tpm::public),
     ("tpm-statement", tpm::statement),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod application;
+mod attest;
 mod bench;
 mod cli;
 mod completions;

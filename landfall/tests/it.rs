@@ -5,6 +5,8 @@
 mod access_points;
 #[path = "it/air.rs"]
 mod air;
+#[path = "it/attest.rs"]
+mod attest;
 #[path = "it/attested.rs"]
 mod attested;
 #[path = "it/books.rs"]

@@ -16,6 +16,7 @@ mod code;
 mod config;
 pub mod proof;
 mod public;
+mod quote;
 mod store;
 mod tpm;
 mod transport;
@@ -23,6 +24,7 @@ mod vault;
 mod wire;
 
 pub use config::TpmConfig;
+pub use quote::Quote;
 pub use transport::{InvalidTcti, Tcti};
 pub use wire::Malformed;
 

@@ -189,7 +189,7 @@ fn endorsement_auth(shared: &Shared) -> &[u8] {
     crate::octets(shared.config.endorsement_auth.as_ref())
 }
 
-fn changed() -> ElementError {
+pub(crate) fn changed() -> ElementError {
     ElementError::hardware(Trouble::Failed, "the attestation key's file has been changed or damaged")
 }
 

@@ -13,7 +13,7 @@ use crate::{
 use landfall_element::{ElementError, Trouble};
 use landfall_pki::Algorithm;
 use landfall_types::Redacted;
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
 /// Handles that are always there (part 2, s7.4).
 pub(crate) const OWNER: u32 = 0x4000_0001;
@@ -218,13 +218,7 @@ impl Tpm {
 
     /// Binds the session to what the PCRs (SHA-256 bank) hold now.
     pub(crate) fn policy_pcr(&mut self, session: u32, pcrs: &[u8]) -> Result<(), Failed> {
-        let mut bits = [0u8; 3];
-        for pcr in pcrs {
-            if let Some(octet) = bits.get_mut(usize::from(pcr / 8)) {
-                *octet |= 1 << (pcr % 8);
-            }
-        }
-        let parameters = Writer::default().sized(&[]).u32(1).u16(SHA256).u8(3).raw(&bits).done();
+        let parameters = Writer::default().sized(&[]).raw(&selection(pcrs)).done();
         self.run("TPM2_PolicyPCR", 0x17f, &[session], &[], &parameters, false)?;
         Ok(())
     }
@@ -238,6 +232,45 @@ impl Tpm {
         });
         self.flush(session);
         digest
+    }
+
+    /// What the PCRs (SHA-256 bank) hold. A TPM tells a few at a time.
+    pub(crate) fn pcr_read(&mut self, pcrs: &[u8]) -> Result<BTreeMap<u8, [u8; 32]>, Failed> {
+        let mut values = BTreeMap::new();
+        let mut left = pcrs.to_vec();
+        while !left.is_empty() {
+            let answer = self.run("TPM2_PCR_Read", 0x17e, &[], &[], &selection(&left), false)?;
+            let mut reader = Reader::new("an answer", &answer.parameters);
+            let _counter = reader.u32()?;
+            let told = selected(&mut reader)?;
+            let count = reader.u32()?;
+            if told.is_empty() || usize::try_from(count) != Ok(told.len()) {
+                return Err(ElementError::Unsupported("tell of PCRs in the SHA-256 bank").into());
+            }
+            for pcr in told {
+                values.insert(pcr, reader.sized()?.try_into().map_err(|_| reader.bad())?);
+            }
+            reader.finish()?;
+            left.retain(|pcr| !values.contains_key(pcr));
+        }
+        Ok(values)
+    }
+
+    /// Measures `digest` into a PCR.
+    pub(crate) fn pcr_extend(&mut self, pcr: u8, digest: &[u8; 32]) -> Result<(), Failed> {
+        let parameters = Writer::default().u32(1).u16(SHA256).raw(digest).done();
+        self.run("TPM2_PCR_Extend", 0x182, &[u32::from(pcr)], &[Auth::Value(&[])], &parameters, false)?;
+        Ok(())
+    }
+
+    /// The TPM's statement about what the PCRs hold, signed by `signer`: a TPMS_ATTEST and a TPMT_SIGNATURE.
+    pub(crate) fn quote(&mut self, signer: u32, pcrs: &[u8], covered: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Failed> {
+        let parameters = Writer::default().sized(covered).u16(NULL).raw(&selection(pcrs)).done();
+        let answer = self.run("TPM2_Quote", 0x158, &[signer], &[Auth::Value(&[])], &parameters, false)?;
+        let mut reader = Reader::new("an answer", &answer.parameters);
+        let statement = reader.sized()?.to_vec();
+        signature(reader.rest())?;
+        Ok((statement, reader.rest().to_vec()))
     }
 
     /// Asks for the object in a form that another TPM, or nobody's, takes in. What was made to stay is refused.
@@ -331,6 +364,31 @@ impl Tpm {
         }
         Err(ElementError::hardware(Trouble::Failed, format!("{name}: it stays busy")).into())
     }
+}
+
+/// A TPML_PCR_SELECTION of the SHA-256 bank.
+fn selection(pcrs: &[u8]) -> Vec<u8> {
+    let mut bits = [0u8; 3];
+    for pcr in pcrs {
+        if let Some(octet) = bits.get_mut(usize::from(pcr / 8)) {
+            *octet |= 1 << (pcr % 8);
+        }
+    }
+    Writer::default().u32(1).u16(SHA256).u8(3).raw(&bits).done()
+}
+
+/// The PCRs of the SHA-256 bank in a TPML_PCR_SELECTION.
+fn selected(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
+    let mut chosen = Vec::new();
+    for _ in 0..reader.u32()?.min(16) {
+        let bank = reader.u16()?;
+        let length = reader.take(1)?.first().copied().unwrap_or_default();
+        for (octet, bits) in (0u8..).zip(reader.take(length.into())?) {
+            let numbers = (0..8u8).filter(|bit| bank == SHA256 && octet < 3 && bits & (1 << bit) != 0);
+            chosen.extend(numbers.map(|bit| octet * 8 + bit));
+        }
+    }
+    Ok(chosen)
 }
 
 fn creation(auth: &[u8], secret: &[u8], template: &[u8]) -> Vec<u8> {

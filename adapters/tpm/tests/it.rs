@@ -4,6 +4,7 @@
 mod it {
     mod keys;
     mod proof;
+    mod quote;
     mod tools;
     mod trouble;
 }

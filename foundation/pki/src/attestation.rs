@@ -1,5 +1,5 @@
 //! Proof in a certificate request of where its key lives (draft-ietf-lamps-csr-attestation): the statement of a TPM about
-//! the key, and the certificate of the key that signed it.
+//! the key, and the certificate of the key that signed it; and evidence of what software the device runs, beside it.
 
 use crate::{Certificate, PkiError, asn1, oid};
 
@@ -25,11 +25,13 @@ pub struct KeyAttestation {
 impl KeyAttestation {
     /// The value of the attribute [`oid::KEY_ATTESTATION`], in DER.
     pub fn to_der(&self) -> Vec<u8> {
+        bundle(&[self.to_statement()], &self.certificates)
+    }
+
+    fn to_statement(&self) -> Vec<u8> {
         let parts = [&self.statement, &self.signature, &self.public_area].map(|part| asn1::octets(part));
         let said = asn1::sequence(&[&parts.concat()]);
-        let statement = asn1::sequence(&[&asn1::oid(&oid::TPM_CERTIFY), &said]);
-        let certificates: Vec<u8> = self.certificates.iter().flat_map(|c| c.der().to_vec()).collect();
-        asn1::sequence(&[&asn1::sequence(&[&statement]), &asn1::sequence(&[&certificates])])
+        asn1::sequence(&[&asn1::oid(&oid::TPM_CERTIFY), &said])
     }
 
     /// Reads the value of the attribute; statements of other kinds are passed over.
@@ -63,6 +65,44 @@ impl KeyAttestation {
         }
         bundle.finish()?;
         Ok(Self { statement, signature, public_area, certificates })
+    }
+}
+
+/// The value of the attribute with evidence of the device, a conceptual message wrapper in JSON, and with the proof about
+/// the key if there is one.
+pub fn with_evidence(key: Option<&KeyAttestation>, evidence: &str) -> Vec<u8> {
+    let wrapped = asn1::tlv(asn1::UTF8_STRING, &[evidence.as_bytes()]);
+    let mut statements: Vec<_> = key.into_iter().map(KeyAttestation::to_statement).collect();
+    statements.push(asn1::sequence(&[&asn1::oid(&oid::CMW), &wrapped]));
+    bundle(&statements, key.map(|key| key.certificates.as_slice()).unwrap_or_default())
+}
+
+/// The evidence of the device in the value of the attribute, if there is any.
+///
+/// # Errors
+/// If the value is not of its form.
+pub fn evidence(der: &[u8]) -> Result<Option<&[u8]>, PkiError> {
+    let mut bundle = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
+    let mut statements = bundle.enter(asn1::SEQUENCE)?;
+    for _ in 0..MAX_STATEMENTS {
+        if statements.is_empty() {
+            break;
+        }
+        let mut statement = statements.enter(asn1::SEQUENCE)?;
+        if statement.oid()? == oid::CMW {
+            return Ok(Some(statement.expect(asn1::UTF8_STRING)?.value));
+        }
+    }
+    Ok(None)
+}
+
+/// AttestationBundle.
+fn bundle(statements: &[Vec<u8>], certificates: &[Certificate]) -> Vec<u8> {
+    let certificates: Vec<u8> = certificates.iter().flat_map(|c| c.der().to_vec()).collect();
+    let statements = asn1::sequence(&[&statements.concat()]);
+    match certificates.is_empty() {
+        true => asn1::sequence(&[&statements]),
+        false => asn1::sequence(&[&statements, &asn1::sequence(&[&certificates])]),
     }
 }
 

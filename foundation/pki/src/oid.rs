@@ -27,6 +27,8 @@ oids! {
     KEY_ATTESTATION = "1.2.840.113549.1.9.16.2.59";
     /// A statement by TPM2_Certify in it (TCG OID Registry).
     TPM_CERTIFY = "2.23.133.20.1";
+    /// A conceptual message wrapper (draft-ietf-rats-msg-wrap): evidence of another kind in it.
+    CMW = "1.3.6.1.5.5.7.1.35";
     /// Any purpose (RFC 5280 s4.2.1.12).
     ANY_EKU = "2.5.29.37.0";
     /// MASA URL (RFC 8995 s2.3.2).

@@ -43,6 +43,11 @@ pub const HARDWARE_BACKED: &str = "hardware-backed";
 /// Whether the device proves the same of the key that it wants a certificate for.
 pub const LDEVID_HARDWARE_BACKED: &str = "ldevid-hardware-backed";
 
+/// How the evidence of what software the device runs was appraised: `affirming`, `warning`, `none`, `contraindicated`.
+pub const ATTESTATION: &str = "attestation";
+/// The release of its firmware, as that evidence tells it.
+pub const FIRMWARE: &str = "firmware";
+
 /// The set of serial numbers that [`Acceptance`] makes.
 pub const ALLOWED_SERIALS: &str = "allowed-serials";
 

@@ -4,6 +4,7 @@
 //! one change. Inputs that once did harm are kept by hand under other names, and stay.
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a tool for developers")]
 
+mod attest;
 mod dpp;
 mod eap;
 mod mud;
@@ -44,6 +45,7 @@ fn main() {
     eap::write();
     mud::write();
     verification::write();
+    attest::write();
 }
 
 struct World {

@@ -12,6 +12,7 @@
 mod it {
     mod access;
     mod artefacts;
+    mod attested;
     mod bad_masa;
     mod bad_registrar;
     mod bare_pledge;

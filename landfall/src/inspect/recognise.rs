@@ -1,7 +1,7 @@
 //! Which artefact is it? Layers are taken off one by one, then each kind is tried, the strictest first.
 
 use super::{
-    Context, capture, dpp, est, json,
+    Context, attest, capture, dpp, est, json,
     report::{Report, Severity},
     voucher, x509,
 };
@@ -38,11 +38,19 @@ pub(crate) fn recognise(bytes: &[u8], context: &Context) -> Report {
         if text.contains("-----BEGIN ") {
             return armoured(text, context);
         }
+        if let Some(report) = is_compact(text.trim()).then(|| attest::token(text.trim())).flatten() {
+            return report;
+        }
         if is_compact(text.trim()) {
             return dpp::connector(text, None, context);
         }
     }
-    if let Some(report) = binary(bytes, context) {
+    if bytes.trim_ascii_start().first() == Some(&b'[')
+        && let Some(report) = attest::wrapper(bytes, context)
+    {
+        return report;
+    }
+    if let Some(report) = attest::binary(bytes).or_else(|| binary(bytes, context)) {
         return report;
     }
     match unbase64(bytes).filter(|inner| !inner.is_empty()) {

@@ -5,6 +5,7 @@ mod policy;
 
 use crate::{
     admin::Connection,
+    attest,
     output::{Answer, Output},
 };
 use clap::Subcommand;
@@ -60,6 +61,9 @@ enum Verb {
     /// Sources that put too many devices out of action at once, and wait for a person.
     #[command(subcommand)]
     Brake(BrakeVerb),
+    /// Attestation: what good software looks like, and what was made of what devices showed.
+    #[command(subcommand)]
+    Attest(attest::Verb),
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,5 +118,6 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Brake(BrakeVerb::List) => devices::braked(connection, output),
         Verb::Brake(BrakeVerb::Release { source }) => devices::judge(connection, source, true, output),
         Verb::Brake(BrakeVerb::Dismiss { source }) => devices::judge(connection, source, false, output),
+        Verb::Attest(verb) => attest::run(verb, output),
     }
 }

@@ -21,5 +21,7 @@ pub const SIMPLE_REENROLL: &str = "/.well-known/est/simplereenroll";
 pub const FULL_CMC: &str = "/.well-known/est/fullcmc";
 /// Enrol with a key that the server makes (RFC 7030 s4.4).
 pub const SERVER_KEYGEN: &str = "/.well-known/est/serverkeygen";
+/// A nonce for evidence in a request (draft-ietf-lamps-attestation-freshness s5).
+pub const NONCE: &str = "/.well-known/est/nonce";
 /// What a request should hold (RFC 7030 s4.5).
 pub const CSR_ATTRIBUTES: &str = "/.well-known/est/csrattrs";

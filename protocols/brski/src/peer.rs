@@ -27,3 +27,10 @@ pub struct ChannelBinding {
     /// `tls-unique` (RFC 5929 s3), which TLS 1.3 does not have.
     pub tls_unique: Option<Vec<u8>>,
 }
+
+impl ChannelBinding {
+    /// The better of the two, if the connection has any.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.tls_exporter.as_ref().map(<[u8; 32]>::as_slice).or(self.tls_unique.as_deref())
+    }
+}

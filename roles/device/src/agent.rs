@@ -37,11 +37,11 @@ pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send + Sync);
 /// A device's agent.
 #[derive(Debug)]
 pub struct Agent {
-    config: Config,
-    birth: Birth,
-    element: Arc<dyn SecureElement>,
+    pub(crate) config: Config,
+    pub(crate) birth: Birth,
+    pub(crate) element: Arc<dyn SecureElement>,
     state: State,
-    evidence: Evidence,
+    pub(crate) evidence: Evidence,
 }
 
 /// How an onboarding or a renewal ended.
@@ -134,6 +134,11 @@ impl Agent {
         let birth = Birth::open(&config, &*element)?;
         let evidence = Evidence::new(config.evidence.clone())?;
         Ok(Self { config, birth, element, state, evidence })
+    }
+
+    /// The network credential.
+    pub(crate) fn credential(&self) -> Result<Credential, DeviceError> {
+        Ok(self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential)
     }
 
     /// Where the device stands.

@@ -6,9 +6,11 @@ use crate::{
     attest::{attest, probe},
     birth,
     dpp::{self, cli as easy},
+    posture::measure,
     request::{Wanted, introduce, prove, request},
 };
 use clap::{Args, Subcommand};
+use landfall_attest::Tier;
 use landfall_brski::pledge::Progress;
 use landfall_element::Exposure;
 use landfall_types::SerialNumber;
@@ -135,6 +137,23 @@ enum Command {
         #[arg(long, value_name = "HEX", default_value = "")]
         nonce: String,
     },
+    /// Measures a file into the device's TPM before it is run, and writes that to the event log.
+    Measure {
+        /// The file.
+        file: PathBuf,
+        /// The PCR, of the SHA-256 bank.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(0..=23))]
+        pcr: u8,
+        /// What the log calls it, if not by its path.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+    },
+    /// Shows the registrar what software the device runs, and says what it thinks of that: yes if it is affirmed.
+    Show {
+        /// Gives up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        timeout: u64,
+    },
     /// Tries to take the private keys out of the device's element, as a thief with its PIN would: yes if it refuses.
     Probe,
     /// Onboards if need be, then keeps the network credential alive.
@@ -234,6 +253,31 @@ impl Device {
                 let keys = attest(&config, &folder, &nonce)?;
                 let words: String = keys.iter().map(|key| format!("{key} is the TPM's\n")).collect();
                 return say(out, json, &json!({ "folder": folder, "keys": keys }), &words, true);
+            }
+            Command::Measure { file, pcr, name } => {
+                let event = measure(&config, pcr, &file, name.as_deref())?;
+                let digest = hex::encode(event.digest);
+                let value = json!({ "pcr": event.pcr, "digest": digest });
+                return say(out, json, &value, &format!("PCR {}: {digest}\n", event.pcr), true);
+            }
+            Command::Show { timeout } => {
+                return match Agent::open(config)?.show(Duration::from_secs(timeout)).await? {
+                    Ok((ear, token)) => {
+                        let firmware = ear.firmware.as_deref().unwrap_or("not recognised");
+                        let found: String =
+                            ear.findings.iter().map(|(check, why)| format!("{check}: {why}\n")).collect();
+                        let words = format!("{} by its {}, firmware {firmware}\n{found}", ear.tier, ear.root);
+                        let value = json!({
+                            "tier": ear.tier, "root": ear.root, "firmware": ear.firmware, "findings": ear.findings,
+                            "until": ear.expires, "ear": token,
+                        });
+                        say(out, json, &value, &words, ear.tier == Tier::Affirming)
+                    }
+                    Err(refusal) => {
+                        let value = json!({ "refusal": refusal });
+                        say(out, json, &value, &format!("Nothing came of it: {refusal}\n"), false)
+                    }
+                };
             }
             Command::Probe => {
                 let (mut kept, mut words, mut keys) = (true, String::new(), Vec::new());

@@ -1,6 +1,6 @@
 //! What the agent is told: a TOML file, with flags on top.
 
-use crate::{DeviceError, connect, dpp};
+use crate::{DeviceError, connect, dpp, posture::Attestation};
 use landfall_brski::{proxy::Offer, voucher::Format};
 use landfall_element::KeySource;
 use landfall_net::http::Endpoint;
@@ -50,6 +50,9 @@ pub struct Config {
     /// How the device takes part in Wi-Fi Easy Connect.
     #[serde(default)]
     pub dpp: dpp::Config,
+    /// What it shows of its software.
+    #[serde(default)]
+    pub attestation: Attestation,
 }
 
 /// The form of vouchers and requests.
@@ -136,6 +139,7 @@ impl Default for Config {
             discovery: Discovery::default(),
             connect: connect::Config::default(),
             dpp: dpp::Config::default(),
+            attestation: Attestation::default(),
         }
     }
 }
@@ -150,10 +154,19 @@ impl Config {
         let mut config: Self = toml::from_str(&text).map_err(|e| DeviceError::file(path, e))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.state = folder.join(&config.state);
-        let Self { bundle, evidence, keys: Keys { key_file, passphrase_file, seed_file, .. }, connect, dpp, .. } =
-            &mut config;
+        let Self {
+            bundle,
+            evidence,
+            keys: Keys { key_file, passphrase_file, seed_file, .. },
+            connect,
+            dpp,
+            attestation,
+            ..
+        } = &mut config;
         let sockets = [&mut connect.control, &mut dpp.radio];
-        for path in [bundle, evidence, key_file, passphrase_file, seed_file].into_iter().chain(sockets).flatten() {
+        let measured = [&mut attestation.event_log, &mut attestation.firmware];
+        let named = [bundle, evidence, key_file, passphrase_file, seed_file];
+        for path in named.into_iter().chain(sockets).chain(measured).flatten() {
             *path = folder.join(&path);
         }
         Ok(config)

@@ -5,12 +5,13 @@ use crate::{
     birth::Birth,
     discover::Announcements,
     evidence::Evidence,
+    posture,
     state::{Held, State},
 };
 use landfall_brski::pledge::{
     ConnectionId, Credential, Identity, Input, InvalidInput, Output, Progress, SigningKey, Summary,
 };
-use landfall_brski::{proxy::Offer, voucher::Format};
+use landfall_brski::{ChannelBinding, proxy::Offer, voucher::Format};
 use landfall_element::{ElementError, SecureElement};
 use landfall_net::{
     NetError,
@@ -29,7 +30,7 @@ use tokio::{
 /// The clock of the machine may be set while the agent sleeps, so it never sleeps longer than this.
 const NAP: Duration = Duration::from_secs(30);
 /// The core decides how long to wait; these only bound what a core that is mistaken could do.
-const LIMITS: ClientLimits =
+pub(crate) const LIMITS: ClientLimits =
     ClientLimits { connect: Duration::from_secs(60), exchange: Duration::from_secs(300), body_bytes: 256 * 1024 };
 /// Events of connections that have not been looked at yet; a connection waits when there are more.
 const WAITING: usize = 16;
@@ -177,6 +178,7 @@ impl Driver<'_> {
             }
             Output::Disconnect { connection } => drop(self.lines.remove(&connection)),
             Output::MakeKey { algorithm } => self.due.push_back(self.make_key(algorithm).await),
+            Output::Attest { nonce, binding } => self.due.push_back(self.attest(nonce, binding).await),
             Output::Sign { key, bytes } => self.due.push_back(self.sign(key, bytes).await),
             Output::Persist(credential) => self.due.push_back(self.persist(*credential)),
             Output::DiscardKey(key) => discard(&**self.world.element, &key),
@@ -235,6 +237,21 @@ impl Driver<'_> {
             Ok(Input::KeyMade { key, public_key, attestation })
         })
         .await
+    }
+
+    async fn attest(&self, nonce: Vec<u8>, binding: ChannelBinding) -> Input {
+        let (config, birth, element) =
+            (self.world.config.clone(), self.world.birth.clone(), Arc::clone(self.world.element));
+        let shown =
+            tokio::task::spawn_blocking(move || posture::evidence(&config, &*element, &birth, &nonce, &binding));
+        match shown.await {
+            Ok(Ok(evidence)) => {
+                self.world.evidence.attested(&evidence);
+                Input::Attested(evidence.to_cmw())
+            }
+            Ok(Err(error)) => Input::Failed(error.to_string()),
+            Err(error) => Input::Failed(error.to_string()),
+        }
     }
 
     async fn sign(&self, key: SigningKey, bytes: Vec<u8>) -> Input {

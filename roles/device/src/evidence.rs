@@ -42,6 +42,11 @@ impl Evidence {
         }
     }
 
+    /// What the device showed of its software.
+    pub(crate) fn attested(&self, evidence: &landfall_attest::Evidence) {
+        self.keep("attestation-evidence.cmw.json", || evidence.to_cmw());
+    }
+
     pub(crate) fn credential(&self, credential: &Credential, format: Format) {
         self.keep(&format!("voucher.{}", extension(format)), || &credential.voucher);
         self.keep("ldevid.pem", || credential.ldevid.to_pem());

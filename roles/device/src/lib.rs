@@ -18,7 +18,9 @@ mod drive;
 mod error;
 mod evidence;
 mod file;
+mod posture;
 mod request;
+mod show;
 mod state;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
@@ -26,4 +28,5 @@ pub use attest::{attest, probe};
 pub use config::{Config, Discovery, Form, Keys};
 pub use connect::{Config as ConnectConfig, Medium};
 pub use error::DeviceError;
+pub use posture::{Attestation, measure};
 pub use request::{Wanted, introduce, prove, request};

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod attestation;
 pub mod authorizer;
 pub mod book;
 pub mod configurator;

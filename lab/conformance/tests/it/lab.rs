@@ -122,6 +122,7 @@ impl Setup {
                 crl_url: None,
                 crl_listen: None,
                 limits: Limits::default(),
+                verifier: None,
             },
             masa: masa::Config {
                 listen: loopback(),

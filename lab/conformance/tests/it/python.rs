@@ -15,7 +15,7 @@ const BIND: &str = include_str!("bind.py");
 const JWS: &str = include_str!("jws.py");
 
 /// Python with pyca/cryptography.
-fn python() -> Option<PathBuf> {
+pub(super) fn python() -> Option<PathBuf> {
     let program = tool("python3")?;
     let there = super::shell::Folder::new().try_run(&program, &["-c", "import cryptography"]);
     if !there.status.success() {

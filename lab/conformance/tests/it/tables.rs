@@ -2,9 +2,11 @@
 
 use std::{fs, path::Path};
 
-const FOLDERS: [(&str, &str); 14] = [
+const FOLDERS: [(&str, &str); 16] = [
     ("A", "protocols/eap/tests/it"),
     ("M", "protocols/mud/tests/it"),
+    ("R", "protocols/attest/tests/it"),
+    ("T", "adapters/tpm/tests/it"),
     ("C", "lab/conformance/tests/it"),
     ("B", "protocols/brski/tests/it"),
     ("K", "protocols/software/tests/it"),
@@ -24,7 +26,7 @@ fn every_test_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut missing = Vec::new();
     let mut named = 0;
-    for table in ["access.md", "brski.md", "dpp.md", "est.md", "verification.md"] {
+    for table in ["access.md", "attestation.md", "brski.md", "dpp.md", "est.md", "verification.md"] {
         let text = fs::read_to_string(root.join("docs/conformance").join(table)).unwrap();
         for name in text.split('`').skip(1).step_by(2) {
             let Some((folder, file, test)) = parts(name) else { continue };

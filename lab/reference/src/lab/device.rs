@@ -257,7 +257,7 @@ impl Body {
         let connect = supplicant.map(|socket| format!("control = {socket:?}\nserver-name = \"localhost\"\n"));
         let text = format!(
             "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
-             [dpp]\npatience-ms = 1500\npause-ms = 300\n",
+             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\n[dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
             place.discovery(),
             connect.unwrap_or_default()

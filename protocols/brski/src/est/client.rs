@@ -1,14 +1,18 @@
 //! The client's side: requests as they are sent, responses as they are believed (RFC 7030 s4).
 
 use super::{Operation, body, csrattrs::CsrAttrs, multipart};
-use crate::media;
+use crate::{media, paths};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use landfall_pki::{Anchors, Certificate, Csr, PathPolicy, PublicKey, cms, oid, validate};
 use landfall_types::{
     Fault, Redacted, Refusal, Time,
     http::{Request, Response, essence},
+    json,
 };
 use std::time::Duration;
 
+/// The media type of a nonce.
+const FRESHNESS: &str = "application/est-attestation-freshness+json";
 /// How long to wait when a server says "later" without saying when.
 const LATER: Duration = Duration::from_secs(60);
 
@@ -20,6 +24,11 @@ pub fn cacerts(label: Option<&str>) -> Request {
 /// Asks what a request should hold (s4.5.1).
 pub fn csrattrs(label: Option<&str>) -> Request {
     Request::get(&Operation::CsrAttrs.path(label)).accept(media::CSR_ATTRIBUTES)
+}
+
+/// Asks for a nonce that evidence in a request has to cover (draft-ietf-lamps-attestation-freshness s5.2).
+pub fn nonce() -> Request {
+    Request::get(paths::NONCE).accept(FRESHNESS)
 }
 
 /// Asks for a first certificate (s4.2.1).
@@ -89,6 +98,21 @@ pub fn read_csrattrs(response: &Response) -> Result<CsrAttrs, Refusal> {
     }
     expect_type(response, media::CSR_ATTRIBUTES, SECTION)?;
     CsrAttrs::from_der(&body::decode(&response.body)?)
+}
+
+/// Reads a nonce: between 8 and 64 octets (draft-ietf-lamps-attestation-freshness s5.1).
+///
+/// Refuses another status than 200 (`est-status`), another type (`est-type`), or what holds no nonce (`est-nonce`).
+pub fn read_nonce(response: &Response) -> Result<Vec<u8>, Refusal> {
+    const SECTION: &str = "draft-ietf-lamps-attestation-freshness s5.2";
+    expect(response, &[200], SECTION)?;
+    expect_type(response, FRESHNESS, SECTION)?;
+    let body = json::parse(&response.body).ok();
+    let nonce = body.as_ref().and_then(|body| body.get("nonce")).and_then(|nonce| nonce.as_str());
+    let nonce = nonce.and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok());
+    nonce
+        .filter(|nonce| (8..=64).contains(&nonce.len()))
+        .ok_or_else(|| Refusal::new(Fault::Malformed, "est-nonce", SECTION, "it holds no nonce of 8 to 64 octets"))
 }
 
 /// Reads the answer to [`enroll`] or [`reenroll`] for the key `asked` (s4.2.3).

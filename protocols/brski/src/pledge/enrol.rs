@@ -15,7 +15,12 @@ use crate::est::{
     client::{self, Answer},
     csrattrs::CsrAttrs,
 };
-use landfall_pki::{Algorithm, Certificate, PublicKey, attestation::KeyAttestation, csr::PreparedCsr, oid};
+use landfall_pki::{
+    Algorithm, Certificate, PublicKey,
+    attestation::{KeyAttestation, with_evidence},
+    csr::PreparedCsr,
+    oid,
+};
 use landfall_types::{
     Fault, KeyUri, Refusal, Time,
     http::{Request, Response},
@@ -71,6 +76,8 @@ pub(super) enum Step {
     CaCertificates(AwaitingCaCertificates),
     CsrAttributes(AwaitingCsrAttributes),
     Key(AwaitingKey),
+    Nonce(AwaitingNonce),
+    Evidence(AwaitingEvidence),
     Signature(AwaitingSignature),
     Certificate(AwaitingCertificate),
     Pause(Pausing),
@@ -88,6 +95,7 @@ pub(super) enum Next {
 pub(super) enum Awaits {
     Response,
     Key,
+    Evidence,
     Signature,
     Time(Time),
 }
@@ -104,6 +112,21 @@ pub(super) struct AwaitingCsrAttributes {
 pub(super) struct AwaitingKey {
     domain: Domain,
     wishes: CsrAttrs,
+}
+
+/// The registrar wishes to know what software the device runs, and gives a nonce for that.
+#[derive(Debug)]
+pub(super) struct AwaitingNonce {
+    domain: Domain,
+    wishes: CsrAttrs,
+    key: Key,
+}
+
+#[derive(Debug)]
+pub(super) struct AwaitingEvidence {
+    domain: Domain,
+    wishes: CsrAttrs,
+    key: Key,
 }
 
 #[derive(Debug)]
@@ -146,6 +169,8 @@ impl Step {
                 return Ok(Next::Step(Self::CsrAttributes(state)));
             }
             Self::Key(state) => (state.domain, state.wishes),
+            Self::Nonce(state) => (state.domain, state.wishes),
+            Self::Evidence(state) => (state.domain, state.wishes),
             Self::Signature(state) => (state.domain, state.wishes),
             Self::Certificate(state) | Self::Pause(Pausing { next: state, .. }) => (state.domain, state.wishes),
         };
@@ -154,7 +179,10 @@ impl Step {
 
     pub(super) const fn awaits(&self) -> Awaits {
         match self {
-            Self::CaCertificates(_) | Self::CsrAttributes(_) | Self::Certificate(_) => Awaits::Response,
+            Self::CaCertificates(_) | Self::CsrAttributes(_) | Self::Nonce(_) | Self::Certificate(_) => {
+                Awaits::Response
+            }
+            Self::Evidence(_) => Awaits::Evidence,
             Self::Key(_) => Awaits::Key,
             Self::Signature(_) => Awaits::Signature,
             Self::Pause(pausing) => Awaits::Time(pausing.until),
@@ -172,16 +200,24 @@ impl Step {
         match self {
             Self::CaCertificates(state) => state.response(response, line, out),
             Self::CsrAttributes(state) => state.response(response, job, line, out),
+            Self::Nonce(state) => state.response(response, line, out),
             Self::Certificate(state) => state.response(response, job, out, now),
-            Self::Key(_) | Self::Signature(_) | Self::Pause(_) => Err(unasked("a response")),
+            Self::Key(_) | Self::Evidence(_) | Self::Signature(_) | Self::Pause(_) => Err(unasked("a response")),
         }
     }
 
     pub(super) fn key_made(self, key: Key, job: &mut Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
         job.key = Some(key.clone());
         match self {
-            Self::Key(state) => prepare(state.domain, state.wishes, key, job, line, out),
+            Self::Key(state) => evidence_or_request(state.domain, state.wishes, key, job, line, out),
             _ => Err(unasked("a key")),
+        }
+    }
+
+    pub(super) fn attested(self, evidence: &str, job: &Job, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
+        match self {
+            Self::Evidence(state) => prepare(state.domain, state.wishes, state.key, Some(evidence), job, line, out),
+            _ => Err(unasked("evidence")),
         }
     }
 
@@ -234,7 +270,7 @@ fn key_or_request(
     let algorithm = csr::algorithm(&wishes, job.algorithm)?;
     match job.key.clone() {
         Some(key) if Algorithm::of(key.public_key.kind()) == Some(algorithm) => {
-            prepare(domain, wishes, key, job, line, out)
+            evidence_or_request(domain, wishes, key, job, line, out)
         }
         other => {
             discard(other, out);
@@ -245,10 +281,38 @@ fn key_or_request(
     }
 }
 
+/// A registrar whose CSR attributes name evidence wants it in the request; the nonce for it is asked for over the same
+/// connection (draft-ietf-lamps-csr-attestation; draft-ietf-lamps-attestation-freshness s5).
+fn evidence_or_request(
+    domain: Domain,
+    wishes: CsrAttrs,
+    key: Key,
+    job: &Job,
+    line: &Line,
+    out: &mut Outbox,
+) -> Result<Next, Refusal> {
+    if !wishes.names(oid::KEY_ATTESTATION) {
+        return prepare(domain, wishes, key, None, job, line, out);
+    }
+    out.send(line.connection, client::nonce());
+    Ok(Next::Step(Step::Nonce(AwaitingNonce { domain, wishes, key })))
+}
+
+impl AwaitingNonce {
+    fn response(self, response: &Response, line: &Line, out: &mut Outbox) -> Result<Next, Refusal> {
+        let nonce = client::read_nonce(response)?;
+        out.push(Output::Attest { nonce, binding: line.trusted.binding().clone() });
+        let Self { domain, wishes, key } = self;
+        Ok(Next::Step(Step::Evidence(AwaitingEvidence { domain, wishes, key })))
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a request is made of")]
 fn prepare(
     domain: Domain,
     wishes: CsrAttrs,
     key: Key,
+    evidence: Option<&str>,
     job: &Job,
     line: &Line,
     out: &mut Outbox,
@@ -259,7 +323,9 @@ fn prepare(
     let algorithm = Algorithm::of(key.public_key.kind())
         .ok_or_else(|| unusable(format!("a key of kind {:?} cannot sign requests", key.public_key.kind())))?;
     let mut request = job.subject.request(&wishes, line.trusted.binding())?;
-    request.attributes.extend(key.attestation.iter().map(|proof| (oid::KEY_ATTESTATION, proof.to_der())));
+    let proof = key.attestation.as_deref();
+    let shown = evidence.map(|evidence| with_evidence(proof, evidence)).or_else(|| proof.map(KeyAttestation::to_der));
+    request.attributes.extend(shown.map(|value| (oid::KEY_ATTESTATION, value)));
     let prepared = request.prepare(&key.public_key, algorithm).map_err(|e| unusable(e.to_string()))?;
     let bytes = prepared.to_be_signed().to_vec();
     out.push(Output::Sign { key: SigningKey::Ldevid(key.uri.clone()), bytes });

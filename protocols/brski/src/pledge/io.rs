@@ -1,6 +1,6 @@
 //! What a pledge is told, and what it asks for.
 
-use crate::{TlsPeer, proxy::Offer};
+use crate::{ChannelBinding, TlsPeer, proxy::Offer};
 use landfall_pki::{Algorithm, Anchors, Certificate, PublicKey, attestation::KeyAttestation};
 use landfall_types::{
     KeyUri, Refusal, SerialNumber, Time,
@@ -53,9 +53,11 @@ pub enum Input {
         /// Proof of where it lives, for the certificate request, if there is any.
         attestation: Option<Box<KeyAttestation>>,
     },
+    /// The answer to [`Output::Attest`]: evidence, as a conceptual message wrapper in JSON.
+    Attested(String),
     /// The answer to [`Output::Persist`]: the credential is durable.
     Persisted,
-    /// The device itself could not sign, make a key or persist; the reason, for the operator.
+    /// The device itself could not sign, show evidence, make a key or persist; the reason, for the operator.
     Failed(String),
     /// It is [`poll_timeout`](landfall_types::Machine::poll_timeout) or later.
     Timeout,
@@ -82,6 +84,7 @@ impl Input {
             Self::Response { .. } => "Response",
             Self::Signed(_) => "Signed",
             Self::KeyMade { .. } => "KeyMade",
+            Self::Attested(_) => "Attested",
             Self::Persisted => "Persisted",
             Self::Failed(_) => "Failed",
             Self::Timeout => "Timeout",
@@ -121,6 +124,14 @@ pub enum Output {
     MakeKey {
         /// Of which kind.
         algorithm: Algorithm,
+    },
+    /// Show what software the device runs, to a registrar that asks for it before it issues a certificate; answer with
+    /// [`Input::Attested`].
+    Attest {
+        /// The registrar's nonce, which the evidence has to cover.
+        nonce: Vec<u8>,
+        /// The connection, which it has to cover too.
+        binding: ChannelBinding,
     },
     /// Sign; answer with [`Input::Signed`].
     Sign {

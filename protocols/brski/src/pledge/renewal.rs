@@ -243,13 +243,14 @@ impl Machine for Renewal {
             (State::Enrolling(e), Input::KeyMade { key: uri, public_key, attestation }) => {
                 e.key_made(self, Key { uri, public_key, new: true, attestation }, now)
             }
+            (State::Enrolling(e), Input::Attested(evidence)) => e.attested(self, &evidence, now),
             (State::Enrolling(e), Input::Signed(signature)) => e.signed(self, &signature, now),
             (State::Enrolling(e), Input::Failed(why)) => {
                 let connection = (!e.lost).then_some(e.line.connection);
                 self.fail(connection, e.job.key, own_failure(why), now)
             }
             (State::Enrolling(mut e), Input::ConnectionLost { why, .. }) => match e.step.awaits() {
-                Awaits::Key | Awaits::Signature => {
+                Awaits::Key | Awaits::Evidence | Awaits::Signature => {
                     e.lost = true;
                     State::Enrolling(e)
                 }
@@ -299,7 +300,7 @@ impl Machine for Renewal {
             State::Enrolling(enrolling) => match enrolling.step.awaits() {
                 Awaits::Response => Some(enrolling.since + patience),
                 Awaits::Time(until) => Some(until),
-                Awaits::Key | Awaits::Signature => None,
+                Awaits::Key | Awaits::Evidence | Awaits::Signature => None,
             },
             State::Persisting { .. } | State::Ended => None,
         }
@@ -320,6 +321,15 @@ impl Enrolling {
             return renewal.interrupted(None, job, step, gone("lost while a key was made"), now);
         }
         let next = step.key_made(key, &mut job, &line, &mut renewal.out);
+        renewal.after(line, job, next, now)
+    }
+
+    fn attested(self, renewal: &mut Renewal, evidence: &str, now: Time) -> State {
+        let Self { line, job, step, lost, .. } = self;
+        if lost {
+            return renewal.interrupted(None, job, step, gone("lost while evidence was gathered"), now);
+        }
+        let next = step.attested(evidence, &job, &line, &mut renewal.out);
         renewal.after(line, job, next, now)
     }
 

@@ -342,6 +342,7 @@ impl World {
                         keys.insert(name.clone(), private);
                         inputs.push_back(Input::KeyMade { key: name.parse().unwrap(), public_key, attestation: None });
                     }
+                    Output::Attest { .. } => panic!("no evidence is asked for here"),
                     Output::Sign { key: SigningKey::Idevid, bytes } => {
                         inputs.push_back(Input::Signed(device.sign(&bytes)))
                     }

@@ -2,12 +2,17 @@
 
 use super::{CrlUrl, Masas, Registrar};
 use crate::{
-    Identity, RoleError, World, identity,
+    Identity, RoleError, World,
+    attestation::Verifier,
+    identity,
     revocation::CrlFiles,
     settings::{CsrWish, IdentitySettings, RegistrarSettings, Settings, VendorSettings},
 };
 use landfall_brski::{
-    est::{self, csrattrs::CsrAttrs},
+    est::{
+        self,
+        csrattrs::{CsrAttrs, Wish},
+    },
     registrar::{self, Vendor, Vendors},
     voucher::SealOptions,
 };
@@ -53,6 +58,8 @@ pub struct Config {
     pub crl_listen: Option<SocketAddr>,
     /// What the listener bears.
     pub limits: Limits,
+    /// Whether devices show evidence, and what is good.
+    pub verifier: Option<Arc<Verifier>>,
 }
 
 /// A vendor, and how its MASA is recognised.
@@ -125,6 +132,7 @@ impl Config {
             crl_url: registrar.crl_url.as_deref().map(str::parse).transpose()?,
             crl_listen: registrar.crl_listen,
             limits: (&registrar.limits).into(),
+            verifier: Verifier::open(&registrar.attestation, resolve, &identity(&registrar.identity)?)?.map(Arc::new),
         })
     }
 
@@ -141,7 +149,12 @@ impl Config {
             retry_after: self.retry_after,
             check_history: self.check_history,
         };
-        let est = Arc::new(self.est_core(&issuer, &vendors));
+        let mut est = self.est_core(&issuer, &vendors);
+        if self.verifier.is_some() {
+            // draft-ietf-lamps-csr-attestation: a CA that wants evidence says so in its CSR attributes.
+            est.csrattrs.0.push(Wish::Oid(oid::KEY_ATTESTATION));
+        }
+        let est = Arc::new(est);
         let labels = self.est.labels.iter().cloned().chain([String::new()]);
         let est: HashMap<_, _> = labels.map(|label| (label, est.clone())).collect();
         Ok(Registrar {
@@ -154,6 +167,7 @@ impl Config {
             issuer,
             est,
             policy: RwLock::new(Arc::new(self.policy)),
+            verifier: self.verifier,
             crl: RwLock::default(),
             crl_every: self.crl_every,
         })

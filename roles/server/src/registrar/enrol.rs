@@ -1,10 +1,11 @@
 //! EST: certificates for devices that have their voucher, and new ones for old (RFC 7030).
 
-use super::{CertificateRecord, Registrar, device::Tracked, hardware};
+use super::{CertificateRecord, Registrar, attest, device::Tracked, hardware};
+use crate::attestation::AttestationRecord;
 use crate::exchange::{Ending, Failure, Host, Kind, run};
 use landfall_assurance::Level;
 use landfall_brski::{
-    TlsPeer,
+    ChannelBinding, TlsPeer,
     est::{
         Operation,
         server::{Config, EnrolFacts, Enrollment, Found, Input, Output, Query, Ruling, Written},
@@ -34,6 +35,7 @@ pub(super) async fn answer(
 ) -> Response {
     let ending = Ending::new(Kind { process: Process::Network, role: "registrar", action: operation.as_str() });
     let ending = ending.about(client.as_ref());
+    let binding = client.as_ref().map(|peer| peer.binding.clone()).unwrap_or_default();
     // An attempt that somebody else forestalled hands no certificate out, so the next one may have its number.
     let mut serial = [0; 16];
     if aws_lc_rs::rand::fill(&mut serial).is_err() {
@@ -42,10 +44,25 @@ pub(super) async fn answer(
     let attempt = || {
         let (label, request, client) = (label.clone(), request.clone(), client.clone());
         let first = Input::Request { operation, label, request, client };
-        let host = EnrolHost { registrar, device: None, hardware_before: false, hardware_backed: false };
+        let binding = binding.clone();
+        let host = EnrolHost {
+            registrar,
+            binding,
+            device: None,
+            hardware_before: false,
+            hardware_backed: false,
+            attested: None,
+        };
         (Enrollment::new(config.clone(), serial), first, host)
     };
-    run(&registrar.world, ending, attempt).await.1.response()
+    let (host, ended) = run(&registrar.world, ending, attempt).await;
+    // Also of a device that was refused: what it showed, and why that was not enough.
+    if let Some(record) = &host.attested
+        && let Err(Failure { why, .. }) = attest::keep(registrar, record).await
+    {
+        tracing::warn!(why, device = %record.device, "an attestation result could not be written");
+    }
+    ended.response()
 }
 
 fn no_random() -> Refusal {
@@ -54,11 +71,15 @@ fn no_random() -> Refusal {
 
 struct EnrolHost<'a> {
     registrar: &'a Registrar,
+    /// The connection.
+    binding: ChannelBinding,
     device: Option<Tracked>,
     /// Whether the key was proven to live in hardware when it was certified before.
     hardware_before: bool,
     /// Whether it is proven to.
     hardware_backed: bool,
+    /// What the evidence in the request is worth.
+    attested: Option<AttestationRecord>,
 }
 
 impl Host<Enrollment> for EnrolHost<'_> {
@@ -69,7 +90,7 @@ impl Host<Enrollment> for EnrolHost<'_> {
             Output::Find(query) => Input::Found(Box::new(self.find(&query)?)),
             Output::Rule(facts) => {
                 ending.device = facts.client.serial().to_string();
-                let decision = self.decide(&facts);
+                let decision = self.decide(&facts)?;
                 Input::Ruled(Ruling(self.still_welcome(decision)?))
             }
             Output::MakeKey(algorithm) => make_key(algorithm)?,
@@ -121,24 +142,37 @@ impl EnrolHost<'_> {
 
     /// The policy decides anew, so that a device whose like is no longer wanted gets no new certificate. One that is in
     /// already was let in by someone, so it need not wait for a person again.
-    fn decide(&mut self, facts: &EnrolFacts) -> Decision {
+    fn decide(&mut self, facts: &EnrolFacts) -> Result<Decision, Failure> {
         let now = self.registrar.world.clock.now();
         let Some(tracked) = &self.device else {
-            return Decision::because(Verdict::Deny, "device-unknown", "this device has no record here");
+            return Ok(Decision::because(Verdict::Deny, "device-unknown", "this device has no record here"));
         };
         let mut known = facts.facts(now);
         known.0.extend(tracked.device.facts(now).0);
         let proof = hardware::proof(facts, self.hardware_before, &tracked.device, &self.registrar.vendors, now);
         self.hardware_backed = proof.is_ok();
         let why = proof.map_or_else(|refusal| format!("certificate request: {refusal}"), str::to_owned);
-        let known = known.with(acceptance::LDEVID_HARDWARE_BACKED, self.hardware_backed, &why, now);
+        let mut known = known.with(acceptance::LDEVID_HARDWARE_BACKED, self.hardware_backed, &why, now);
+        if let Some((verifier, record)) =
+            attest::in_request(self.registrar, &facts.csr, &self.binding, &tracked.device)?
+        {
+            known = known.until(acceptance::ATTESTATION, record.tier.as_str(), &record.why, now, record.expires);
+            if let Some(firmware) = &record.firmware {
+                known = known.until(acceptance::FIRMWARE, firmware.as_str(), &record.why, now, record.expires);
+            }
+            let (suffices, why) = (verifier.suffices(record.tier), record.why.clone());
+            self.attested = Some(record);
+            if !suffices {
+                return Ok(Decision::because(Verdict::Deny, "attestation", why));
+            }
+        }
         let decision = decide(&self.registrar.policy(), &known, now);
-        match decision.verdict {
+        Ok(match decision.verdict {
             Verdict::Ask if tracked.device.state.is_inside() => {
                 Decision::because(Verdict::Permit, "inside", "it was taken in with its voucher")
             }
             _ => decision,
-        }
+        })
     }
 
     /// A device that is blocked by what is known of it gets no certificate (SP 1800-36B G.2.1 step 10).

@@ -1,5 +1,6 @@
 //! The registrar: BRSKI and EST on one TLS listener (RFC 8995 s5, RFC 7030).
 
+mod attest;
 mod config;
 mod crl;
 pub(crate) mod device;
@@ -11,6 +12,7 @@ mod prefetch;
 mod record;
 mod status;
 
+pub use attest::ATTESTATION_PATH;
 pub use config::{Config, EstConfig, MasaClient, VendorConfig};
 pub use crl::CrlUrl;
 pub use masas::{MasaState, Masas};
@@ -18,6 +20,7 @@ pub use record::{CertificateRecord, CrlRecord, PolicyRecord};
 
 use crate::{
     Identity, RoleError, World,
+    attestation::Verifier,
     proxy::announce,
     role::{RoleName, Shutdown, Task},
 };
@@ -58,6 +61,8 @@ pub struct Registrar {
     /// How EST is answered, by label; without a label by the empty one.
     est: HashMap<String, Arc<est::server::Config>>,
     policy: RwLock<Arc<Policy>>,
+    /// Who judges evidence, if it is asked for.
+    pub(crate) verifier: Option<Arc<Verifier>>,
     crl: RwLock<Option<Arc<[u8]>>>,
     crl_every: Duration,
 }
@@ -118,6 +123,8 @@ impl Registrar {
             paths::REQUEST_VOUCHER => return join::answer(self, request, client).await,
             paths::VOUCHER_STATUS => return status::answer(self, About::Voucher, request, client).await,
             paths::ENROLL_STATUS => return status::answer(self, About::Enrolment, request, client).await,
+            ATTESTATION_PATH => return attest::answer(self, request, client).await,
+            paths::NONCE => return attest::nonce(self, &request, client.as_ref()),
             CRL_PATH if request.method == Method::Get => return self.crl_response(),
             _ => {}
         }

@@ -29,7 +29,7 @@ pub use enforcer::{
 };
 pub use external_ca::EstSettings;
 pub use mud::{MakerSettings, MudSettings};
-pub use registrar::{EnrolmentSettings, RegistrarSettings, VendorSettings};
+pub use registrar::{AttestationSettings, EnrolmentSettings, RegistrarSettings, VendorSettings};
 pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
     MasaSettings, MetricsSettings, ProxySettings, StoreSettings, SupplyChainSettings,

@@ -1,6 +1,7 @@
 //! `[registrar]`: BRSKI and EST on one listener, and the vendors whose devices may come.
 
 use super::{CsrWish, IdentitySettings, LimitsSettings, Span};
+use landfall_attest::Tier;
 use landfall_brski::registrar::SerialField;
 use landfall_policy::{Policy, Verdict, acceptance::Acceptance};
 use landfall_types::VendorId;
@@ -40,6 +41,8 @@ pub struct RegistrarSettings {
     pub crl_listen: Option<SocketAddr>,
     /// What the listener bears.
     pub limits: LimitsSettings,
+    /// Whether devices have to show what software they run, and what is good.
+    pub attestation: AttestationSettings,
     /// Who may join.
     pub acceptance: Acceptance,
     /// Rules of the operator's own, in the place of `acceptance`.
@@ -65,6 +68,7 @@ impl Default for RegistrarSettings {
             crl_url: None,
             crl_listen: None,
             limits: LimitsSettings::default(),
+            attestation: AttestationSettings::default(),
             acceptance: Acceptance { others: Verdict::Ask, ..Acceptance::default() },
             policy: None,
             vendor: Vec::new(),
@@ -96,6 +100,44 @@ impl Default for EnrolmentSettings {
             csrattrs: vec![CsrWish::serial_number()],
             server_keygen: false,
             require_binding: false,
+        }
+    }
+}
+
+/// `[registrar.attestation]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct AttestationSettings {
+    /// Whether evidence is asked for. It is then a fact for the policy, and kept.
+    pub ask: bool,
+    /// How good it has to be for a certificate: `affirming`, or `warning` for devices without a TPM too. Without it, evidence
+    /// decides nothing by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require: Option<Tier>,
+    /// The files with signed reference values. They are read anew each time, so that those of an update can be put there
+    /// before it is rolled out.
+    pub reference_values: Vec<PathBuf>,
+    /// The certificates or public keys, in PEM, of those who may say what good software looks like.
+    pub signers: Vec<PathBuf>,
+    /// How long a result is to be believed.
+    pub result_life: Span,
+    /// How long a device may take to answer a nonce.
+    pub nonce_life: Span,
+    /// A folder for what was shown and what came of it, for whoever wants to check it with other tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<PathBuf>,
+}
+
+impl Default for AttestationSettings {
+    fn default() -> Self {
+        Self {
+            ask: false,
+            require: None,
+            reference_values: Vec::new(),
+            signers: Vec::new(),
+            result_life: Span::days(1),
+            nonce_life: Span::seconds(600),
+            evidence: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of the table, in its order.
 
 use super::{BUILD, Site, factory, network};
-use crate::lab::{Table, place::Place};
+use crate::lab::{Table, attested::Watched, place::Place};
 use anyhow::Result;
 
 const NO_APPLICATION: &str = "Build 3 has no application layer (E.1)";
@@ -26,7 +26,20 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
     table.row(BUILD, "S3.C1", network::credential_deleted(place, site)).await?;
     table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
     table.row(BUILD, "S3.C3", network::onboarded_again(place, site)).await?;
-    for id in ["S4.C1", "S4.C2", "S4.C3", "S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C3", "S5.C6"] {
+    let watched = Watched::wanted(place, table).await?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
+        None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
+    }
+    table.not_run(BUILD, "S4.C2", NO_APPLICATION)?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
+        None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
+    }
+    if let Some(watched) = watched {
+        watched.close(place).await;
+    }
+    for id in ["S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C3", "S5.C6"] {
         table.not_run(BUILD, id, NO_VERIFICATION)?;
     }
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;

@@ -3,7 +3,7 @@
 use super::{BUILD, Site, again, assurance, network};
 use crate::{
     acceptance::CAPABILITIES,
-    lab::{Shown, Table, place::Place},
+    lab::{Shown, Table, attested::Watched, place::Place},
 };
 use anyhow::Result;
 
@@ -26,8 +26,18 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S3.C1", network::credential_deleted(place, site)).await?;
     table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
     table.row(BUILD, "S3.C3", again::onboarded_again(place, site)).await?;
-    for id in ["S4.C1", "S4.C2", "S4.C3"] {
-        table.not_run(BUILD, id, "this version attests nothing before a device comes in")?;
+    let watched = Watched::wanted(place, table).await?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
+        None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
+    }
+    table.not_run(BUILD, "S4.C2", "there is no application service yet that could ask")?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
+        None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
+    }
+    if let Some(watched) = watched {
+        watched.close(place).await;
     }
     table
         .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))

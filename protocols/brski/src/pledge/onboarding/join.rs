@@ -144,7 +144,7 @@ impl Enrolling {
         match self.step.awaits() {
             Awaits::Response => Some(self.since + timing.patience_alone),
             Awaits::Time(until) => Some(until),
-            Awaits::Key | Awaits::Signature => None,
+            Awaits::Key | Awaits::Evidence | Awaits::Signature => None,
         }
     }
 
@@ -160,6 +160,14 @@ impl Enrolling {
             return self.interrupted(context, None, now);
         }
         let next = self.step.key_made(key, &mut self.joining.job, &self.line, &mut context.out);
+        Self::after(self.joining, self.line, next, context, now)
+    }
+
+    pub(super) fn attested(self, context: &mut Context, now: Time, evidence: &str) -> State {
+        if self.lost {
+            return self.interrupted(context, None, now);
+        }
+        let next = self.step.attested(evidence, &self.joining.job, &self.line, &mut context.out);
         Self::after(self.joining, self.line, next, context, now)
     }
 
@@ -192,7 +200,7 @@ impl Enrolling {
 
     pub(super) fn lost(mut self: Box<Self>, context: &mut Context, now: Time) -> State {
         match self.step.awaits() {
-            Awaits::Key | Awaits::Signature => {
+            Awaits::Key | Awaits::Evidence | Awaits::Signature => {
                 self.lost = true;
                 State::Enrolling(self)
             }

@@ -196,6 +196,7 @@ impl State {
             (Self::Enrolling(state), Input::KeyMade { key, public_key, attestation }) => {
                 state.key_made(context, now, Key { uri: key, public_key, new: true, attestation })
             }
+            (Self::Enrolling(state), Input::Attested(evidence)) => state.attested(context, now, &evidence),
             (Self::Enrolling(state), Input::Signed(signature)) => state.signed(context, now, &signature),
             (Self::Enrolling(state), Input::Failed(why)) => state.failed(context, now, why),
             (Self::Enrolling(state), Input::ConnectionLost { .. }) => state.lost(context, now),

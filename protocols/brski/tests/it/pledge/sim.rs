@@ -235,6 +235,7 @@ impl<M: Machine<Input = Input, Output = Output, Error = InvalidInput>, F: Far> S
                 self.keys.insert(key.to_string(), private);
                 self.at_once(Input::KeyMade { key, public_key, attestation: None });
             }
+            Output::Attest { nonce, .. } => self.at_once(Input::Attested(format!("evidence for {nonce:?}"))),
             Output::Persist(credential) => {
                 self.at_once(match self.storage {
                     true => Input::Persisted,

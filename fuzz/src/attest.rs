@@ -1,0 +1,49 @@
+//! What devices show of their software, and what is said of it.
+
+use landfall_attest::{
+    Ear, EventLog, Evidence, ReferenceValues, read_answer,
+    tpm::{About, Statement, digest_of},
+};
+
+/// A quote, or a statement about a key.
+pub fn statement(data: &[u8]) -> bool {
+    let Ok(statement) = Statement::read(data) else { return false };
+    if let About::Quote { selection, .. } = &statement.about {
+        assert!(selection.len() <= 24);
+    }
+    true
+}
+
+/// An event log.
+pub fn event_log(data: &[u8]) -> bool {
+    let Ok(log) = EventLog::read(data) else { return false };
+    let replayed = log.replay(0..24);
+    digest_of(&replayed);
+    // What we write of it adds up to the same, but for the locality, which firmware alone tells.
+    let again = EventLog::read(&log.write()).map(|again| EventLog { locality: log.locality, ..again });
+    assert!(again.is_ok_and(|again| again.replay(0..24) == replayed));
+    true
+}
+
+/// Evidence as it crosses the wire.
+pub fn evidence(data: &[u8]) -> bool {
+    let Ok(evidence) = Evidence::from_cmw(data) else { return false };
+    let again = Evidence::from_cmw(evidence.to_cmw().as_bytes());
+    assert!(again.is_ok_and(|again| again.nonce() == evidence.nonce()));
+    true
+}
+
+/// An attestation result.
+pub fn result(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| Ear::read(text).is_ok())
+}
+
+/// Reference values.
+pub fn reference_values(data: &[u8]) -> bool {
+    std::str::from_utf8(data).is_ok_and(|text| ReferenceValues::read(text).is_ok())
+}
+
+/// A nonce.
+pub fn nonce(data: &[u8]) -> bool {
+    read_answer(data).is_ok_and(|nonce| (8..=64).contains(&nonce.len()))
+}

@@ -1,0 +1,214 @@
+//! Attestation (the guide's 7.7): which software a device runs is shown by its TPM, before it gets a network credential and
+//! before what needs that shown again. For every build whose devices come by BRSKI and EST.
+
+use super::{
+    Shown, Table,
+    chip::Kind,
+    device::{Device, copy},
+    factory::line::{proof, requested},
+    party::{Manufacturer, MasaManners, More, Owner},
+    place::Place,
+};
+use crate::peers::program;
+use anyhow::{Context, Result, bail, ensure};
+use landfall_attest::{EventLog, ReferenceValues, Release, Tier};
+use landfall_lifecycle::{factory::Product, network::DomainDevice};
+use landfall_pki::{Algorithm, Signer, SoftwareKey, pem};
+use landfall_server::{RoleName, attestation::AttestationRecord, factory::Choice};
+use landfall_types::{Fingerprint, Record, Time};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const MODEL: &str = "THERMOSTAT-1";
+/// What is measured before it runs, and into which PCR: what a boot loader measures the rest into.
+const FIRMWARE: &[u8] = b"thermostat 1.4.2";
+const PCR: u8 = 8;
+
+/// A network that asks devices what software they run, and the manufacturer that says what is good.
+pub(super) struct Watched {
+    maker: Manufacturer,
+    owner: Owner,
+    product: Product,
+    folder: PathBuf,
+    numbers: AtomicU32,
+}
+
+impl Watched {
+    /// Why there is none here, and what brings one.
+    pub(super) fn missing() -> &'static str {
+        Kind::Tpm.missing().unwrap_or("nobody asked for it")
+    }
+
+    /// If there can be TPMs here, and one of its rows is asked for.
+    pub(super) async fn wanted(place: &Place, table: &Table<'_>) -> Result<Option<Self>> {
+        let wanted = ["S4.C1", "S4.C3"].into_iter().any(|id| table.wants(id));
+        match wanted && Kind::Tpm.missing().is_none() {
+            true => Self::prepare(place).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    async fn prepare(place: &Place) -> Result<Self> {
+        let maker = Manufacturer::found(place, "heron", "Heron Devices", &MasaManners::default()).await?;
+        let product = maker.product(MODEL, "HT", Algorithm::EcdsaP256)?;
+        let folder = place.new_folder("releases")?;
+        let key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
+        fs::write(folder.join("signer.pem"), pem::encode("PUBLIC KEY", key.public_key().spki_der()))?;
+        fs::write(folder.join("values.jwt"), known().sign(&key)?)?;
+        let settings = format!(
+            "[registrar.attestation]\nrequire = \"affirming\"\nreference-values = [{:?}]\nsigners = [{:?}]\nevidence = {:?}\n",
+            folder.join("values.jwt"),
+            folder.join("signer.pem"),
+            folder.join("shown")
+        );
+        let more = More { settings, roles: &[RoleName::Registrar], proxy: None };
+        let owner = Owner::settle_with(place, "heronry", "Heron House", &[maker.known()], &[MODEL], more).await?;
+        maker.customer(&owner).await?;
+        Ok(Self { maker, owner, product, folder, numbers: AtomicU32::new(1) })
+    }
+
+    pub(super) async fn close(mut self, place: &Place) {
+        self.owner.leave(place).await;
+        self.maker.masa_goes_away().await;
+    }
+
+    /// A device that measured that into its TPM when it started, and was then made and sold as every other.
+    async fn started(&self, place: &Place, firmware: &[u8]) -> Result<Device> {
+        use super::device::Body;
+        let name = format!("HT-{}", self.numbers.fetch_add(1, Ordering::Relaxed));
+        let body = Body::with_chip(place, &name, Kind::Tpm)?;
+        let image = body.folder.join("firmware.bin");
+        fs::write(&image, firmware)?;
+        let image = image.display().to_string();
+        body.run(place, &["measure", &image, "--pcr", &PCR.to_string(), "--name", "firmware"], |_| ()).await?;
+        let request = requested(&body, place, &["request"]).await?;
+        let maker = body.chip.as_ref().context("there is no TPM")?.maker();
+        let proof = proof(&body, place, &maker).await?;
+        let bundle = tokio::task::block_in_place(|| {
+            self.maker.factory.certify_proven(&self.product, &request[..], Choice::Factory, &proof)
+        })?;
+        self.sold(body.born(bundle)?).await
+    }
+
+    /// One that has no TPM, and so only its own word.
+    async fn without_tpm(&self, place: &Place) -> Result<Device> {
+        let bundles = self.maker.make(&self.product, 1)?;
+        self.sold(Device::unpack(place, bundles.first().context("the factory made nothing")?)?).await
+    }
+
+    async fn sold(&self, device: Device) -> Result<Device> {
+        self.maker.record().await?;
+        self.maker.sell(&[&device.serial], self.owner.name).await?;
+        Ok(device)
+    }
+
+    /// What the registrar knows of a device's software.
+    fn result(&self, device: &Device) -> Result<AttestationRecord> {
+        let store = &self.owner.registrar.store;
+        let known = store.find_by::<DomainDevice>(DomainDevice::BY_SERIAL, &device.serial, 1)?.pop();
+        let known = known.context("the registrar does not know it")?;
+        Ok(store.find::<AttestationRecord>(&known.key())?.context("it has shown nothing")?.record)
+    }
+
+    /// Copies what a device showed to where the user wants it.
+    fn collect(&self, place: &Place, device: &Device, when: &str) -> Result<PathBuf> {
+        let shown = self.folder.join("shown").join(&device.serial);
+        if let Some(evidence) = &place.evidence {
+            let to = evidence.join("attestation").join(format!("{}-{when}", device.serial));
+            copy(&shown, &to)?;
+            fs::copy(self.folder.join("values.jwt"), to.join("reference-values.jwt"))?;
+            fs::copy(self.folder.join("signer.pem"), to.join("reference-signer.pem"))?;
+        }
+        Ok(shown)
+    }
+
+    /// S4.C1: a device whose TPM quotes a known release gets a certificate. One that runs something else, and one that has
+    /// only its own word, get none, though their vouchers are good.
+    pub(super) async fn before_the_network(&self, place: &Place) -> Result<Shown> {
+        let device = self.started(place, FIRMWARE).await?;
+        device.onboard_only(place, &self.owner).await?.onboarded()?;
+        let result = self.result(&device)?;
+        ensure!(result.tier == Tier::Affirming && result.root == "tpm", "{}", result.why);
+        let checked = checked_by_others(&self.collect(place, &device, "onboarded")?)?;
+
+        let tampered = self.started(place, b"thermostat 1.4.2 with something added").await?;
+        tampered.onboard_only(place, &self.owner).await?.refused()?;
+        let refusal = self.owner.registrar.refusal(&tampered.serial).await?;
+        let judged = self.result(&tampered)?;
+        ensure!(judged.why.contains("reference-pcr"), "{}", judged.why);
+        self.collect(place, &tampered, "refused")?;
+
+        let plain = self.without_tpm(place).await?;
+        plain.onboard_only(place, &self.owner).await?.refused()?;
+        let word = self.result(&plain)?;
+        ensure!(word.root == "software" && word.tier < Tier::Affirming, "{}", word.why);
+        Ok(Shown {
+            shown: format!(
+                "{} is affirmed by its simulated TPM, firmware {}{checked}",
+                device.serial,
+                result.firmware.unwrap_or_default()
+            ),
+            refused: format!("{}: {}; without a TPM: {}", refusal.check, judged.why, word.why),
+        })
+    }
+
+    /// S4.C3: before it gets its credential renewed, and whenever it is asked. Once something else was measured, the same device
+    /// gets neither a good result nor a certificate.
+    pub(super) async fn before_an_operation(&self, place: &Place) -> Result<Shown> {
+        let device = self.started(place, FIRMWARE).await?;
+        device.onboard_only(place, &self.owner).await?.onboarded()?;
+        device.renew(place, 20).await?.onboarded()?;
+        let good = shows(&device, place).await?;
+        ensure!(good == "affirming", "it is {good}");
+        let added = device.body.folder.join("added.bin");
+        fs::write(&added, b"what was not there at the start")?;
+        let added = added.display().to_string();
+        device.body.run(place, &["measure", &added, "--pcr", &PCR.to_string(), "--name", "added"], |_| ()).await?;
+        let bad = shows(&device, place).await?;
+        ensure!(bad != "affirming", "it is {bad} with something added");
+        device.renew(place, 4).await?.refused()?;
+        let refusal = self.owner.registrar.refusal(&device.serial).await?;
+        let judged = self.result(&device)?;
+        self.collect(place, &device, "changed")?;
+        Ok(Shown {
+            shown: format!("{} is {good} when it is asked, and gets its credential renewed", device.serial),
+            refused: format!("renewal with something added: {}: {}", refusal.check, judged.why),
+        })
+    }
+}
+
+/// What the registrar makes of what a device shows now.
+async fn shows(device: &Device, place: &Place) -> Result<String> {
+    let said = device.body.run(place, &["show"], |_| ()).await?;
+    match said.get("tier").and_then(Value::as_str) {
+        Some(tier) => Ok(tier.to_owned()),
+        None => bail!("the device said {said}"),
+    }
+}
+
+/// What the manufacturer says of its one good release.
+fn known() -> ReferenceValues {
+    let log = EventLog { events: vec![landfall_attest::log::event(PCR, 0x0d, FIRMWARE, "firmware")], locality: 0 };
+    let pcrs = log.replay([PCR]).into_iter().map(|(pcr, value)| (pcr, Fingerprint(value))).collect();
+    let release = Release { firmware: "1.4.2".into(), pcrs, ..Release::default() };
+    ReferenceValues::new("heron", MODEL, Time::now(), vec![release])
+}
+
+/// Whether tpm2_checkquote, if it is there, believes the quote from the files alone, and not with another nonce.
+fn checked_by_others(folder: &Path) -> Result<String> {
+    let Some(tool) = program("tpm2_checkquote") else { return Ok(String::new()) };
+    let covered = fs::read_to_string(folder.join("qualification.hex"))?;
+    let believes = |covered: &str| -> Result<bool> {
+        let mut command = Command::new(&tool);
+        command.args(["-u", "attestation-key.pub.pem", "-m", "quote.attest", "-s", "quote.sig", "-g", "sha256"]);
+        Ok(command.args(["-q", covered]).current_dir(folder).output()?.status.success())
+    };
+    ensure!(believes(&covered)?, "tpm2_checkquote does not believe the quote");
+    ensure!(!believes(&"00".repeat(32))?, "tpm2_checkquote believes anything");
+    Ok("; tpm2_checkquote believes the quote".into())
+}

@@ -1,0 +1,128 @@
+//! What the device shows of its software (RFC 9334 s3: the attester): a quote of its TPM, or, without one, an EAT.
+
+use crate::{Config, DeviceError, agent::tpm_element, birth::Birth, file};
+use aws_lc_rs::digest;
+use landfall_attest::{
+    Challenge, Connection, Evidence, Quoted,
+    eat::Claims,
+    log::{self, Event, IPL},
+};
+use landfall_brski::ChannelBinding;
+use landfall_element::SecureElement;
+use serde::Deserialize;
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+/// A log that is longer does not fit into a certificate request; what the PCRs hold is told without it.
+const LONGEST_LOG: usize = 8 * 1024;
+
+/// `[attestation]`: what the device shows of its software.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Attestation {
+    /// The PCRs that the TPM quotes, of its SHA-256 bank.
+    pub pcrs: Vec<u8>,
+    /// The event log: that of the firmware, which Linux has at `/sys/kernel/security/tpm0/binary_bios_measurements`, or that
+    /// which `landfall device measure` writes.
+    pub event_log: Option<PathBuf>,
+    /// The file that is the firmware, for a device without a TPM; by default the agent itself.
+    pub firmware: Option<PathBuf>,
+    /// Its version.
+    pub release: String,
+}
+
+impl Default for Attestation {
+    fn default() -> Self {
+        Self { pcrs: (0..=9).collect(), event_log: None, firmware: None, release: "unknown".into() }
+    }
+}
+
+/// Evidence for a nonce, over one connection.
+///
+/// # Errors
+/// If the connection has nothing to be told by, or the TPM or a file fails.
+pub(crate) fn evidence(
+    config: &Config,
+    element: &dyn SecureElement,
+    birth: &Birth,
+    nonce: &[u8],
+    binding: &ChannelBinding,
+) -> Result<Evidence, DeviceError> {
+    let none = || DeviceError::Config("the connection has no channel binding that evidence could be bound to".into());
+    let challenge = Challenge::new(nonce, Connection(binding.value().ok_or_else(none)?)).map_err(DeviceError::Birth)?;
+    match birth.attestation.is_empty() {
+        false => quoted(config, birth, &challenge).map(Evidence::Tpm),
+        true => token(config, element, birth, &challenge),
+    }
+}
+
+fn quoted(config: &Config, birth: &Birth, challenge: &Challenge) -> Result<Quoted, DeviceError> {
+    let about = &config.attestation;
+    let quote = tpm_element(config)?.quote(&about.pcrs, challenge.covered())?;
+    let log = about.event_log.as_deref().map(file::read).transpose()?.flatten();
+    let log = log.filter(|log| {
+        let fits = log.len() <= LONGEST_LOG;
+        if !fits {
+            tracing::warn!(octets = log.len(), "the event log is too long to be shown");
+        }
+        fits
+    });
+    Ok(Quoted {
+        nonce: challenge.nonce().to_vec(),
+        statement: quote.statement,
+        signature: quote.signature,
+        pcrs: quote.pcrs,
+        log,
+        certificates: birth.attestation.clone(),
+    })
+}
+
+fn token(
+    config: &Config,
+    element: &dyn SecureElement,
+    birth: &Birth,
+    challenge: &Challenge,
+) -> Result<Evidence, DeviceError> {
+    let about = &config.attestation;
+    let own = || std::env::current_exe().map_err(DeviceError::io("the agent's own program"));
+    let firmware = about.firmware.clone().map_or_else(own, Ok)?;
+    let claims = Claims {
+        covered: challenge.covered().to_vec(),
+        nonce: challenge.nonce().to_vec(),
+        firmware: (birth.model.to_string(), about.release.clone()),
+        measured: sha256(&fs::read(&firmware).map_err(DeviceError::io(&firmware))?),
+    };
+    let chain = birth.presented();
+    let token = claims.sign(&*element.signer(&birth.key)?, &chain)?;
+    Evidence::of_eat(token).map_err(DeviceError::Birth)
+}
+
+/// Measures a file into a PCR of the device's TPM, before it is run, and writes that to the event log. What the firmware and
+/// the boot loader do before there is an agent, this does for what comes after them.
+///
+/// # Errors
+/// If the device has no TPM, or the file or the log cannot be read or written.
+pub fn measure(config: &Config, pcr: u8, path: &Path, name: Option<&str>) -> Result<Event, DeviceError> {
+    let log_path = config.attestation.event_log.clone();
+    let log_path = log_path.ok_or_else(|| DeviceError::Config("[attestation] event-log names no file".into()))?;
+    let content = fs::read(path).map_err(DeviceError::io(path))?;
+    let told = name.map_or_else(|| path.display().to_string(), str::to_owned);
+    let event = log::event(pcr, IPL, &content, &told);
+    // The log first: a measurement that it does not tell of could never be explained.
+    let header = match fs::metadata(&log_path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => log::log_header(),
+        _ => Vec::new(),
+    };
+    let mut open = OpenOptions::new();
+    let mut log = open.append(true).create(true).open(&log_path).map_err(DeviceError::io(&log_path))?;
+    log.write_all(&[header, log::record(&event)].concat()).map_err(DeviceError::io(&log_path))?;
+    tpm_element(config)?.measure(pcr, &event.digest)?;
+    Ok(event)
+}
+
+fn sha256(content: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, content).as_ref().try_into().unwrap_or_default()
+}

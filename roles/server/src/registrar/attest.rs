@@ -1,0 +1,125 @@
+//! Nonces for evidence, and evidence that devices show when they are in already: from time to time, and before something
+//! that needs it.
+
+use super::{CertificateRecord, Registrar, device::Tracked};
+use crate::{
+    attestation::{AttestationRecord, Verifier},
+    exchange::{Ending, Failure, Kind},
+};
+use landfall_attest::{CMW_JSON, EAT_JWT, FRESHNESS_JSON};
+use landfall_brski::{ChannelBinding, TlsPeer};
+use landfall_lifecycle::network::DomainDevice;
+use landfall_pki::Anchors;
+use landfall_types::{
+    Changes, Fault, Outcome, Process, Refusal,
+    http::{Method, Request, Response, essence},
+};
+
+/// Where a device shows evidence by itself: a conceptual message wrapper goes in, an EAR comes out.
+pub const ATTESTATION_PATH: &str = "/.well-known/landfall/attestation";
+const SECTION: &str = "RFC 9334 s8.4";
+
+/// draft-ietf-lamps-attestation-freshness s5.2: a nonce for the connection that it is asked for over.
+pub(super) fn nonce(registrar: &Registrar, request: &Request, client: Option<&TlsPeer>) -> Response {
+    let Some(verifier) = &registrar.verifier else { return super::nothing_here() };
+    if request.method != Method::Get {
+        return Response::new(405).header("allow", "GET");
+    }
+    let binding = client.map(|peer| peer.binding.clone()).unwrap_or_default();
+    match verifier.nonce(&binding, registrar.world.clock.now()) {
+        Some(nonce) => Response::with(200, FRESHNESS_JSON, nonce.into_bytes()),
+        None => Response::text(403, "Nonces are for those who show a certificate."),
+    }
+}
+
+/// Judges the evidence of a device with a network credential; the answer is the result, good or bad.
+pub(super) async fn answer(registrar: &Registrar, request: Request, client: Option<TlsPeer>) -> Response {
+    let ending = Ending::new(Kind { process: Process::Verification, role: "registrar", action: "attest" });
+    let mut ending = ending.about(client.as_ref());
+    let (response, broken) = match judged(registrar, &request, client.as_ref(), &mut ending).await {
+        Ok(record) => (Response::with(200, EAT_JWT, record.ear.into_bytes()), None),
+        Err(refusal) => {
+            let status = match refusal.fault {
+                Fault::Backend => 503,
+                Fault::Incompatible => 415,
+                _ => 403,
+            };
+            (Response::text(status, "The evidence was not looked at."), Some(refusal))
+        }
+    };
+    let outcome = broken.map_or(Outcome::Done, Outcome::Refused);
+    let _: Result<Option<()>, Failure> = ending.respond(response);
+    let _: Result<Option<()>, Failure> = ending.close(outcome);
+    ending.tell(&registrar.world, None).await.response()
+}
+
+async fn judged(
+    registrar: &Registrar,
+    request: &Request,
+    client: Option<&TlsPeer>,
+    ending: &mut Ending,
+) -> Result<AttestationRecord, Refusal> {
+    let refuse = |fault, check, why: &str| Err(Refusal::new(fault, check, SECTION, why));
+    let Some(verifier) = &registrar.verifier else {
+        return refuse(Fault::Denied, "attestation-offered", "evidence is not judged here");
+    };
+    if request.method != Method::Post
+        || request.headers.first("content-type").map(essence).unwrap_or_default() != CMW_JSON
+    {
+        return refuse(Fault::Incompatible, "attestation-type", "evidence is posted as application/cmw+json");
+    }
+    let Some((client, certificate)) = client.and_then(|client| Some((client, client.certificate()?))) else {
+        return refuse(Fault::Denied, "attestation-client", "it shows no certificate");
+    };
+    let now = registrar.world.clock.now();
+    let backend = |why: &dyn std::fmt::Display| Refusal::new(Fault::Backend, "attestation-store", "", why.to_string());
+    let fingerprint = certificate.fingerprint();
+    let found = registrar.world.store.snapshot(|store| {
+        let issued = CertificateRecord::by_fingerprint(store, &fingerprint)?;
+        let issued = issued.filter(|found| found.revoked.is_none() && now <= found.issued.not_after);
+        match issued {
+            Some(issued) => Tracked::find(store, &issued.record.issued.device.id),
+            None => Ok(None),
+        }
+    });
+    let Some(tracked) = found.map_err(|why| backend(&why))? else {
+        return refuse(Fault::Denied, "attestation-client", "it has no network credential of this domain that counts");
+    };
+    ending.device = tracked.device.identity.serial_number.to_string();
+    let before = before(registrar, &tracked.device).map_err(|why| backend(&why.why))?;
+    let anchors = anchors(registrar, &tracked.device);
+    let record = verifier.at_the_door(&request.body, &client.binding, &tracked.device, anchors, before.as_ref(), now);
+    keep(registrar, &record).await.map_err(|why| backend(&why.why))?;
+    Ok(record)
+}
+
+/// What the evidence in a certificate request is worth; nothing if nobody wants to know.
+pub(super) fn in_request<'a>(
+    registrar: &'a Registrar,
+    csr: &landfall_pki::Csr,
+    binding: &ChannelBinding,
+    device: &DomainDevice,
+) -> Result<Option<(&'a Verifier, AttestationRecord)>, Failure> {
+    let Some(verifier) = &registrar.verifier else { return Ok(None) };
+    let before = before(registrar, device)?;
+    let now = registrar.world.clock.now();
+    let anchors = anchors(registrar, device);
+    Ok(Some((verifier, verifier.in_request(csr, binding, device, anchors, before.as_ref(), now))))
+}
+
+/// Keeps a result, and the log of it.
+pub(super) async fn keep(registrar: &Registrar, record: &AttestationRecord) -> Result<(), Failure> {
+    let changes = Changes::new().put(record)?.append(AttestationRecord::LOG, &record.entry())?;
+    registrar.world.store.commit(changes).await?;
+    Ok(())
+}
+
+fn before(registrar: &Registrar, device: &DomainDevice) -> Result<Option<AttestationRecord>, Failure> {
+    let found = registrar.world.store.find::<AttestationRecord>(device.identity.device.as_str())?;
+    Ok(found.map(|found| found.record))
+}
+
+fn anchors<'a>(registrar: &'a Registrar, device: &DomainDevice) -> Option<&'a Anchors> {
+    let vendor = device.identity.vendor.as_ref().and_then(|vendor| registrar.vendors.find(vendor));
+    vendor.map(|vendor| &vendor.idevid_anchors)
+}
