@@ -1,7 +1,8 @@
 //! What was measured into the TPM, and its own word for it.
 
-use crate::{TpmElement, proof::changed, tpm::Tpm};
+use crate::{TpmElement, proof::changed, public::Public, tpm::Tpm};
 use landfall_element::{ElementError, Trouble};
+use landfall_pki::PublicKey;
 use std::collections::BTreeMap;
 
 /// How often the PCRs are looked at again because something was measured meanwhile.
@@ -40,6 +41,16 @@ impl TpmElement {
             }
             Err(ElementError::hardware(Trouble::Failed, "its PCRs do not come to rest").into())
         })
+    }
+
+    /// The key that signs quotes, made at first use.
+    ///
+    /// # Errors
+    /// If the TPM fails.
+    pub fn attestation_public_key(&self) -> Result<PublicKey, ElementError> {
+        let area = self.0.attestation_key()?.blob.public;
+        let public = Public::read(&area).map_err(|why| ElementError::hardware(Trouble::Failed, why.to_string()))?;
+        Ok(public.key().clone())
     }
 
     /// What the PCRs hold now.

@@ -46,6 +46,7 @@ pub(super) fn write() {
         pcrs: log.replay([0, 8]),
         log: Some(octets),
         certificates: device.chain(),
+        key: None,
     };
     let cmw = Evidence::Tpm(quoted).to_cmw();
     good("attest-evidence", "quote", &cmw);

@@ -100,7 +100,7 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
     if passed == 0 {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
-    let attested = 2 * usize::from(landfall_testkit::tool("swtpm").is_some());
+    let attested = 4 * usize::from(landfall_testkit::tool("swtpm").is_some());
     assert_eq!(passed, 13 + attested);
     let traces = evidence(folder.path()).into_iter().map(|device| device.join("let-through.pcap"));
     let trace = { traces }.find(|trace| trace.is_file()).expect("a trace");

@@ -5,7 +5,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use landfall_pki::Certificate;
+use landfall_pki::{Certificate, PublicKey};
 use landfall_types::{Refusal, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -44,6 +44,8 @@ pub struct Quoted {
     pub log: Option<Vec<u8>>,
     /// The certificate of the attestation key, and those above it.
     pub certificates: Vec<Certificate>,
+    /// The key itself, where it has no certificate because it is known beforehand.
+    pub key: Option<PublicKey>,
 }
 
 /// The same in JSON.
@@ -56,7 +58,10 @@ struct Written {
     pcrs: BTreeMap<u8, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event_log: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 impl Evidence {
@@ -129,6 +134,7 @@ impl Quoted {
             pcrs: self.pcrs.iter().map(|(number, value)| (*number, hex::encode(value))).collect(),
             event_log: self.log.as_deref().map(octets),
             certificates: self.certificates.iter().map(|certificate| octets(certificate.der())).collect(),
+            key: self.key.as_ref().map(|key| octets(key.spki_der())),
         };
         serde_json::to_value(written).unwrap_or(Value::Null).to_string()
     }
@@ -142,6 +148,7 @@ impl Quoted {
             return Err(bad("it has too many certificates"));
         }
         let certificate = |text: &String| Certificate::from_der(&octets(text)?).map_err(|why| bad(&why.to_string()));
+        let key = |text: &String| PublicKey::from_spki_der(&octets(text)?).map_err(|why| bad(&why.to_string()));
         Ok(Self {
             nonce: octets(&read.nonce)?,
             statement: octets(&read.statement)?,
@@ -149,6 +156,7 @@ impl Quoted {
             pcrs: read.pcrs.iter().map(|(number, value)| Ok((*number, pcr(value)?))).collect::<Result<_, Refusal>>()?,
             log: read.event_log.as_ref().map(octets).transpose()?,
             certificates: read.certificates.iter().map(certificate).collect::<Result<_, _>>()?,
+            key: read.key.as_ref().map(key).transpose()?,
         })
     }
 }

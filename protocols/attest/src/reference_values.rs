@@ -28,6 +28,10 @@ pub struct ReferenceValues {
     pub model: String,
     /// When it was said. Of two about the same the later one counts.
     pub issued: Time,
+    /// The keys by which it may speak of itself, if it has no certificate for that from its manufacturer: those of a
+    /// service's TPM.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Fingerprint>,
     /// The releases that are known.
     pub releases: Vec<Release>,
 }
@@ -61,7 +65,7 @@ pub struct Release {
 impl ReferenceValues {
     /// Of a model, with releases.
     pub fn new(vendor: &str, model: &str, issued: Time, releases: Vec<Release>) -> Self {
-        Self { format: FORMAT.into(), vendor: vendor.into(), model: model.into(), issued, releases }
+        Self { format: FORMAT.into(), vendor: vendor.into(), model: model.into(), issued, keys: Vec::new(), releases }
     }
 
     /// Reads them, before they are signed.

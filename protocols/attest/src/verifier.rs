@@ -41,8 +41,8 @@ pub enum Speaks<'a> {
         /// What its manufacturer's certificates lead to.
         anchors: &'a Anchors,
     },
-    /// By one of these, which are known beforehand.
-    Known(&'a [PublicKey]),
+    /// By one of these, which are known beforehand, as those of services are: reference values name them.
+    Known(&'a [Fingerprint]),
 }
 
 /// Where the TPM's clock and counters stood, to tell whether they go back.
@@ -177,7 +177,7 @@ fn genuine(
     before: Option<&BootState>,
     now: Time,
 ) -> Result<(Statement, BootState), Refusal> {
-    let key = speaker(&quoted.certificates, &device.speaks, Kind::Attestation, now)?;
+    let key = speaker(&quoted.certificates, quoted.key.as_ref(), &device.speaks, Kind::Attestation, now)?;
     check_signature(&key, &quoted.statement, &quoted.signature)
         .map_err(|why| refuse("quote-signature", QUOTE, why.to_string()))?;
     let statement = Statement::read(&quoted.statement).map_err(|why| malformed("quote-syntax", QUOTE, why))?;
@@ -232,7 +232,7 @@ fn measured(quoted: &Quoted, statement: &Statement) -> Result<Option<EventLog>, 
 
 /// One without: what it says is only what it says.
 fn token(eat: &Eat, challenge: &Challenge, device: &Device<'_>, releases: Option<&[Release]>, now: Time) -> Appraisal {
-    let signed = speaker(&eat.certificates, &device.speaks, Kind::Birth, now).and_then(|key| {
+    let signed = speaker(&eat.certificates, None, &device.speaks, Kind::Birth, now).and_then(|key| {
         let claims = eat.verified(&key)?;
         match challenge.is(&claims.covered) && claims.nonce == challenge.nonce() {
             true => Ok(claims),
@@ -339,14 +339,24 @@ enum Kind {
 }
 
 /// The key that may speak.
-fn speaker(certificates: &[Certificate], speaks: &Speaks<'_>, kind: Kind, now: Time) -> Result<PublicKey, Refusal> {
-    let (own, above) =
-        certificates.split_first().ok_or_else(|| refuse("attestation-key", KEYS, "who says so is not told"))?;
-    let key = own.public_key().clone();
+fn speaker(
+    certificates: &[Certificate],
+    alone: Option<&PublicKey>,
+    speaks: &Speaks<'_>,
+    kind: Kind,
+    now: Time,
+) -> Result<PublicKey, Refusal> {
+    let untold = || refuse("attestation-key", KEYS, "who says so is not told");
     match speaks {
-        Speaks::Known(known) if known.contains(&key) => Ok(key),
-        Speaks::Known(_) => Err(refuse("attestation-key", KEYS, "the key that says so is not one that is known")),
+        Speaks::Known(known) => {
+            let key = certificates.first().map(Certificate::public_key).or(alone).ok_or_else(untold)?;
+            match known.contains(&key.fingerprint()) {
+                true => Ok(key.clone()),
+                false => Err(refuse("attestation-key", KEYS, "the key that says so is not one that is known")),
+            }
+        }
         Speaks::Certified { device, anchors } => {
+            let (own, above) = certificates.split_first().ok_or_else(untold)?;
             validate(own, above, anchors, &PathPolicy::at(now))?;
             let restricted = [oid::TPM_RESIDENCY, oid::TPM_RESTRICTED];
             // The factory certified it so once the TPM's endorsement key had shown that it holds it (part 1, s24).
@@ -357,7 +367,7 @@ fn speaker(certificates: &[Certificate], speaks: &Speaks<'_>, kind: Kind, now: T
             let serial = own.subject_serial_number();
             let whose = serial.map(|serial| DeviceId::new(&own.authority_key_id().unwrap_or_default(), &serial));
             match whose.as_ref() == Some(*device) {
-                true => Ok(key),
+                true => Ok(own.public_key().clone()),
                 false => Err(refuse("attestation-key-device", KEYS, "the key is another device's")),
             }
         }

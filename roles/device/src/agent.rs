@@ -271,6 +271,11 @@ impl Agent {
     pub async fn renew(&self, now: bool, limit: Option<Duration>, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
         let _lock = self.tidy()?;
         let credential = self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential;
+        if now && let Err(refusal) = self.service_attested(&credential).await? {
+            let outcome = Outcome::Refused(refusal);
+            self.log("renewed", &outcome, Duration::ZERO);
+            return Ok(outcome);
+        }
         let config = RenewalConfig {
             serial_number: self.birth.serial_number.clone(),
             rekey: self.config.rekey,

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use landfall_attest::Tier;
 use landfall_brski::pledge::Progress;
 use landfall_element::Exposure;
+use landfall_net::http::Endpoint;
 use landfall_types::SerialNumber;
 use serde::Serialize;
 use serde_json::json;
@@ -153,6 +154,9 @@ enum Command {
         /// Gives up after so many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         timeout: u64,
+        /// Then takes the result to the application service there, and prints what that has for the device.
+        #[arg(long, value_name = "HOST:PORT")]
+        to: Option<Endpoint>,
     },
     /// Tries to take the private keys out of the device's element, as a thief with its PIN would: yes if it refuses.
     Probe,
@@ -260,8 +264,19 @@ impl Device {
                 let value = json!({ "pcr": event.pcr, "digest": digest });
                 return say(out, json, &value, &format!("PCR {}: {digest}\n", event.pcr), true);
             }
-            Command::Show { timeout } => {
-                return match Agent::open(config)?.show(Duration::from_secs(timeout)).await? {
+            Command::Show { timeout, to } => {
+                let (agent, limit) = (Agent::open(config)?, Duration::from_secs(timeout));
+                let shown = agent.show(limit).await?;
+                if let (Ok((_, token)), Some(service)) = (&shown, &to) {
+                    return match agent.apply(token, service, limit).await? {
+                        Ok(given) => say(out, json, &json!({ "application": given }), &format!("{given}\n"), true),
+                        Err(refusal) => {
+                            let value = json!({ "refusal": refusal });
+                            say(out, json, &value, &format!("The service refused: {refusal}\n"), false)
+                        }
+                    };
+                }
+                return match shown {
                     Ok((ear, token)) => {
                         let firmware = ear.firmware.as_deref().unwrap_or("not recognised");
                         let found: String =

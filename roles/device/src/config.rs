@@ -164,7 +164,8 @@ impl Config {
             ..
         } = &mut config;
         let sockets = [&mut connect.control, &mut dpp.radio];
-        let measured = [&mut attestation.event_log, &mut attestation.firmware];
+        attestation.service_signers.iter_mut().for_each(|path| *path = folder.join(&path));
+        let measured = [&mut attestation.event_log, &mut attestation.firmware, &mut attestation.service_values];
         let named = [bundle, evidence, key_file, passphrase_file, seed_file];
         for path in named.into_iter().chain(sockets).chain(measured).flatten() {
             *path = folder.join(&path);

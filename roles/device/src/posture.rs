@@ -32,11 +32,22 @@ pub struct Attestation {
     pub firmware: Option<PathBuf>,
     /// Its version.
     pub release: String,
+    /// What the registrar's own software must look like, before it may act on the device: signed reference values.
+    pub service_values: Option<PathBuf>,
+    /// The certificates or public keys, in PEM, of those who may say so.
+    pub service_signers: Vec<PathBuf>,
 }
 
 impl Default for Attestation {
     fn default() -> Self {
-        Self { pcrs: (0..=9).collect(), event_log: None, firmware: None, release: "unknown".into() }
+        Self {
+            pcrs: (0..=9).collect(),
+            event_log: None,
+            firmware: None,
+            release: "unknown".into(),
+            service_values: None,
+            service_signers: Vec::new(),
+        }
     }
 }
 
@@ -77,6 +88,7 @@ fn quoted(config: &Config, birth: &Birth, challenge: &Challenge) -> Result<Quote
         pcrs: quote.pcrs,
         log,
         certificates: birth.attestation.clone(),
+        key: None,
     })
 }
 

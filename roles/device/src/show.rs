@@ -11,12 +11,15 @@ use landfall_net::{
     http::{Connection, Endpoint},
     tls::{ClientTls, TlsIdentity},
 };
+use landfall_pki::oid;
 use landfall_types::{Fault, Refusal, Time, http::Request};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// Where the registrar takes evidence.
 const PATH: &str = "/.well-known/landfall/attestation";
+/// Where an application service takes devices in.
+const APPLICATION: &str = "/.well-known/landfall/application";
 const SECTION: &str = "RFC 9334 s8.4";
 
 impl Agent {
@@ -33,6 +36,38 @@ impl Agent {
             Ok(shown) => shown,
             Err(_) => Ok(Err(backend("it took too long".into()))),
         }
+    }
+
+    /// Shows an application service the result that the registrar gave, over a connection with the network credential, and takes
+    /// what the service has for the device (the guide's 4.4): JSON.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotOnboarded`], or if the element fails; a service that refuses is an answer.
+    pub async fn apply(
+        &self,
+        token: &str,
+        service: &Endpoint,
+        limit: Duration,
+    ) -> Result<Result<serde_json::Value, Refusal>, DeviceError> {
+        let credential = self.credential()?;
+        let refuse = |fault, why: String| Refusal::new(fault, "application-service", "SP 1800-36B 4.4", why);
+        let identity = TlsIdentity { chain: credential.presented(), signer: self.element.signer(&credential.key)? };
+        // It may have any name, if the device's own domain says that it is a server.
+        let tls = ClientTls::anchored(credential.domain(), vec![oid::SERVER_AUTH], Some(&identity))?;
+        let asked = async {
+            let mut connection = Connection::open(service, Some(&tls), LIMITS).await?;
+            connection.send(Request::post(APPLICATION, EAT_JWT, token.as_bytes().to_vec())).await
+        };
+        let answer = match timeout(limit, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(why)) => return Ok(Err(refuse(Fault::Backend, why.to_string()))),
+            Err(_) => return Ok(Err(refuse(Fault::Backend, "it took too long".into()))),
+        };
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        Ok(match answer.status {
+            200 => serde_json::from_str(&said).map_err(|why| refuse(Fault::Malformed, why.to_string())),
+            status => Err(refuse(Fault::Denied, format!("the service answered {status}: {said:.200}"))),
+        })
     }
 
     async fn shown(&self, credential: &Credential) -> Result<Result<(Ear, String), Refusal>, DeviceError> {

@@ -20,7 +20,7 @@ pem = open(sys.argv[2], "rb").read()
 key = x509.load_pem_x509_certificate(pem).public_key()
 if "x5c" in fields:
     own = x509.load_der_x509_certificate(base64.b64decode(fields["x5c"][0]))
-    assert own.public_key() == key
+    assert own.public_key().public_numbers() == key.public_numbers()
 spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 digest = hashes.Hash(hashes.SHA256())
 digest.update(spki)

@@ -123,6 +123,7 @@ impl Setup {
                 crl_listen: None,
                 limits: Limits::default(),
                 verifier: None,
+                own: None,
             },
             masa: masa::Config {
                 listen: loopback(),

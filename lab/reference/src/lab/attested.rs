@@ -3,18 +3,20 @@
 
 use super::{
     Shown, Table,
-    chip::Kind,
+    application::Service,
+    chip::{Chip, Kind},
     device::{Device, copy},
     factory::line::{proof, requested},
     party::{Manufacturer, MasaManners, More, Owner},
     place::Place,
 };
 use crate::peers::program;
-use anyhow::{Context, Result, bail, ensure};
-use landfall_attest::{EventLog, ReferenceValues, Release, Tier};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use landfall_attest::{EventLog, ReferenceValues, Release, Tier, log::IPL};
 use landfall_lifecycle::{factory::Product, network::DomainDevice};
 use landfall_pki::{Algorithm, Signer, SoftwareKey, pem};
 use landfall_server::{RoleName, attestation::AttestationRecord, factory::Choice};
+use landfall_tpm::TpmElement;
 use landfall_types::{Fingerprint, Record, Time};
 use serde_json::Value;
 use std::{
@@ -28,6 +30,8 @@ const MODEL: &str = "THERMOSTAT-1";
 /// What is measured before it runs, and into which PCR: what a boot loader measures the rest into.
 const FIRMWARE: &[u8] = b"thermostat 1.4.2";
 const PCR: u8 = 8;
+/// What is measured on the registrar's machine.
+const REGISTRAR: &[u8] = b"registrar 0.4";
 
 /// A network that asks devices what software they run, and the manufacturer that says what is good.
 pub(super) struct Watched {
@@ -36,6 +40,9 @@ pub(super) struct Watched {
     product: Product,
     folder: PathBuf,
     numbers: AtomicU32,
+    /// The registrar's own TPM.
+    chip: Chip,
+    own: TpmElement,
 }
 
 impl Watched {
@@ -46,7 +53,7 @@ impl Watched {
 
     /// If there can be TPMs here, and one of its rows is asked for.
     pub(super) async fn wanted(place: &Place, table: &Table<'_>) -> Result<Option<Self>> {
-        let wanted = ["S4.C1", "S4.C3"].into_iter().any(|id| table.wants(id));
+        let wanted = ["S4.C1", "S4.C2", "S4.C3", "S5.C3"].into_iter().any(|id| table.wants(id));
         match wanted && Kind::Tpm.missing().is_none() {
             true => Self::prepare(place).await.map(Some),
             false => Ok(None),
@@ -60,16 +67,29 @@ impl Watched {
         let key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
         fs::write(folder.join("signer.pem"), pem::encode("PUBLIC KEY", key.public_key().spki_der()))?;
         fs::write(folder.join("values.jwt"), known().sign(&key)?)?;
+        // The registrar's machine has a TPM too, and its boot measured the registrar.
+        let chip = Chip::solder(Kind::Tpm, &folder.join("chip"), None)?;
+        let own = TpmElement::from_uri(chip.uri(), &folder.join("own-keys"))?;
+        let log = measured(REGISTRAR);
+        log.events.iter().try_for_each(|event| own.measure(event.pcr, &event.digest))?;
+        fs::write(folder.join("own-log"), log.write())?;
+        let mut service = values("heronry", "registrar", REGISTRAR, "0.4");
+        service.keys.push(own.attestation_public_key()?.fingerprint());
+        fs::write(folder.join("service.jwt"), service.sign(&key)?)?;
         let settings = format!(
-            "[registrar.attestation]\nrequire = \"affirming\"\nreference-values = [{:?}]\nsigners = [{:?}]\nevidence = {:?}\n",
+            "[registrar.attestation]\nrequire = \"affirming\"\nreference-values = [{:?}]\nsigners = [{:?}]\nevidence = {:?}\n\
+             own-tpm = {:?}\nown-keys = {:?}\nown-pcrs = [8]\nown-event-log = {:?}\n",
             folder.join("values.jwt"),
             folder.join("signer.pem"),
-            folder.join("shown")
+            folder.join("shown"),
+            chip.uri(),
+            folder.join("own-keys"),
+            folder.join("own-log")
         );
         let more = More { settings, roles: &[RoleName::Registrar], proxy: None };
         let owner = Owner::settle_with(place, "heronry", "Heron House", &[maker.known()], &[MODEL], more).await?;
         maker.customer(&owner).await?;
-        Ok(Self { maker, owner, product, folder, numbers: AtomicU32::new(1) })
+        Ok(Self { maker, owner, product, folder, numbers: AtomicU32::new(1), chip, own })
     }
 
     pub(super) async fn close(mut self, place: &Place) {
@@ -157,6 +177,27 @@ impl Watched {
         })
     }
 
+    /// S4.C2: an application service over TLS with both sides' network credentials takes the device in by a result of now, and
+    /// neither by another device's nor once something else runs.
+    pub(super) async fn before_the_application(&self, place: &Place) -> Result<Shown> {
+        let service = Service::start(place, &self.owner).await?;
+        let device = self.started(place, FIRMWARE).await?;
+        device.onboard_only(place, &self.owner).await?.onboarded()?;
+        let given = applies(&device, place, &service).await?.map_err(|why| anyhow!("it was refused: {why}"))?;
+        let added = device.body.folder.join("added.bin");
+        fs::write(&added, b"what was not there at the start")?;
+        let added = added.display().to_string();
+        device.body.run(place, &["measure", &added, "--pcr", &PCR.to_string(), "--name", "added"], |_| ()).await?;
+        let refused = applies(&device, place, &service).await?;
+        service.stop().await;
+        let Err(why) = refused else { bail!("{} was taken in with something added", device.serial) };
+        ensure!(why.contains("application-tier"), "{why}");
+        Ok(Shown {
+            shown: format!("the service in the lab gave {} {given} for a result of the moment", device.serial),
+            refused: why,
+        })
+    }
+
     /// S4.C3: before it gets its credential renewed, and whenever it is asked. Once something else was measured, the same device
     /// gets neither a good result nor a certificate.
     pub(super) async fn before_an_operation(&self, place: &Place) -> Result<Shown> {
@@ -182,6 +223,36 @@ impl Watched {
     }
 }
 
+impl Watched {
+    /// S5.C3: a device asks the registrar for its own evidence, for a nonce of its own, before it lets it renew its credential.
+    /// Once something else was measured on the registrar's machine, the device does not.
+    pub(super) async fn the_server_too(&self, place: &Place) -> Result<Shown> {
+        let device = self.started(place, FIRMWARE).await?;
+        device.onboard_only(place, &self.owner).await?.onboarded()?;
+        fs::copy(self.folder.join("service.jwt"), device.body.folder.join("service.jwt"))?;
+        fs::copy(self.folder.join("signer.pem"), device.body.folder.join("service-signer.pem"))?;
+        device.renew(place, 20).await?.onboarded()?;
+        self.own.measure(PCR, &[0xbd; 32])?;
+        let refusal = device.renew(place, 20).await?.refused()?;
+        ensure!(refusal.check == "service-attestation", "{refusal}");
+        Ok(Shown {
+            shown: format!(
+                "{} let its registrar renew its credential, whose TPM at {} quotes release 0.4",
+                device.serial,
+                self.chip.uri()
+            ),
+            refused: format!("by the device: {refusal}"),
+        })
+    }
+}
+
+/// What the application service has for a device that shows it the registrar's result, or why it has nothing.
+async fn applies(device: &Device, place: &Place, service: &Service) -> Result<Result<String, String>> {
+    let said = device.body.run(place, &["show", "--to", &service.address], |_| ()).await?;
+    let why = said.pointer("/refusal/detail").and_then(Value::as_str).map(str::to_owned);
+    Ok(why.map_or_else(|| Ok(said.pointer("/application/topic").unwrap_or(&said).to_string()), Err))
+}
+
 /// What the registrar makes of what a device shows now.
 async fn shows(device: &Device, place: &Place) -> Result<String> {
     let said = device.body.run(place, &["show"], |_| ()).await?;
@@ -193,10 +264,17 @@ async fn shows(device: &Device, place: &Place) -> Result<String> {
 
 /// What the manufacturer says of its one good release.
 fn known() -> ReferenceValues {
-    let log = EventLog { events: vec![landfall_attest::log::event(PCR, 0x0d, FIRMWARE, "firmware")], locality: 0 };
-    let pcrs = log.replay([PCR]).into_iter().map(|(pcr, value)| (pcr, Fingerprint(value))).collect();
-    let release = Release { firmware: "1.4.2".into(), pcrs, ..Release::default() };
-    ReferenceValues::new("heron", MODEL, Time::now(), vec![release])
+    values("heron", MODEL, FIRMWARE, "1.4.2")
+}
+
+fn values(vendor: &str, model: &str, firmware: &[u8], name: &str) -> ReferenceValues {
+    let pcrs = measured(firmware).replay([PCR]).into_iter().map(|(pcr, value)| (pcr, Fingerprint(value))).collect();
+    let release = Release { firmware: name.into(), pcrs, ..Release::default() };
+    ReferenceValues::new(vendor, model, Time::now(), vec![release])
+}
+
+fn measured(firmware: &[u8]) -> EventLog {
+    EventLog { events: vec![landfall_attest::log::event(PCR, IPL, firmware, "firmware")], locality: 0 }
 }
 
 /// Whether tpm2_checkquote, if it is there, believes the quote from the files alone, and not with another nonce.

@@ -255,9 +255,13 @@ impl Body {
         let config = self.folder.join("device.toml");
         let supplicant = self.supplicant.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let connect = supplicant.map(|socket| format!("control = {socket:?}\nserver-name = \"localhost\"\n"));
+        let service = match self.folder.join("service.jwt").is_file() {
+            true => "service-values = \"service.jwt\"\nservice-signers = [\"service-signer.pem\"]\n",
+            false => "",
+        };
         let text = format!(
             "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
-             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\n[dpp]\npatience-ms = 1500\npause-ms = 300\n",
+             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\n{service}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
             place.discovery(),
             connect.unwrap_or_default()

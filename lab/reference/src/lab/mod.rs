@@ -1,5 +1,6 @@
 //! `landfall lab`: the guide's builds, run on this machine.
 
+mod application;
 mod attested;
 mod build1;
 mod build2;

@@ -106,7 +106,7 @@ impl Place {
     }
 
     /// A proxy's address as a device on the link writes it; a device's one interface has number 2, after loopback.
-    fn seen_by_devices(&self, proxy: SocketAddr) -> String {
+    pub(super) fn seen_by_devices(&self, proxy: SocketAddr) -> String {
         match self.has_link() {
             true => format!("[{BRIDGE_ADDRESS}%2]:{}", proxy.port()),
             false => proxy.to_string(),

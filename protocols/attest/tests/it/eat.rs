@@ -41,9 +41,9 @@ fn a_token_with_one_thing_wrong_is_refused() {
     assert_eq!(check(shown(&scene, &claims(&relayed))), "eat-nonce");
     let other = scene.maker.device("LAMP-2");
     let by = |key: &SoftwareKey, chain: &[Certificate]| Evidence::of_eat(good.sign(key, chain).unwrap()).unwrap();
-    assert_eq!(check(by(&*other.key, &other.chain())), "attestation-key-device");
-    assert_eq!(check(by(&*other.key, &scene.birth.chain())), "eat-signature");
-    assert_eq!(check(by(&*scene.birth.key, &[])), "attestation-key");
+    assert_eq!(check(by(&other.key, &other.chain())), "attestation-key-device");
+    assert_eq!(check(by(&other.key, &scene.birth.chain())), "eat-signature");
+    assert_eq!(check(by(&scene.birth.key, &[])), "attestation-key");
     let token = good.sign(&*scene.birth.key, &scene.birth.chain()).unwrap();
     for wrong in [token.replace('.', ""), format!("{token}."), token.replacen("ey", "ez", 1), String::new()] {
         assert!(Evidence::of_eat(wrong).is_err());

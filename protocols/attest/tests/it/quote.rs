@@ -4,10 +4,11 @@ use super::scene::{
     CLOCK, ELSEWHERE, HERE, NONCE, Scene, attestation_key, booted, id, release, signed, statement, zeros,
 };
 use landfall_attest::{
-    BootState, Challenge, EventLog, Evidence, Nonces, Quoted, ReferenceValues, Tier,
+    BootState, Challenge, Device, EventLog, Evidence, Nonces, Quoted, ReferenceValues, Tier, appraise,
     ear::claim,
     log::{event, extended},
     tpm::{Clock, Statement},
+    verifier::Speaks,
 };
 use landfall_testkit::{Manufacturer, NOW};
 use landfall_types::Fingerprint;
@@ -172,6 +173,21 @@ fn events_in_any_order_are_judged_one_by_one() {
     assert_eq!(scene.finding(Quoted { log: None, ..scene.quoted() }), "reference-event");
     scene.log.events.push(event(8, 0x0d, b"a rootkit", "nothing to see"));
     assert_eq!(scene.finding(scene.quoted()), "reference-event");
+}
+
+#[test]
+fn a_service_speaks_by_a_key_that_is_known() {
+    let scene = Scene::new();
+    let key = scene.ak.certificate.public_key().clone();
+    let quoted = Quoted { certificates: Vec::new(), key: Some(key.clone()), ..scene.quoted() };
+    let evidence = Evidence::from_cmw(Evidence::Tpm(quoted).to_cmw().as_bytes()).unwrap();
+    let judged = |keys: &[Fingerprint]| {
+        let service = Device { vendor: "acme", model: "lamp", speaks: Speaks::Known(keys) };
+        appraise(&evidence, &scene.challenge(), &service, &scene.references, None, NOW)
+    };
+    assert_eq!(judged(&[key.fingerprint()]).tier(), Tier::Affirming);
+    assert_eq!(judged(&[Fingerprint([1; 32])]).findings[0].check, "attestation-key");
+    assert_eq!(judged(&[]).tier(), Tier::Contraindicated);
 }
 
 #[test]

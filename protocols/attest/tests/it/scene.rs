@@ -78,6 +78,7 @@ impl Scene {
             pcrs: pcrs.clone(),
             log: Some(self.log.write()),
             certificates: self.ak.chain(),
+            key: None,
         }
     }
 

@@ -307,7 +307,6 @@ impl AwaitingNonce {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a request is made of")]
 fn prepare(
     domain: Domain,
     wishes: CsrAttrs,

@@ -1,11 +1,13 @@
 //! The verifier (RFC 9334 s3): judges what devices show of their software, keeps the results, and signs them as EARs.
 //!
-//! Before a certificate is issued the registrar asks it ([`Verifier::in_request`]); a device that is in shows evidence
-//! whenever it is to ([`Verifier::at_the_door`]). What comes of it are facts for policy.
+//! Before a certificate is issued the registrar asks it; a device that is in shows evidence
+//! whenever it is to. What comes of it are facts for policy.
 
 mod keep;
+mod own;
 mod record;
 
+pub use own::Own;
 pub use record::AttestationRecord;
 
 use crate::{Identity, RoleError, settings::AttestationSettings};

@@ -59,11 +59,8 @@ impl AttestationRecord {
             subject: self.device.clone(),
             kind,
             value: value.into(),
-            source: match self.root.as_str() {
-                "tpm" => "a quote of the device's TPM".into(),
-                "software" => "what the device's software says of itself".into(),
-                _ => "no evidence was shown".into(),
-            },
+            // One source, whatever the evidence rested on: the newest result counts, and not the worst that there ever was.
+            source: "the evidence that the device showed last".into(),
             issuer: Some(self.verifier),
             at: self.at,
             expires: Some(self.expires),

@@ -17,6 +17,8 @@ use landfall_types::{
 
 /// Where a device shows evidence by itself: a conceptual message wrapper goes in, an EAR comes out.
 pub const ATTESTATION_PATH: &str = "/.well-known/landfall/attestation";
+/// Where a device asks what the registrar itself runs, with a nonce of its own (SP 1800-36B 7.8).
+pub(super) const SERVICE_PATH: &str = "/.well-known/landfall/attestation/service";
 const SECTION: &str = "RFC 9334 s8.4";
 
 /// draft-ietf-lamps-attestation-freshness s5.2: a nonce for the connection that it is asked for over.
@@ -29,6 +31,29 @@ pub(super) fn nonce(registrar: &Registrar, request: &Request, client: Option<&Tl
     match verifier.nonce(&binding, registrar.world.clock.now()) {
         Some(nonce) => Response::with(200, FRESHNESS_JSON, nonce.into_bytes()),
         None => Response::text(403, "Nonces are for those who show a certificate."),
+    }
+}
+
+/// Shows a device that has a certificate what the registrar itself runs.
+pub(super) async fn own(registrar: &Registrar, request: Request, client: Option<TlsPeer>) -> Response {
+    let Some(own) = registrar.own.clone() else { return super::nothing_here() };
+    let Some(client) = client.filter(|client| client.certificate().is_some()) else {
+        return Response::text(403, "Evidence is for those who show a certificate.");
+    };
+    if request.method != Method::Post {
+        return Response::new(405).header("allow", "POST");
+    }
+    let shown = tokio::task::spawn_blocking(move || {
+        let nonce = landfall_attest::read_answer(&request.body)?;
+        own.show(&nonce, &client.binding)
+    });
+    match shown.await {
+        Ok(Ok(evidence)) => Response::with(200, CMW_JSON, evidence.into_bytes()),
+        Ok(Err(refusal)) => {
+            tracing::warn!(%refusal, "the registrar's own evidence was not shown");
+            Response::new(if refusal.fault == Fault::Backend { 503 } else { 400 })
+        }
+        Err(_) => Response::new(500),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{CrlUrl, Masas, Registrar};
 use crate::{
     Identity, RoleError, World,
-    attestation::Verifier,
+    attestation::{Own, Verifier},
     identity,
     revocation::CrlFiles,
     settings::{CsrWish, IdentitySettings, RegistrarSettings, Settings, VendorSettings},
@@ -60,6 +60,8 @@ pub struct Config {
     pub limits: Limits,
     /// Whether devices show evidence, and what is good.
     pub verifier: Option<Arc<Verifier>>,
+    /// By which TPM the registrar shows them what it runs itself.
+    pub own: Option<Arc<Own>>,
 }
 
 /// A vendor, and how its MASA is recognised.
@@ -133,6 +135,7 @@ impl Config {
             crl_listen: registrar.crl_listen,
             limits: (&registrar.limits).into(),
             verifier: Verifier::open(&registrar.attestation, resolve, &identity(&registrar.identity)?)?.map(Arc::new),
+            own: Own::open(&registrar.attestation, resolve)?.map(Arc::new),
         })
     }
 
@@ -168,6 +171,7 @@ impl Config {
             est,
             policy: RwLock::new(Arc::new(self.policy)),
             verifier: self.verifier,
+            own: self.own,
             crl: RwLock::default(),
             crl_every: self.crl_every,
         })

@@ -20,7 +20,7 @@ pub use record::{CertificateRecord, CrlRecord, PolicyRecord};
 
 use crate::{
     Identity, RoleError, World,
-    attestation::Verifier,
+    attestation::{Own, Verifier},
     proxy::announce,
     role::{RoleName, Shutdown, Task},
 };
@@ -63,6 +63,8 @@ pub struct Registrar {
     policy: RwLock<Arc<Policy>>,
     /// Who judges evidence, if it is asked for.
     pub(crate) verifier: Option<Arc<Verifier>>,
+    /// By which TPM it shows devices what it runs itself.
+    own: Option<Arc<Own>>,
     crl: RwLock<Option<Arc<[u8]>>>,
     crl_every: Duration,
 }
@@ -124,6 +126,7 @@ impl Registrar {
             paths::VOUCHER_STATUS => return status::answer(self, About::Voucher, request, client).await,
             paths::ENROLL_STATUS => return status::answer(self, About::Enrolment, request, client).await,
             ATTESTATION_PATH => return attest::answer(self, request, client).await,
+            attest::SERVICE_PATH => return attest::own(self, request, client).await,
             paths::NONCE => return attest::nonce(self, &request, client.as_ref()),
             CRL_PATH if request.method == Method::Get => return self.crl_response(),
             _ => {}

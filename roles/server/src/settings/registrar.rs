@@ -123,6 +123,16 @@ pub struct AttestationSettings {
     pub result_life: Span,
     /// How long a device may take to answer a nonce.
     pub nonce_life: Span,
+    /// The TPM by which the registrar shows devices what software it runs itself, if it does: `tpm:device:/dev/tpmrm0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_tpm: Option<String>,
+    /// The folder for that TPM's keys.
+    pub own_keys: PathBuf,
+    /// The PCRs that it quotes.
+    pub own_pcrs: Vec<u8>,
+    /// The event log of what was measured into them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_event_log: Option<PathBuf>,
     /// A folder for what was shown and what came of it, for whoever wants to check it with other tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<PathBuf>,
@@ -137,6 +147,10 @@ impl Default for AttestationSettings {
             signers: Vec::new(),
             result_life: Span::days(1),
             nonce_life: Span::seconds(600),
+            own_tpm: None,
+            own_keys: "attestation-keys".into(),
+            own_pcrs: (0..=9).collect(),
+            own_event_log: None,
             evidence: None,
         }
     }

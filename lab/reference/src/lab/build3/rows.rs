@@ -36,14 +36,18 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
         Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
         None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
     }
-    if let Some(watched) = watched {
-        watched.close(place).await;
-    }
-    for id in ["S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C3", "S5.C6"] {
+    for id in ["S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C6"] {
         table.not_run(BUILD, id, NO_VERIFICATION)?;
     }
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
     table.row(BUILD, "S5.C2", network::renewed_and_revoked(place, site)).await?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S5.C3", watched.the_server_too(place)).await?,
+        None => table.not_run(BUILD, "S5.C3", Watched::missing())?,
+    }
+    if let Some(watched) = watched {
+        watched.close(place).await;
+    }
     table.not_run(BUILD, "S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it")?;
     table.not_run(BUILD, "S5.C5", "this version binds to no life cycle management service")
 }

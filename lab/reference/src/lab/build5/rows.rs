@@ -31,13 +31,13 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
         Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
         None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
     }
-    table.not_run(BUILD, "S4.C2", "there is no application service yet that could ask")?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S4.C2", watched.before_the_application(place)).await?,
+        None => table.not_run(BUILD, "S4.C2", Watched::missing())?,
+    }
     match &watched {
         Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
         None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
-    }
-    if let Some(watched) = watched {
-        watched.close(place).await;
     }
     table
         .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))
@@ -48,8 +48,14 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
     table.row(BUILD, "S5.C2", again::renewed_and_revoked(place, site)).await?;
+    match &watched {
+        Some(watched) => table.row(BUILD, "S5.C3", watched.the_server_too(place)).await?,
+        None => table.not_run(BUILD, "S5.C3", Watched::missing())?,
+    }
+    if let Some(watched) = watched {
+        watched.close(place).await;
+    }
     for (id, why) in [
-        ("S5.C3", "this version attests no server"),
         ("S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it"),
         ("S5.C5", "this version binds to no life cycle management service"),
     ] {

@@ -12,7 +12,9 @@ use landfall_brski::{
     media, paths,
     pledge::{Input, Onboarding},
 };
-use landfall_pki::{AltName, CertificateSerial, Csr, KeyKind, Validity, cms, oid, profile::Server};
+use landfall_pki::{
+    AltName, CertificateSerial, Csr, KeyKind, Validity, attestation::evidence, cms, oid, profile::Server,
+};
 use landfall_testkit::{Domain, NOW};
 use landfall_types::http::Response;
 use std::time::Duration;
@@ -76,6 +78,34 @@ fn the_request_is_bound_to_the_connection_when_that_is_wished() {
     let mut sim = Sim::with(|_| {});
     sim.run();
     assert_eq!(csr(&mut sim).challenge_password(), None);
+}
+
+#[test]
+fn evidence_is_shown_when_that_is_wished() {
+    let wished = || CsrAttrs(vec![Wish::Oid(oid::KEY_ATTESTATION)]);
+    let shown = |sim: &mut Onboard| {
+        let csr = csr(sim);
+        let value = csr.attribute(oid::KEY_ATTESTATION)?.to_vec();
+        evidence(&value).unwrap().map(<[u8]>::to_vec)
+    };
+    let mut sim = Sim::with(|r| r.wishes = wished());
+    sim.run();
+    assert_eq!(shown(&mut sim).unwrap(), b"evidence for [1, 2, 3, 4, 5, 6, 7, 8]");
+    let mut sim = Sim::with(|_| {});
+    sim.run();
+    assert_eq!(shown(&mut sim), None);
+    assert!(sim.registrar().at(paths::NONCE).is_empty());
+    // A registrar that wishes for evidence, and has no nonce for it.
+    for (body, check) in [(&b"{}"[..], "est-nonce"), (b"{\"nonce\":\"AQI\"}", "est-nonce"), (b"", "est-nonce")] {
+        let answer = move |_: &_| Response::with(200, "application/est-attestation-freshness+json", body.to_vec());
+        refused(
+            Sim::with(|r| {
+                r.wishes = wished();
+                r.quirk = instead(paths::NONCE, answer);
+            }),
+            check,
+        );
+    }
 }
 
 fn key_type(curve: oid::Oid) -> CsrAttrs {

@@ -102,6 +102,11 @@ impl Registrar {
             paths::CSR_ATTRIBUTES => {
                 Response::with(200, media::CSR_ATTRIBUTES, body::encode(&self.wishes.to_der().unwrap()))
             }
+            paths::NONCE => Response::with(
+                200,
+                "application/est-attestation-freshness+json",
+                br#"{"nonce":"AQIDBAUGBwg","expiry":600}"#.to_vec(),
+            ),
             paths::SIMPLE_ENROLL | paths::SIMPLE_REENROLL => self.issue_certificate(&request, now),
             other => Response::text(404, other),
         }
