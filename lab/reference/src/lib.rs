@@ -8,3 +8,4 @@ pub mod narrator;
 pub mod peers;
 pub mod report;
 pub mod rig;
+pub(crate) mod wires;

@@ -1,10 +1,10 @@
 //! What it costs to hold devices to what their manufacturers say of them (SP 1800-36B 7.2): loading the rules of 28 kinds of devices,
 //! packets through a bridge with few devices and with many, beside the same bridge without rules, and what gets through before them.
 
-mod files;
+pub(crate) mod files;
 mod leak;
-mod wires;
 
+use crate::wires::{BRIDGE, DEVICE, PEER, Wires};
 use anyhow::{Context, Result, ensure};
 use landfall_mud::{Class, Members, Policy, packet::Prefix};
 use landfall_nft::Interface;
@@ -23,7 +23,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wires::Wires;
 
 pub use leak::Leak;
 
@@ -77,9 +76,7 @@ pub struct Rate {
 const RUNS: usize = 15;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(400);
-/// Whose packets are counted, and where they go.
-const DEVICE: &str = "02:00:00:00:00:07";
-const PEER: [u8; 4] = [10, 77, 0, 2];
+/// Where the packets go that are counted.
 const PORT: u16 = 5683;
 
 /// Measures all of it with the MUD files in `folder`, or with made-up ones of the same size as those of 28 real devices; nothing, with
@@ -180,10 +177,10 @@ async fn rate(wires: &Wires, depth: usize, devices: &[usize]) -> Result<Vec<Rate
     for _ in 0..ROUNDS {
         wires.clear().await?;
         let mut bare = counted.iter_mut();
-        bare.next().context("nothing is counted")?.push(wires.packets(ROUND).await?);
+        bare.next().context("nothing is counted")?.push(wires.packets(PORT, ROUND).await?);
         for (commands, counts) in tables.iter().zip(bare) {
             wires.kernel.apply(commands).await?;
-            counts.push(wires.packets(ROUND).await?);
+            counts.push(wires.packets(PORT, ROUND).await?);
         }
     }
     wires.clear().await?;
@@ -199,7 +196,7 @@ async fn rate(wires: &Wires, depth: usize, devices: &[usize]) -> Result<Vec<Rate
 
 /// A segment with so many devices, the first of which is the one at the wire; each has its own addresses for every name.
 fn picture(policies: Vec<Policy>, devices: usize) -> Result<Picture> {
-    let (name, bridge) = ("things".to_owned(), wires::BRIDGE.parse()?);
+    let (name, bridge) = ("things".to_owned(), BRIDGE.parse()?);
     let segment = Segment {
         name,
         kind: SegmentKind::Production,

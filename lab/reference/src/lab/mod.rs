@@ -10,6 +10,7 @@ mod chip;
 mod device;
 mod easyconnect;
 mod factory;
+mod intent;
 mod party;
 mod place;
 

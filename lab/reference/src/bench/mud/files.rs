@@ -46,7 +46,7 @@ pub(super) fn deep(depth: usize, [a, b, c, d]: [u8; 4], port: u16) -> Vec<u8> {
 }
 
 /// What a device may send; and nothing to it.
-pub(super) fn file(url: &str, matches: Vec<Value>) -> Vec<u8> {
+pub(crate) fn file(url: &str, matches: Vec<Value>) -> Vec<u8> {
     let entry = |(number, matches): (usize, Value)| json!({ "name": format!("entry-{number}"), "matches": matches, "actions": { "forwarding": "accept" } });
     let entries: Vec<Value> = matches.into_iter().enumerate().map(entry).collect();
     let file = json!({

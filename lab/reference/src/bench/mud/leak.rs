@@ -1,6 +1,7 @@
 //! What gets through before the rules: a device that sends without end, from before the enforcer starts until after it was let in.
 
-use super::{DEVICE, PEER, PORT, files, wires::Wires};
+use super::{PORT, files};
+use crate::wires::{DEVICE, PEER, Wires};
 use anyhow::{Context, Result};
 use landfall_element::MemoryElement;
 use landfall_lifecycle::{

@@ -1,12 +1,14 @@
 //! Scenarios 1, 3 and 5 at the network layer: who is authenticated, who may join, what is issued, and how it ends.
 
-use super::{Device, Shown, Site, factory::close};
+use super::{BUILD, Device, Shown, Site, factory::close};
 use crate::lab::{
+    intent,
     party::{KnownVendor, Manufacturer, MasaManners, Owner},
     place::Place,
 };
 use anyhow::{Context, Result, bail, ensure};
 use landfall_brski::{media, paths};
+use landfall_lifecycle::{factory::Product, network::Learnt};
 use landfall_net::{
     http::{ClientLimits, Connection, Endpoint},
     tls::{ClientTls, TlsIdentity},
@@ -306,4 +308,18 @@ fn limits() -> ClientLimits {
 async fn revocation_list(owner: &Owner) -> Result<Crl> {
     let list = owner.registrar.admin.bytes("/v1/network/crl").await?;
     Ok(Crl::from_der(&list)?)
+}
+
+/// S5.C4: the MUD URL in the IDevID, by which a device is held to what its manufacturer says; a stray packet, and a file that is signed wrongly.
+pub(super) async fn intent_enforced(place: &Place, site: &Site) -> Result<Shown> {
+    let maker = intent::Maker::open(place, BUILD, Some(&site.kestrel)).await?;
+    let mut serials = Vec::new();
+    for model in ["THERMOSTAT-1", "BAD-1"] {
+        let product = Product { mud_url: Some(maker.url(model)), ..site.thermostat.clone() };
+        let device = site.bought(place, &product).await?;
+        device.onboard(place, 3).await?.onboarded()?;
+        serials.push(device.serial.clone());
+    }
+    let [good, bad] = serials.as_slice() else { bail!("there are no devices") };
+    intent::enforced(BUILD, &maker, &site.orchard.registrar.store, [good.as_str(), bad.as_str()], Learnt::Idevid).await
 }

@@ -1,7 +1,7 @@
 //! The rows of the table, in its order.
 
 use super::{BUILD, Site, factory, network};
-use crate::lab::{Table, attested::Watched, place::Place};
+use crate::lab::{Table, attested::Watched, intent, place::Place};
 use anyhow::Result;
 
 const NO_APPLICATION: &str = "Build 3 has no application layer (E.1)";
@@ -48,6 +48,9 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
     if let Some(watched) = watched {
         watched.close(place).await;
     }
-    table.not_run(BUILD, "S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it")?;
+    match intent::obstacle(place) {
+        None => table.row(BUILD, "S5.C4", network::intent_enforced(place, site)).await?,
+        Some(why) => table.not_run(BUILD, "S5.C4", &why)?,
+    }
     table.not_run(BUILD, "S5.C5", "this version binds to no life cycle management service")
 }

@@ -1,19 +1,21 @@
 //! Scenarios 1, 3, 4 and 5 where the network begins: who comes in by 802.1X, where to, and how it ends.
 
 use super::{
-    Device, Shown, Site,
+    BUILD, Device, Shown, Site,
     switch::{LIMIT, SERVICE, on_link},
     trace::Trace,
 };
 use crate::{
     lab::{
         build3::network::waiting,
+        intent,
         party::{Manufacturer, MasaManners},
         place::Place,
     },
     peers::Peer,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use landfall_lifecycle::{factory::Product, network::Learnt};
 use landfall_pki::{Algorithm, pem};
 use landfall_types::Outcome;
 use std::{
@@ -372,4 +374,28 @@ fn network(site: &Site, device: &Device, name: &str, chain: &str, key: &[u8]) ->
 /// In microseconds since 1970, as traces have it.
 fn now() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
+}
+
+/// S5.C4: the MUD URL in the IDevID of a device that came in by 802.1X, by which it is held to what its manufacturer says; a stray packet,
+/// and a file that is signed wrongly.
+pub(super) async fn intent_enforced(place: &Place, site: &Site) -> Result<Shown> {
+    let maker = intent::Maker::open(place, BUILD, Some(&site.kestrel)).await?;
+    let mut serials = Vec::new();
+    let mut inside = Vec::new();
+    for (port, model) in ["THERMOSTAT-1", "BAD-1"].into_iter().enumerate() {
+        let product = Product { mud_url: Some(maker.url(model)), ..site.thermostat.clone() };
+        let device = site.bought(place, &product, port).await?;
+        device.onboard(place, 3).await?.onboarded()?;
+        let supplicant = come_in(place, site, &device, port).await?;
+        serials.push(device.serial.clone());
+        inside.push((device, supplicant));
+    }
+    let [good, bad] = serials.as_slice() else { bail!("there are no devices") };
+    let shown =
+        intent::enforced(BUILD, &maker, &site.orchard.registrar.store, [good.as_str(), bad.as_str()], Learnt::Idevid)
+            .await;
+    for (device, supplicant) in inside {
+        leave(site, &device, supplicant).await?;
+    }
+    shown
 }

@@ -3,7 +3,7 @@
 use super::{BUILD, Site, again, assurance, network};
 use crate::{
     acceptance::CAPABILITIES,
-    lab::{Shown, Table, attested::Watched, place::Place},
+    lab::{Shown, Table, attested::Watched, intent, place::Place},
 };
 use anyhow::Result;
 
@@ -55,12 +55,11 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     if let Some(watched) = watched {
         watched.close(place).await;
     }
-    for (id, why) in [
-        ("S5.C4", "the MUD URL is in the IDevID; this version enforces nothing by it"),
-        ("S5.C5", "this version binds to no life cycle management service"),
-    ] {
-        table.not_run(BUILD, id, why)?;
+    match intent::obstacle(place) {
+        None => table.row(BUILD, "S5.C4", network::intent_enforced(place, site)).await?,
+        Some(why) => table.not_run(BUILD, "S5.C4", &why)?,
     }
+    table.not_run(BUILD, "S5.C5", "this version binds to no life cycle management service")?;
     table.row(BUILD, "S5.C6", assurance::continuously_assured(place, site)).await
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Device {
     pub(super) bundle: DeviceBundle,
     /// Its folder.
     pub(super) folder: PathBuf,
+    /// Where it says that its manufacturer's word on it is.
+    pub(super) mud_url: String,
     /// What it tells the configurator for other protocols.
     pub(super) members: Map<String, Value>,
 }
@@ -98,7 +100,8 @@ impl Device {
         let uri = parsed.dpp.as_ref().context("it was not made for Wi-Fi Easy Connect")?.uri.parse()?;
         let folder = place.folder(&format!("devices/{serial}"))?;
         fs::copy(bundle, folder.join("bundle.json"))?;
-        Ok(Self { serial, uri, bundle: parsed, folder, members: Map::new() })
+        let mud_url = format!("https://kestrel.example/mud/{serial}.json");
+        Ok(Self { serial, uri, bundle: parsed, folder, mud_url, members: Map::new() })
     }
 
     /// What its key is known by.
@@ -202,7 +205,7 @@ impl Device {
     fn config(&self) -> Config {
         let easy = dpp::Config {
             members: self.members.clone(),
-            mud_url: Some(format!("https://kestrel.example/mud/{}.json", self.serial)),
+            mud_url: Some(self.mud_url.clone()),
             patience_ms: PATIENCE,
             pause_ms: PAUSE,
             ..dpp::Config::default()

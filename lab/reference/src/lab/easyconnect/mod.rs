@@ -14,7 +14,7 @@ mod network;
 mod owner;
 mod story;
 
-use super::{Shown, Table, place::Place};
+use super::{Shown, Table, intent, place::Place};
 use anyhow::{Context, Result};
 use device::{Device, Joined};
 use landfall_dpp::Curve;
@@ -90,6 +90,10 @@ pub(super) async fn run(build: &'static Build, place: &Place, table: &mut Table<
     table.row(number, "S3.C2", again::cannot_connect(place, &site)).await?;
     table.row(number, "S3.C3", again::onboarded_again(place, &site)).await?;
     table.row(number, "S5.C2", again::credentials_replaced(place, &site)).await?;
+    match intent::obstacle(place) {
+        None => table.row(number, "S5.C4", network::intent_enforced(place, &site)).await?,
+        Some(why) => table.not_run(number, "S5.C4", &why)?,
+    }
     if build.way == Way::Gateway {
         table.part(number, "S2.C1", STREAMLINED, network::carried_for_others(place, &site)).await?;
     }
@@ -115,7 +119,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("S4.C8", NO_VERIFICATION),
     ("S5.C1", "this version updates no firmware"),
     ("S5.C3", NO_VERIFICATION),
-    ("S5.C4", "the MUD URL comes with the configuration request and is kept; this version enforces nothing by it"),
     ("S5.C5", "this version binds to no life cycle management service"),
     ("S5.C6", NO_VERIFICATION),
 ];

@@ -8,8 +8,12 @@ use super::{
     gateway, maker, neighbour,
     owner::{Owner, introduced},
 };
-use crate::lab::place::{Place, free_port};
+use crate::lab::{
+    intent,
+    place::{Place, free_port},
+};
 use anyhow::{Context, Result, bail, ensure};
+use landfall_lifecycle::network::Learnt;
 use landfall_server::admin::view::{Count, Reach};
 use std::{
     fs,
@@ -311,4 +315,20 @@ pub(super) async fn carried_for_others(place: &Place, site: &Site) -> Result<Sho
         shown: format!("{NAME} came with the request of {} and is had by /v1/network/devices", device.serial),
         refused: format!("the access point between them read nothing of it ({} ms)", joined.took.as_millis()),
     })
+}
+
+/// S5.C4: the MUD URL in the configuration request, by which a device is held to what its manufacturer says; a stray packet, and a file that is
+/// signed wrongly.
+pub(super) async fn intent_enforced(place: &Place, site: &Site) -> Result<Shown> {
+    let maker = intent::Maker::open(place, site.build.number, None).await?;
+    let mut serials = Vec::new();
+    for model in ["LAMP-1", "BAD-1"] {
+        let device = Device { mud_url: maker.url(model), ..site.bought(place, &site.lamp).await? };
+        site.join(place, &device).await?;
+        serials.push(device.serial.clone());
+    }
+    let [good, bad] = serials.as_slice() else { bail!("there are no devices") };
+    let store = &site.orchard.party.store;
+    intent::enforced(site.build.number, &maker, store, [good.as_str(), bad.as_str()], Learnt::ConfigurationRequest)
+        .await
 }

@@ -1,5 +1,6 @@
 //! What manufacturers say, as a real kernel takes it: its rules, and real frames through a real bridge.
 
+use super::names::Ground as Ask;
 use landfall_mud::{
     Class, Context, Direction, Members, Packet, Policy,
     judge::Judge,
@@ -10,6 +11,7 @@ use landfall_pki::{Algorithm, CertificateSerial, Name, SoftwareKey, Validity, pr
 use landfall_server::{
     Settings,
     enforcer::{
+        Plug,
         picture::{Occupant, Picture, Segment},
         plan::{self, Contents, FAMILIES, Loaded, TABLE},
     },
@@ -168,20 +170,24 @@ impl Ground {
 
     /// Sends frames from either side; which of them came out on the other.
     fn send(&self, frames: &[(bool, Vec<u8>)]) -> Vec<bool> {
-        let sides = [self.hosts.namespace("device"), self.hosts.namespace("world")];
-        let mut python = Command::new("python3")
-            .args(["-c", SENDER])
-            .args(sides)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let frames: Vec<Value> = frames.iter().map(|(is_from, frame)| json!([is_from, hex::encode(frame)])).collect();
-        python.stdin.take().unwrap().write_all(json!(frames).to_string().as_bytes()).unwrap();
-        let done = python.wait_with_output().unwrap();
-        assert!(done.status.success());
-        serde_json::from_slice(&done.stdout).unwrap()
+        send([self.hosts.namespace("device"), self.hosts.namespace("world")], frames)
     }
+}
+
+/// The same between these namespaces.
+fn send(sides: [String; 2], frames: &[(bool, Vec<u8>)]) -> Vec<bool> {
+    let mut python = Command::new("python3")
+        .args(["-c", SENDER])
+        .args(sides)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let frames: Vec<Value> = frames.iter().map(|(is_from, frame)| json!([is_from, hex::encode(frame)])).collect();
+    python.stdin.take().unwrap().write_all(json!(frames).to_string().as_bytes()).unwrap();
+    let done = python.wait_with_output().unwrap();
+    assert!(done.status.success());
+    serde_json::from_slice(&done.stdout).unwrap()
 }
 
 /// Each frame ends with its number; ARP, which is never dropped, says that no more of a round will come.
@@ -451,4 +457,67 @@ fn a_file_counts_for_its_devices_if_it_is_signed_as_it_should_be() {
         [""; 0],
         "the owner's own word"
     );
+}
+
+/// The same for the file that has the most names, each of which the device itself resolves: Landfall's resolver asks Debian's dnsmasq, and what
+/// it tells is what real frames meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_a_real_file_lead_where_the_device_was_told() {
+    if tool("python3").is_none() {
+        return;
+    }
+    let names_of = |policy: &Policy| -> Vec<String> {
+        let classes = policy.classes().into_iter();
+        classes.filter_map(|class| if let Class::Name(name) = class { Some(name.clone()) } else { None }).collect()
+    };
+    let most = files().into_values().max_by_key(|bytes| names_of(&policy(bytes)).len()).unwrap();
+    let (policy, judge) = (policy(&most), Judge::new(&most).unwrap());
+    let mut context = Context::new();
+    let own = ["192.168.30.1", "fd00:30::1"].map(|text| Prefix::host(text.parse().unwrap()));
+    context.add(Class::Controller(landfall_mud::policy::DNS.into()), Members::of(own));
+    let (names, mut zone) = (names_of(&policy), Vec::new());
+    for (index, name) in names.iter().enumerate() {
+        let addresses = [format!("203.0.113.{}", index + 1), format!("2001:db8:1::{:x}", index + 1)];
+        zone.push(format!("--host-record={name},{},{}", addresses[0], addresses[1]));
+        let members = Members::of(addresses.map(|text| Prefix::host(text.parse().unwrap())));
+        context.add(Class::Name(name.clone()), members);
+    }
+    let itself = Members { networks: Vec::new(), interfaces: vec![traffic::DEVICE] };
+    context.device(&policy.url, &itself);
+    let Some(ground) = Ask::with(&most, zone).await else { return };
+    ground.hosts.set("device1", &format!("link set eth0 address {}", traffic::DEVICE));
+    ground.hosts.cable(("switch", "uplink"), ("wire", "eth0"));
+    ground.hosts.set("switch", "link set uplink master br-things");
+    let mac = Some(traffic::DEVICE.to_string().parse().unwrap());
+    ground.admit_at(1, Plug { names: vec!["lan1".into()], mac, session: None }).await;
+    for name in &names {
+        for kind in ["A", "AAAA"] {
+            let (code, told) = ground.dig(1, &format!("{kind} {name}")).await;
+            assert_eq!((code.as_str(), told.len()), ("NOERROR", 1), "{kind} {name}");
+        }
+    }
+    assert!(!ground.enforcer.check().await.unwrap(), "the kernel has what was meant");
+    for port in ["lan1", "uplink"] {
+        ground.hosts.set("switch", &format!("link set {port} type bridge_slave learning off"));
+        ground.hosts.set("switch", &format!("link set {port} type bridge_slave fdb_flush"));
+    }
+    let packets = traffic::packets(&policy, &context, 37);
+    let packets: Vec<(Packet, Vec<u8>)> =
+        packets.into_iter().filter_map(|packet| frame(&packet).map(|frame| (packet, frame))).collect();
+    let frames: Vec<(bool, Vec<u8>)> =
+        packets.iter().map(|(packet, frame)| (packet.direction == Direction::FromDevice, frame.clone())).collect();
+    let came = send([ground.hosts.namespace("device1"), ground.hosts.namespace("wire")], &frames);
+    let mut counts = [[0; 2]; 2];
+    for ((packet, _), came) in packets.iter().zip(came) {
+        let is_from = packet.direction == Direction::FromDevice;
+        let is_its_own = is_from == (packet.source == traffic::DEVICE);
+        let asks = packet.ip.as_ref().filter(|ip| is_from && ip.ports.is_some()).is_some_and(|ip| {
+            let port = ip.ports.unwrap().1;
+            port == 853 || (port == 53 && !own.iter().any(|own| own.has(ip.destination)))
+        });
+        let meant = is_its_own && !asks && (belongs(packet) || judge.allows(packet, &context));
+        assert_eq!(came, meant, "{packet:?}");
+        counts[usize::from(is_from)][usize::from(came)] += 1;
+    }
+    assert!(counts.as_flattened().iter().all(|count| *count > 20), "{counts:?}");
 }

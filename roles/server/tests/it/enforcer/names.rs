@@ -127,10 +127,16 @@ fn plug(number: usize) -> Plug {
 
 impl Ground {
     pub(super) async fn new() -> Option<Self> {
+        let many = (1..=50).map(|last| format!("--host-record=many.thing.example,203.0.113.{last}"));
+        Self::with(file().to_string().as_bytes(), ZONE.into_iter().map(str::to_owned).chain(many).collect()).await
+    }
+
+    /// The same with another file for the things, and another world.
+    pub(super) async fn with(file: &[u8], zone: Vec<String>) -> Option<Self> {
         for program in ["nft", "dnsmasq", "dig"] {
             tool(program)?;
         }
-        let hosts = Hosts::new(&["switch", "device1", "device2", "world"])?;
+        let hosts = Hosts::new(&["switch", "device1", "device2", "world", "wire"])?;
         hosts.cable(("switch", "wan0"), ("world", "eth0"));
         for bridge in ["br-things", "br-clinic"] {
             hosts.set("switch", &format!("link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"));
@@ -160,7 +166,7 @@ impl Ground {
             hosts.set(&name, "route add default via 192.168.30.1");
         }
         let folder = temp_dir();
-        std::fs::write(folder.path().join("thing.json"), file().to_string()).unwrap();
+        std::fs::write(folder.path().join("thing.json"), file).unwrap();
         let (seconds, start) = (Arc::new(AtomicU64::new(0)), Time::now());
         let at = seconds.clone();
         let mut world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
@@ -185,12 +191,12 @@ impl Ground {
             seconds,
             hosts,
         };
-        ground.start();
+        ground.start(&zone);
         Some(ground)
     }
 
     /// The world's resolver: Debian's dnsmasq.
-    fn start(&mut self) {
+    fn start(&mut self, zone: &[String]) {
         let mut command = self.hosts.command("world", &tool("dnsmasq").unwrap().to_string_lossy());
         command.args(["--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--local-ttl=120"]);
         command.args([
@@ -200,7 +206,7 @@ impl Ground {
             "--pid-file",
             "--local=/example/",
         ]);
-        command.args(ZONE).args((1..=50).map(|last| format!("--host-record=many.thing.example,203.0.113.{last}")));
+        command.args(zone);
         self.resolver = Some(Running::start(&mut command));
         let probe = self.hosts.inside("world", || UdpSocket::bind("10.99.0.2:0").unwrap());
         probe.connect("10.99.0.2:53").unwrap();
@@ -213,13 +219,17 @@ impl Ground {
     }
 
     pub(super) async fn admit(&self, number: usize) {
+        self.admit_at(number, plug(number)).await;
+    }
+
+    pub(super) async fn admit_at(&self, number: usize, plug: Plug) {
         let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), hardware_backed: false };
         let serial_number = format!("D-{number}").parse().unwrap();
         let identity = Identity { device: device(number), serial_number, vendor: None, model: None, birth };
         let record = DomainDevice { state: State::Connected, ..DomainDevice::seen(identity, Time::now()) };
         self.world.store.commit(Changes::new().put(&record).unwrap()).await.unwrap();
         let until = self.world.clock.now() + Duration::from_secs(1_000_000);
-        self.enforcer.admit(&device(number), &plug(number), Some("30"), until).await.unwrap().unwrap();
+        self.enforcer.admit(&device(number), &plug, Some("30"), until).await.unwrap().unwrap();
     }
 
     /// What `dig` hears at the device: the code of the answer, and what it leads to.

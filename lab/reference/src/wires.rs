@@ -1,6 +1,5 @@
 //! A device and its peer at a bridge: three network namespaces, and cables between them.
 
-use super::{DEVICE, PEER, PORT};
 use anyhow::{Context, Result, ensure};
 use landfall_nft::{Change, Interface, Kernel};
 use std::{
@@ -11,13 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) const BRIDGE: &str = "br-things";
+/// The bridge.
+pub(crate) const BRIDGE: &str = "br-things";
+/// The device's interface, and the peer's address.
+pub(crate) const DEVICE: &str = "02:00:00:00:00:07";
+pub(crate) const PEER: [u8; 4] = [10, 77, 0, 2];
 const OWN: &str = "10.77.0.7";
 
 #[derive(Debug)]
-pub(super) struct Wires {
+pub(crate) struct Wires {
     /// The switch's.
-    pub(super) kernel: Kernel,
+    pub(crate) kernel: Kernel,
     switch: String,
     device: Kernel,
     peer: Kernel,
@@ -30,7 +33,7 @@ struct Hosts(Vec<String>);
 
 impl Wires {
     /// Lays them; an error says why that cannot be done here.
-    pub(super) async fn lay(what: &str) -> Result<Self> {
+    pub(crate) async fn lay(what: &str) -> Result<Self> {
         ensure!(nix::unistd::Uid::effective().is_root(), "network namespaces need root");
         let prefix = format!("landfall-{}-{what}", std::process::id());
         let [switch, device, peer] = ["switch", "device", "peer"].map(|host| format!("{prefix}-{host}"));
@@ -70,13 +73,13 @@ impl Wires {
     }
 
     /// Takes the device out of the bridge.
-    pub(super) async fn unplug(&self) -> Result<()> {
+    pub(crate) async fn unplug(&self) -> Result<()> {
         self.clear().await?;
         ip(&["-n", &self.switch, "link", "set", "lan0", "nomaster"])
     }
 
     /// No rules at all.
-    pub(super) async fn clear(&self) -> Result<()> {
+    pub(crate) async fn clear(&self) -> Result<()> {
         use landfall_server::enforcer::plan::{FAMILIES, TABLE};
         let commands = FAMILIES.map(|family| {
             let table = serde_json::json!({ "family": family, "name": TABLE });
@@ -86,7 +89,7 @@ impl Wires {
     }
 
     /// The device's socket, and the peer's at that port.
-    pub(super) fn sockets(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
+    pub(crate) fn sockets(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
         let (any, own): (SocketAddr, SocketAddr) = (([0, 0, 0, 0], port).into(), ([0, 0, 0, 0], 0).into());
         let receiver = self.peer.inside(|| UdpSocket::bind(any))?;
         let sender = self.device.inside(|| UdpSocket::bind(own))?;
@@ -95,8 +98,8 @@ impl Wires {
     }
 
     /// How many packets of the device a second come through to its peer.
-    pub(super) async fn packets(&self, time: Duration) -> Result<f64> {
-        let (sender, receiver) = self.sockets(PORT)?;
+    pub(crate) async fn packets(&self, port: u16, time: Duration) -> Result<f64> {
+        let (sender, receiver) = self.sockets(port)?;
         let count = || self.peer.inside(|| std::fs::read_to_string("/proc/thread-self/net/dev"));
         let (done, before) = (AtomicBool::new(false), received(&count()?)?);
         let (seconds, sent) = std::thread::scope(|scope| {
