@@ -136,6 +136,9 @@ pub(super) fn in_request<'a>(
 pub(super) async fn keep(registrar: &Registrar, record: &AttestationRecord) -> Result<(), Failure> {
     let changes = Changes::new().put(record)?.append(AttestationRecord::LOG, &record.entry())?;
     registrar.world.store.commit(changes).await?;
+    if let Err(refusal) = registrar.world.authorizer.tell(record.facts()).await {
+        tracing::warn!(%refusal, device = %record.device, "the authorizer was not told of an attestation result");
+    }
     Ok(())
 }
 
