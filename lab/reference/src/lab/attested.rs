@@ -39,6 +39,8 @@ pub(super) struct Watched {
     owner: Owner,
     product: Product,
     folder: PathBuf,
+    /// What its devices' serial numbers and folders begin with, in each build another.
+    prefix: &'static str,
     numbers: AtomicU32,
     /// The registrar's own TPM.
     chip: Chip,
@@ -52,17 +54,17 @@ impl Watched {
     }
 
     /// If there can be TPMs here, and one of its rows is asked for.
-    pub(super) async fn wanted(place: &Place, table: &Table<'_>) -> Result<Option<Self>> {
+    pub(super) async fn wanted(place: &Place, table: &Table<'_>, prefix: &'static str) -> Result<Option<Self>> {
         let wanted = ["S4.C1", "S4.C2", "S4.C3", "S5.C3"].into_iter().any(|id| table.wants(id));
         match wanted && Kind::Tpm.missing().is_none() {
-            true => Self::prepare(place).await.map(Some),
+            true => Self::prepare(place, prefix).await.map(Some),
             false => Ok(None),
         }
     }
 
-    async fn prepare(place: &Place) -> Result<Self> {
+    async fn prepare(place: &Place, prefix: &'static str) -> Result<Self> {
         let maker = Manufacturer::found(place, "heron", "Heron Devices", &MasaManners::default()).await?;
-        let product = maker.product(MODEL, "HT", Algorithm::EcdsaP256)?;
+        let product = maker.product(MODEL, prefix, Algorithm::EcdsaP256)?;
         let folder = place.new_folder("releases")?;
         let key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
         fs::write(folder.join("signer.pem"), pem::encode("PUBLIC KEY", key.public_key().spki_der()))?;
@@ -89,7 +91,7 @@ impl Watched {
         let more = More { settings, roles: &[RoleName::Registrar], proxy: None };
         let owner = Owner::settle_with(place, "heronry", "Heron House", &[maker.known()], &[MODEL], more).await?;
         maker.customer(&owner).await?;
-        Ok(Self { maker, owner, product, folder, numbers: AtomicU32::new(1), chip, own })
+        Ok(Self { maker, owner, product, folder, prefix, numbers: AtomicU32::new(1), chip, own })
     }
 
     pub(super) async fn close(mut self, place: &Place) {
@@ -100,7 +102,7 @@ impl Watched {
     /// A device that measured that into its TPM when it started, and was then made and sold as every other.
     async fn started(&self, place: &Place, firmware: &[u8]) -> Result<Device> {
         use super::device::Body;
-        let name = format!("HT-{}", self.numbers.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{}-{}", self.prefix, self.numbers.fetch_add(1, Ordering::Relaxed));
         let body = Body::with_chip(place, &name, Kind::Tpm)?;
         let image = body.folder.join("firmware.bin");
         fs::write(&image, firmware)?;
