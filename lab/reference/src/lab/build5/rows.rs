@@ -26,7 +26,7 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S3.C1", network::credential_deleted(place, site)).await?;
     table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
     table.row(BUILD, "S3.C3", again::onboarded_again(place, site)).await?;
-    let watched = Watched::wanted(place, table, "HT5").await?;
+    let watched = Watched::wanted(place, table, "AT5").await?;
     match &watched {
         Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
         None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
