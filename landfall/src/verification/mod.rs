@@ -1,5 +1,6 @@
 //! `landfall verification`: what is known of devices, what policy makes of it, and the policy itself (SP 1800-36B 4.5).
 
+mod deny;
 mod devices;
 mod policy;
 
@@ -61,6 +62,9 @@ enum Verb {
     /// Sources that put too many devices out of action at once, and wait for a person.
     #[command(subcommand)]
     Brake(BrakeVerb),
+    /// Deny lists: what no device should be in contact with, and devices that were.
+    #[command(subcommand)]
+    DenyList(deny::Verb),
     /// Attestation: what good software looks like, and what was made of what devices showed.
     #[command(subcommand)]
     Attest(attest::Verb),
@@ -118,6 +122,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Brake(BrakeVerb::List) => devices::braked(connection, output),
         Verb::Brake(BrakeVerb::Release { source }) => devices::judge(connection, source, true, output),
         Verb::Brake(BrakeVerb::Dismiss { source }) => devices::judge(connection, source, false, output),
+        Verb::DenyList(verb) => deny::run(connection, verb, output),
         Verb::Attest(verb) => attest::run(verb, output),
     }
 }

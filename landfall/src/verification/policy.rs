@@ -236,7 +236,7 @@ fn versions(connection: &Connection, output: &Output) -> anyhow::Result<Answer> 
     Ok(Answer::Yes)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().take(1 << 20).read_to_string(&mut text)?;

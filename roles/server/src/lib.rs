@@ -6,6 +6,7 @@ pub mod attestation;
 pub mod authorizer;
 pub mod book;
 pub mod configurator;
+pub mod deny;
 pub mod domain;
 pub mod enforcer;
 mod exchange;

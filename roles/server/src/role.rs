@@ -160,6 +160,19 @@ impl Task {
         Self { role, address: address.into(), work: Box::pin(work) }
     }
 
+    /// The same task with more to do beside its work, for as long as that goes on.
+    #[must_use]
+    pub fn beside(self, more: impl Future<Output = ()> + Send + 'static) -> Self {
+        let work = self.work;
+        let both = async move {
+            tokio::select! {
+                ended = work => ended,
+                () = async { more.await; std::future::pending().await } => Ok(()),
+            }
+        };
+        Self { work: Box::pin(both), ..self }
+    }
+
     /// Runs until shutdown, or until it cannot go on.
     pub async fn run(self) -> Result<(), RoleError> {
         match self.address {

@@ -3,7 +3,7 @@
 use crate::{
     Identity, RoleError, RoleName, Settings, Shutdown, Task, World, access,
     admin::{self, Console, LocalDoor, RemoteDoor},
-    authorizer, configurator, enforcer,
+    authorizer, configurator, deny, enforcer,
     health::{Health, Readiness},
     identity::certificates,
     masa, open, proxy, registrar,
@@ -45,7 +45,11 @@ impl Server {
             match (role, settings) {
                 (RoleName::Authorizer, Settings { authorizer: Some(authorizer), .. }) => {
                     let config = authorizer::Config::from_settings(authorizer, settings)?;
-                    tasks.push(config.build(world.clone(), shutdown.clone()).await?.0);
+                    let task = config.build(world.clone(), shutdown.clone()).await?.0;
+                    let lists =
+                        deny::Config::from_settings(&authorizer.deny_lists, settings)?.build(world.clone()).await?;
+                    tasks.push(task.beside(lists.clone().work(shutdown.clone())));
+                    console.deny_lists = Some(lists);
                 }
                 (RoleName::Masa, Settings { masa: Some(masa), .. }) => {
                     let config = masa::Config::from_settings(masa, settings, &world)?;

@@ -1,6 +1,6 @@
 //! What every role shares: the store, the keys, the clock, and the one place where the end of an exchange is told.
 
-use crate::{authorizer::Gate, observe::Recorder};
+use crate::{authorizer::Gate, deny::Denied, observe::Recorder};
 use landfall_element::SecureElement;
 use landfall_store::Store;
 use landfall_types::Time;
@@ -20,6 +20,8 @@ pub struct World {
     pub recorder: Recorder,
     /// Who decides whether devices may join and stay, if anyone does.
     pub authorizer: Gate,
+    /// What is on deny lists.
+    pub denied: Denied,
     /// Told when certificates were revoked by another role than the one that publishes the list of them.
     pub(crate) revoked: Arc<Notify>,
 }
@@ -28,7 +30,15 @@ impl World {
     /// A world on the machine's clock that keeps its audit records in `store`.
     pub fn new(store: Store, element: Arc<dyn SecureElement>) -> Self {
         let recorder = Recorder::new(store.clone());
-        Self { store, element, clock: Clock::system(), recorder, authorizer: Gate::default(), revoked: Arc::default() }
+        Self {
+            store,
+            element,
+            clock: Clock::system(),
+            recorder,
+            authorizer: Gate::default(),
+            denied: Denied::default(),
+            revoked: Arc::default(),
+        }
     }
 }
 

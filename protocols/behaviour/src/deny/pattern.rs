@@ -22,9 +22,9 @@ pub fn entries(pattern: &str) -> Result<Vec<Entry>, &'static str> {
     let mut reader = Reader { rest: pattern };
     let mut all = Vec::new();
     loop {
-        reader.expect("[")?;
+        reader.take("[")?;
         reader.comparisons(&mut all)?;
-        reader.expect("]")?;
+        reader.take("]")?;
         match reader.word() {
             None if reader.rest.is_empty() => break,
             Some("OR") => {}
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     fn set(&mut self) -> Result<Vec<String>, &'static str> {
-        self.expect("(")?;
+        self.take("(")?;
         let mut values = Vec::new();
         loop {
             values.push(self.text()?);
@@ -120,13 +120,13 @@ impl<'a> Reader<'a> {
                 None => break,
             }
         }
-        self.expect(")")?;
+        self.take(")")?;
         Ok(values)
     }
 
     /// STIX 2.1 s9.2.3: a text in single quotes, in which a backslash stands before a quote or a backslash.
     fn text(&mut self) -> Result<String, &'static str> {
-        self.expect("'")?;
+        self.take("'")?;
         let mut text = String::new();
         let mut letters = self.rest.char_indices();
         loop {
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn expect(&mut self, mark: &str) -> Result<(), &'static str> {
+    fn take(&mut self, mark: &str) -> Result<(), &'static str> {
         self.space();
         self.rest = self.rest.strip_prefix(mark).ok_or(BROKEN)?;
         Ok(())

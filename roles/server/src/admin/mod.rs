@@ -4,6 +4,7 @@
 mod book;
 mod client;
 mod configurator;
+mod deny;
 mod error;
 mod factory;
 mod guest;
@@ -20,8 +21,8 @@ pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
 use crate::{
-    RoleName, World, access::Access, authorizer::Authorizer, configurator::Configurator, enforcer::Enforcer,
-    health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain,
+    RoleName, World, access::Access, authorizer::Authorizer, configurator::Configurator, deny::Lists,
+    enforcer::Enforcer, health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain,
 };
 use axum::Router;
 use landfall_types::Time;
@@ -42,6 +43,7 @@ pub struct Console {
     pub(crate) configurator: Option<Arc<Configurator>>,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) enforcer: Option<Arc<Enforcer>>,
+    pub(crate) deny_lists: Option<Arc<Lists>>,
 }
 
 impl Console {
@@ -59,6 +61,7 @@ impl Console {
             configurator: None,
             access: None,
             enforcer: None,
+            deny_lists: None,
         }
     }
 
@@ -85,6 +88,10 @@ impl Console {
 
     fn authorizer(&self) -> Result<Arc<Authorizer>, ApiError> {
         self.world.authorizer.authorizer().ok_or_else(|| ApiError::no_role(RoleName::Authorizer))
+    }
+
+    fn deny_lists(&self) -> Result<&Arc<Lists>, ApiError> {
+        self.deny_lists.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Authorizer))
     }
 
     fn masa(&self) -> Result<&Arc<Masa>, ApiError> {
@@ -156,6 +163,10 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(verification::replay_policy))
         .routes(routes!(verification::roll_back))
         .routes(routes!(verification::brake, verification::judge_source))
+        .routes(routes!(deny::lists, deny::add))
+        .routes(routes!(deny::list))
+        .routes(routes!(deny::remove))
+        .routes(routes!(deny::forgive))
 }
 
 /// The API, ready to be served.

@@ -227,7 +227,7 @@ pub(super) async fn judge_source(
 }
 
 /// The device of that id, known by facts alone perhaps, or the only one with that serial number.
-fn who(console: &Console, authorizer: &Authorizer, name: &str) -> Result<DeviceId, ApiError> {
+pub(super) fn who(console: &Console, authorizer: &Authorizer, name: &str) -> Result<DeviceId, ApiError> {
     match name.parse::<DeviceId>() {
         Ok(id) if authorizer.view(&id).is_some() => Ok(id),
         _ => find(console, name),

@@ -234,6 +234,15 @@ impl Authorizer {
         devices.into_iter().take(most).filter_map(|device| desk.view(device, &self.grace, now)).collect()
     }
 
+    /// The devices of which that source has told.
+    pub fn told_by(&self, source: &str) -> Vec<DeviceId> {
+        let desk = self.desk();
+        let tells = |device: &&DeviceId| {
+            desk.dossier(device).is_some_and(|dossier| dossier.facts.iter().any(|fact| fact.source == source))
+        };
+        desk.devices().filter(tells).cloned().collect()
+    }
+
     /// The sources that have put too many devices out of action, and wait for a person.
     pub fn braked(&self) -> Vec<Braked> {
         self.desk().braked()

@@ -10,6 +10,7 @@
 
 mod check;
 mod claim;
+mod contact;
 mod guest;
 mod intent;
 pub mod manager;
@@ -18,6 +19,7 @@ pub mod picture;
 pub mod plan;
 mod purpose;
 mod start;
+mod tell;
 mod told;
 mod usage;
 mod view;
@@ -38,10 +40,10 @@ use plan::Contents;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use told::Told;
 
 /// After the end of a session its authenticator has so long to ask again.
@@ -59,6 +61,14 @@ pub struct Enforcer {
     manager: Option<Arc<Manager>>,
     check: Duration,
     state: Mutex<State>,
+    /// What is on deny lists, and who spoke with it.
+    contacts: Mutex<contact::Contacts>,
+    /// What the authorizer was told.
+    said: Mutex<tell::Said>,
+    /// Told when somebody has come or gone, or another word counts.
+    stirred: Notify,
+    /// Whether the kernel has told of what it dropped since that was counted.
+    heard: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -246,6 +256,7 @@ impl Enforcer {
         if let Err(why) = self.settle(&mut state, wanted).await {
             tracing::error!(role = "enforcer", %why, "what manufacturers say could not be put in force, and is tried again");
         }
+        self.stirred.notify_one();
     }
 
     /// Fetches what is wanted as soon as it is; for as long as it is polled.
@@ -257,13 +268,6 @@ impl Enforcer {
                 self.revise().await;
             }
         }
-    }
-
-    /// Whether a device is held to what its manufacturer says of it, wherever it is on this machine.
-    pub(crate) async fn knows_intent(&self, device: &DeviceId) -> bool {
-        let state = self.state.lock().await;
-        let ports = state.ports_of(|guest| guest.device == *device);
-        ports.iter().any(|port| state.wanted.occupants.get(port).is_some_and(|occupant| occupant.intent.is_some()))
     }
 
     /// Puts out whose time is over.
@@ -372,6 +376,7 @@ impl Enforcer {
             None => state.guests.remove(port),
         };
         state.count();
+        self.stirred.notify_one();
     }
 }
 

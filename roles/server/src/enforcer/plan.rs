@@ -15,7 +15,7 @@ use super::{
 };
 use crate::settings::{Protocol, Reach, SegmentKind};
 use landfall_mud::Direction;
-use landfall_nft::Interface;
+use landfall_nft::{Interface, Kernel, KernelError};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -195,6 +195,24 @@ impl Loaded {
         }
         Some(loaded)
     }
+}
+
+/// How many frames of those behind each port the kernel has dropped: from them and to them.
+///
+/// # Errors
+/// If the kernel could not be asked.
+pub(super) async fn count_dropped(kernel: &Kernel) -> Result<BTreeMap<String, [u64; 2]>, KernelError> {
+    let mut dropped: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for (direction, set) in DROPPED.iter().enumerate() {
+        let counted = counts(&kernel.set("bridge", TABLE, set).await?.unwrap_or_default());
+        for (key, packets) in counted {
+            let of_port = key.into_iter().next().map(|port| dropped.entry(port).or_default());
+            if let Some(count) = of_port.and_then(|counts| counts.get_mut(direction)) {
+                *count = packets;
+            }
+        }
+    }
+    Ok(dropped)
 }
 
 /// How many frames each element of a set has counted, by what `nft -j list set` says.

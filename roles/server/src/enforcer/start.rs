@@ -18,10 +18,13 @@ use landfall_nft::{Change, Interface, Kernel};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinSet,
+};
 
 /// More ports than a machine has.
 const MOST: usize = 4096;
@@ -95,6 +98,10 @@ impl Config {
             names: self.names,
             purposes: self.purposes,
             check: self.check,
+            contacts: Mutex::default(),
+            said: Mutex::default(),
+            stirred: Notify::new(),
+            heard: AtomicBool::default(),
         });
         {
             let state = &mut *enforcer.state.lock().await;
@@ -103,6 +110,7 @@ impl Config {
             enforcer.kernel.change(&bridges).await.map_err(failed("making the bridges (enforcer.segment)"))?;
             enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
         }
+        enforcer.watch_for_denied().await.map_err(failed("watching for what is on deny lists"))?;
         enforcer.check().await.map_err(failed("opening the ports (enforcer.port)"))?;
         let resolver = self.resolver.unwrap_or_default();
         let open = |address: &SocketAddr| Door::open(&enforcer.kernel, *address);
@@ -112,7 +120,13 @@ impl Config {
         let mut tasks: JoinSet<()> = doors.into_iter().map(|door| door.serve(names.clone())).collect();
         let served = enforcer.clone();
         tasks.spawn(async move {
-            tokio::join!(served.watch(), served.follow());
+            tokio::join!(
+                served.watch(),
+                served.follow(),
+                served.report_on(),
+                served.follow_denied(),
+                served.hear_contacts()
+            );
         });
         if let Some(ear) = violation::ear(&enforcer) {
             let listening = enforcer.clone();

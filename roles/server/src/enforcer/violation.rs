@@ -10,11 +10,12 @@ use super::{
 use crate::admin::view::{DroppedView, ViolationView, Violations};
 use landfall_lifecycle::network::DomainDevice;
 use landfall_mud::{Class, Context, Direction, Members, Packet, packet::Prefix};
-use landfall_nft::{Interface, told};
+use landfall_nft::{Interface, Kernel, told};
 use landfall_types::{DeviceId, Event, Fault, Outcome, Process, Refusal, Time};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
+    sync::atomic::Ordering,
     time::Duration,
 };
 use tokio::time::Instant;
@@ -65,6 +66,24 @@ struct What {
     why: String,
 }
 
+/// Ports by the numbers that the kernel has for them.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    known: BTreeMap<u32, Interface>,
+    asked: Option<Instant>,
+}
+
+impl Numbers {
+    /// The port of that number; the kernel is asked for those that are not known, but not all the time.
+    pub(super) async fn port(&mut self, kernel: &Kernel, number: u32) -> Option<Interface> {
+        if !self.known.contains_key(&number) && self.asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+            self.asked = Some(Instant::now());
+            self.known = kernel.numbers().await.unwrap_or_default().into_iter().collect();
+        }
+        self.known.get(&number).cloned()
+    }
+}
+
 impl Dropped {
     /// Begins anew for the device that came to a port.
     pub(super) fn begin(&mut self, port: &Interface) {
@@ -99,7 +118,7 @@ impl Dropped {
     }
 
     /// How many frames from the device behind a port were dropped in the last minute.
-    fn lately(&self, port: &Interface) -> u64 {
+    pub(super) fn lately(&self, port: &Interface) -> u64 {
         self.ports.get(port).map(|counts| counts.lately.iter().map(|(_, count)| count).sum()).unwrap_or_default()
     }
 
@@ -168,19 +187,15 @@ impl Enforcer {
 
     /// Listens to what the kernel tells of, for as long as it is polled.
     pub(super) async fn listen(&self, mut heard: told::Told) {
-        let mut numbers = BTreeMap::new();
-        let mut asked = None::<Instant>;
+        let mut numbers = Numbers::default();
         while let Some(packets) = heard.next().await {
+            self.heard.store(true, Ordering::Relaxed);
             for packet in packets {
                 let is_to = packet.prefix == STOPS[1];
                 let Some(number) = (if is_to { packet.went } else { packet.came }) else { continue };
-                if !numbers.contains_key(&number) && asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
-                    asked = Some(Instant::now());
-                    numbers = self.kernel.numbers().await.unwrap_or_default().into_iter().collect();
-                }
-                match numbers.get(&number) {
-                    Some(port) if packet.prefix == CLAIM => self.claimed(port, &packet).await,
-                    Some(port) => self.hear(port, &packet, is_to).await,
+                match numbers.port(&self.kernel, number).await {
+                    Some(port) if packet.prefix == CLAIM => self.claimed(&port, &packet).await,
+                    Some(port) => self.hear(&port, &packet, is_to).await,
                     None => {}
                 }
             }

@@ -1,6 +1,6 @@
 //! `[authorizer]`: whether devices may join and stay, by all that is known of them.
 
-use super::Span;
+use super::{DenyListsSettings, Span};
 use landfall_assurance::{Grace, Kind};
 use landfall_lifecycle::verification::{BrakeManners, Manners};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct AuthorizerSettings {
     /// For how long kinds of facts may be unknown: after they expired, or after the device was first known of.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub grace: BTreeMap<Kind, Span>,
+    /// Lists of addresses and names with which no device should be in contact.
+    pub deny_lists: DenyListsSettings,
 }
 
 /// `[authorizer.brake]`
@@ -51,6 +53,7 @@ impl Default for AuthorizerSettings {
             valid: Span::seconds(3600),
             brake: BrakeSettings::default(),
             grace: BTreeMap::new(),
+            deny_lists: DenyListsSettings::default(),
         }
     }
 }

@@ -247,6 +247,9 @@ impl Check<'_> {
         if let Err(why) = crate::authorizer::Config::from_settings(authorizer, self.settings) {
             self.wrong("authorizer", why);
         }
+        if let Err(why) = crate::deny::Config::from_settings(&authorizer.deny_lists, self.settings) {
+            self.wrong(why.what, why.why);
+        }
         if authorizer.valid.duration().is_zero() {
             self.wrong("authorizer.valid", "is nothing, so no decision would ever count");
         }

@@ -7,6 +7,7 @@ mod access;
 mod authorizer;
 mod check;
 mod configurator;
+mod deny;
 mod enforcer;
 mod external_ca;
 mod mud;
@@ -23,6 +24,7 @@ pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,
     MutualWish, NetworkSettings, NotAKind, PushButtonSettings, TenantSettings,
 };
+pub use deny::{DenyListSettings, DenyListsSettings};
 pub use enforcer::{
     EnforcerSettings, IntentSettings, NamesSettings, NotAReach, Others, PortSettings, Protocol, Reach, SegmentKind,
     SegmentSettings,

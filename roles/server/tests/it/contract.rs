@@ -36,6 +36,7 @@ async fn every_path_of_the_document_is_answered() {
         let path = path
             .replace("{device}", "nobody")
             .replace("{log}", "audit")
+            .replace("{list}", "nobody")
             .replace("{vendor}", "nobody")
             .replace("{serial}", "1");
         for method in operations.as_object().unwrap().keys() {

@@ -2,7 +2,7 @@
 //! last packet of it comes through.
 
 use super::{
-    Device, Shown, Site,
+    Device, Shown, Site, contact,
     network::{Traces, come_in, leave, stay_out},
     switch::MENDING,
 };
@@ -69,13 +69,11 @@ pub(super) async fn moved_by_assessment(place: &Place, site: &Site) -> Result<Sh
 
 /// S5.C6: table G-1's five checks. Each fails one device that is inside and talks, which is then off the network.
 pub(super) async fn continuously_assured(place: &Place, site: &Site) -> Result<Shown> {
-    let listed: Value = vec!["203.0.113.66".to_owned()].into();
-    let checks: [(Kind, Value, &str, Level); 5] = [
+    let checks: [(Kind, Value, &str, Level); 4] = [
         (Kind::ManufacturerTrusted, false.into(), "manufacturer trust", Level::Blocked),
         (Kind::DeviceTrusted, false.into(), "device trust", Level::Blocked),
         (Kind::TypeBound, false.into(), "type registry", Level::Blocked),
         (Kind::VulnerabilityScore, 98.into(), "sbom", Level::Remediation),
-        (Kind::DenyListContact, listed, "deny list", Level::Quarantine),
     ];
     let (mut shown, mut refused) = (Vec::new(), Vec::new());
     for (kind, value, source, level) in checks {
@@ -99,6 +97,9 @@ pub(super) async fn continuously_assured(place: &Place, site: &Site) -> Result<S
         }
         refused.push(format!("{}: {why}", device.serial));
     }
+    let contact = contact::contact_quarantines(place, site).await?;
+    shown.push(contact.shown);
+    refused.push(contact.refused);
     Ok(Shown { shown: shown.join("; "), refused: refused.join("; ") })
 }
 
@@ -112,14 +113,14 @@ pub(super) async fn say(site: &Site, device: &Device, kind: Kind, value: Value, 
     Ok(())
 }
 
-async fn examined(site: &Site, device: &Device) -> Result<Examined> {
+pub(super) async fn examined(site: &Site, device: &Device) -> Result<Examined> {
     let path = format!("/v1/verification/devices/{}", escape(&device.serial));
     Ok(site.orchard.registrar.admin.get(&path).await?)
 }
 
 /// Leaves what the decision rests on beside the packets: the facts, the policy and its version, the decisions. Why it is not let
 /// further in.
-async fn leave_evidence(place: &Place, site: &Site, device: &Device, measured: &[&str]) -> Result<String> {
+pub(super) async fn leave_evidence(place: &Place, site: &Site, device: &Device, measured: &[&str]) -> Result<String> {
     let admin = &site.orchard.registrar.admin;
     let examined = examined(site, device).await?;
     let policy: PolicyInForce = admin.get("/v1/verification/policy").await?;

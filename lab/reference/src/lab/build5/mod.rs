@@ -3,6 +3,7 @@
 
 mod again;
 mod assurance;
+mod contact;
 mod network;
 mod rows;
 mod switch;

@@ -139,6 +139,13 @@ impl Switch {
         thread.join().map_err(|_| anyhow::anyhow!("no socket of a device"))?
     }
 
+    /// Gives whatever is plugged in there a way to an address that is in no part of the network.
+    pub(super) fn lead(&self, port: usize, address: Ipv6Addr) -> Result<()> {
+        let socket = self.socket(port)?;
+        ip(&format!("-n {} route replace {address} dev link0", socket.name()))?;
+        ip(&format!("-n {} neighbour replace {address} lladdr {MAC} dev link0 nud permanent", socket.name()))
+    }
+
     /// Whether what is plugged in there gets an answer of the service, now or soon if it is expected.
     pub(super) fn answered(&self, port: usize, expected: bool) -> Result<bool> {
         self.answered_by(port, SERVICE, expected)

@@ -3,6 +3,7 @@
 
 mod book;
 mod configurator;
+mod deny;
 mod factory;
 mod guest;
 mod network;
@@ -14,6 +15,7 @@ mod verification;
 
 pub use book::*;
 pub use configurator::*;
+pub use deny::*;
 pub use factory::*;
 pub use guest::*;
 pub use network::*;

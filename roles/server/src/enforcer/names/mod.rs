@@ -65,6 +65,9 @@ impl Names {
         // Who is not known yet is once it has been answered: the kernel asks whose address it is.
         let mac = self.askers.interface(&self.enforcer.kernel, from).await.ok_or(Code::Failed)?;
         let asker = self.enforcer.asker(mac).await;
+        if self.enforcer.asked_for(mac, name).await.is_some() {
+            return Err(Code::Refused);
+        }
         if kind::WISHES.contains(&question.kind) {
             return Err(Code::NotImplemented);
         }

@@ -85,7 +85,11 @@ impl Web {
         self.pages.lock().unwrap().insert(path.into(), page);
     }
 
-    fn asked(&self) -> usize {
+    pub(super) fn heads(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(super) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 
