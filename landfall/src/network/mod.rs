@@ -9,6 +9,7 @@ mod init;
 mod mud;
 mod segments;
 mod status;
+mod violations;
 
 use crate::{
     admin::Connection,
@@ -99,6 +100,11 @@ enum Verb {
         /// Draws it too.
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
+    },
+    /// Shows what devices did against what their manufacturers say of them, with whom and why it was dropped, and how much was.
+    Violations {
+        /// Only this device, by serial number.
+        device: Option<String>,
     },
     /// The configurator of Wi-Fi Easy Connect: its keys, and devices that it reaches out to or does not answer.
     #[command(subcommand)]
@@ -199,6 +205,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Guest(verb) => guest::run(connection, verb, output),
         Verb::Segments => segments::show(connection, output),
         Verb::Mud { device, svg } => mud::show(connection, device.as_deref(), svg.as_deref(), output),
+        Verb::Violations { device } => violations::show(connection, device.as_deref(), output),
         Verb::Configurator(verb) => configurator::run(connection, verb, output),
         Verb::ApConfig(access_point) => configurator::access_point(connection, access_point, output),
         Verb::Prefetch { serial_numbers, vendor, issuer, masa } => match (serial_numbers.is_empty(), vendor, issuer) {

@@ -98,3 +98,41 @@ fn what_networks_would_not_understand_is_not_signed() {
         assert_eq!(landfall(folder, &arguments).status.code(), Some(2), "{name} {wrong}");
     }
 }
+
+/// A manufacturer that was made before there were signers of MUD files gets one, once, and others find good what it signs.
+#[test]
+fn a_manufacturer_of_before_gets_a_signer_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let Some(openssl) = openssl() else { return };
+    assert_eq!(says(folder, &["config", "init"]).0, 0);
+    assert_eq!(says(folder, &["factory", "init", "--organization", "Lamps"]).0, 0);
+    // As it was before: nothing of these signers.
+    let folders = ["data/manufacturer", "data/keys"].map(|name| fs::read_dir(folder.join(name)).unwrap());
+    let of_mud = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let of_mud = of_mud.filter(|path| path.file_name().unwrap().to_string_lossy().contains("mud-"));
+    assert_eq!(of_mud.map(|path| fs::remove_file(path).unwrap()).count(), 7);
+    assert_eq!(says(folder, &NEW).0, 0);
+    let sign = |out: &str| landfall(folder, &["factory", "sign-mud", "lamp.json", "--out", out]);
+    let refused = sign("early.p7s");
+    assert!(refused.status.code() == Some(2) && !folder.join("early.p7s").exists());
+
+    let (status, told) = says(folder, &["factory", "mud-signer"]);
+    assert!(status == 0 && told.contains("signs MUD files"), "{told}");
+    let again = landfall(folder, &["factory", "mud-signer"]);
+    assert_eq!(again.status.code(), Some(2), "what is there is not made again");
+    assert_eq!(sign("lamp.p7s").status.code(), Some(0));
+    assert_eq!(sign("lamp.p7s").status.code(), Some(2), "a signature that is there is not replaced");
+    let verify = "cms -verify -inform DER -in lamp.p7s -content lamp.json -binary -CAfile data/manufacturer/mud-anchors.pem \
+                  -partial_chain -purpose any -out told";
+    run(&openssl, folder, verify);
+    let anchors = ["--anchor", "data/manufacturer/mud-anchors.pem", "--signer", "CN=Lamps MUD signer,O=Lamps"];
+    let check = ["application", "mud", "check", "lamp.json", "--signature", "lamp.p7s"];
+    let (status, told) = says(folder, &[&check[..], &anchors].concat());
+    assert_eq!(status, 0, "{told}");
+
+    // What networks would mend or leave out is not signed.
+    let text = fs::read_to_string(folder.join("lamp.json")).unwrap();
+    fs::write(folder.join("lamp.json"), text.replace("\"cache-validity\": 48", "\"cache-validity\": 500")).unwrap();
+    assert!(sign("other.p7s").status.code() == Some(2) && !folder.join("other.p7s").exists());
+}
