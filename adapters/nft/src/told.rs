@@ -113,7 +113,9 @@ fn packet(mut attributes: &[u8]) -> Packet {
     while let Some((kind, value, rest)) = next(attributes) {
         let number = || value.first_chunk().map(|octets| u32::from_be_bytes(*octets));
         match kind {
+            // On a bridge this is the port, and the next the bridge.
             6 => packet.came = number(),
+            4 => packet.came = packet.came.or_else(number),
             7 => packet.went = number(),
             9 => inside = value.to_vec(),
             10 => {

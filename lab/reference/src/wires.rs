@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use landfall_nft::{Change, Interface, Kernel};
 use std::{
-    io,
+    io::{self, BufRead, BufReader, Read},
     net::{SocketAddr, UdpSocket},
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -24,8 +24,20 @@ pub(crate) struct Wires {
     switch: String,
     device: Kernel,
     peer: Kernel,
+    far: String,
     _hosts: Hosts,
 }
+
+/// What comes out on the peer's side, as tcpdump writes it down.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    tcpdump: Child,
+    folder: tempfile::TempDir,
+    far: UdpSocket,
+}
+
+/// What the peer says at the end: what came before is written down when this is.
+const LAST: &[u8] = b"this is all";
 
 /// Network namespaces, which go when this is dropped.
 #[derive(Debug)]
@@ -69,7 +81,14 @@ impl Wires {
             "nud",
             "permanent",
         ])?;
-        Ok(Self { kernel, switch, device: Kernel::new(Some(&device))?, peer: Kernel::new(Some(&peer))?, _hosts: hosts })
+        Ok(Self {
+            kernel,
+            switch,
+            device: Kernel::new(Some(&device))?,
+            peer: Kernel::new(Some(&peer))?,
+            far: peer,
+            _hosts: hosts,
+        })
     }
 
     /// Takes the device out of the bridge.
@@ -86,6 +105,56 @@ impl Wires {
             [serde_json::json!({ "add": { "table": table } }), serde_json::json!({ "delete": { "table": table } })]
         });
         Ok(self.kernel.apply(commands.as_flattened()).await?)
+    }
+
+    /// Rules that let everything through, as a measure of what it costs that there are any.
+    pub(crate) async fn open(&self) -> Result<()> {
+        use landfall_server::enforcer::plan::TABLE;
+        use serde_json::json;
+        self.clear().await?;
+        let mut commands = vec![json!({ "add": { "table": { "family": "bridge", "name": TABLE } } })];
+        for hook in ["prerouting", "input", "forward", "output"] {
+            let chain = json!({ "family": "bridge", "table": TABLE, "name": hook, "type": "filter", "hook": hook, "prio": -200, "policy": "accept" });
+            commands.push(json!({ "add": { "chain": chain } }));
+        }
+        Ok(self.kernel.apply(&commands).await?)
+    }
+
+    /// Writes down every frame of the device that comes out on the peer's side, from now on; nothing without tcpdump.
+    pub(crate) fn capture(&self) -> Result<Option<Capture>> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("far.pcap");
+        let mut command = Command::new("ip");
+        // Root would become somebody who may not write here.
+        command.args([
+            "netns",
+            "exec",
+            &self.far,
+            "tcpdump",
+            "-Z",
+            "root",
+            "-n",
+            "-U",
+            "--immediate-mode",
+            "-s",
+            "2048",
+        ]);
+        command.args(["-i", "eth0", "-B", "65536", "-w"]).arg(file);
+        command.args(["ether", "src", DEVICE, "or", "udp", "dst", "port", "9"]).stderr(Stdio::piped());
+        let mut tcpdump = command.spawn().context("ip (Debian: iproute2)")?;
+        let mut said = String::new();
+        let mut lines = BufReader::new(tcpdump.stderr.as_mut().context("tcpdump says nothing")?);
+        while lines.read_line(&mut said)? > 0 {
+            if said.contains("listening on") {
+                let any: SocketAddr = ([0, 0, 0, 0], 0).into();
+                let far = self.peer.inside(|| UdpSocket::bind(any))?;
+                far.set_broadcast(true)?;
+                return Ok(Some(Capture { tcpdump, folder, far }));
+            }
+        }
+        tcpdump.wait()?;
+        ensure!(said.contains("No such file"), "tcpdump: {}", said.trim());
+        Ok(None)
     }
 
     /// The device's socket, and the peer's at that port.
@@ -124,6 +193,36 @@ impl Wires {
         let came = received(&count()?)?.saturating_sub(before);
         ensure!(came * 100 >= sent * 95, "of {sent} packets only {came} came through");
         Ok(came as f64 / seconds)
+    }
+}
+
+impl Capture {
+    /// The file, when all that came has been written.
+    pub(crate) fn end(mut self) -> Result<Vec<u8>> {
+        let file = self.folder.path().join("far.pcap");
+        let [a, b, ..] = PEER;
+        self.far.send_to(LAST, SocketAddr::from(([a, b, 255, 255], 9)))?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !std::fs::read(&file)?.windows(LAST.len()).rev().take(4096).any(|window| window == LAST) {
+            ensure!(Instant::now() < deadline, "tcpdump does not come to the end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let asked =
+            Command::new("kill").arg(self.tcpdump.id().to_string()).status().context("kill (Debian: procps)")?;
+        ensure!(asked.success(), "tcpdump has ended by itself");
+        let mut said = String::new();
+        self.tcpdump.stderr.take().context("tcpdump says nothing")?.read_to_string(&mut said)?;
+        self.tcpdump.wait()?;
+        ensure!(said.lines().any(|line| line == "0 packets dropped by kernel"), "tcpdump missed some: {}", said.trim());
+        Ok(std::fs::read(file)?)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // One that has ended is not there any more.
+        let _ = self.tcpdump.kill();
+        let _ = self.tcpdump.wait();
     }
 }
 

@@ -65,11 +65,15 @@ pub struct Ip {
 }
 
 /// IP's protocol numbers.
-pub(crate) mod number {
-    pub(crate) const ICMP: u8 = 1;
-    pub(crate) const TCP: u8 = 6;
-    pub(crate) const UDP: u8 = 17;
-    pub(crate) const ICMPV6: u8 = 58;
+pub mod number {
+    /// Of version 4.
+    pub const ICMP: u8 = 1;
+    /// Connections.
+    pub const TCP: u8 = 6;
+    /// Datagrams.
+    pub const UDP: u8 = 17;
+    /// Of version 6.
+    pub const ICMPV6: u8 = 58;
 }
 
 /// Ethernet's types of IP.

@@ -3,9 +3,9 @@
 use crate::{authorizer::Gate, deny::Denied, observe::Recorder};
 use landfall_element::SecureElement;
 use landfall_store::Store;
-use landfall_types::Time;
+use landfall_types::{DeviceId, Time};
 use std::{fmt, sync::Arc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 /// What every role shares; clones are the same world.
 #[derive(Clone, Debug)]
@@ -24,7 +24,12 @@ pub struct World {
     pub denied: Denied,
     /// Told when certificates were revoked by another role than the one that publishes the list of them.
     pub(crate) revoked: Arc<Notify>,
+    /// Tells of devices that joined.
+    pub(crate) joins: broadcast::Sender<DeviceId>,
 }
+
+/// So many devices that joined may wait to be heard of; whoever is slower looks at them later.
+const UNHEARD: usize = 256;
 
 impl World {
     /// A world on the machine's clock that keeps its audit records in `store`.
@@ -38,7 +43,14 @@ impl World {
             authorizer: Gate::default(),
             denied: Denied::default(),
             revoked: Arc::default(),
+            joins: broadcast::channel(UNHEARD).0,
         }
+    }
+
+    /// Tells whoever wants to know early that a device has just become part of the domain.
+    pub fn joined(&self, device: &DeviceId) {
+        // That nobody listens is no matter.
+        let _ = self.joins.send(device.clone());
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod files;
 mod leak;
 
 use crate::wires::{BRIDGE, DEVICE, PEER, Wires};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use landfall_mud::{Class, Members, Policy, packet::Prefix};
 use landfall_nft::Interface;
 use landfall_server::{
@@ -63,19 +63,36 @@ pub struct Load {
 /// Packets of one device through the bridge.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Rate {
-    /// How many devices the rules know; nothing without rules.
-    pub devices: Option<usize>,
-    /// How many rules stand before the one that its packets meet.
-    pub depth: usize,
+    /// What rules there are.
+    pub rules: Rules,
     /// Packets a second, the median of all rounds.
     pub per_second: f64,
     /// How much that is of what goes through without rules, in the same rounds.
     pub of_bare: f64,
 }
 
+/// What rules there are while packets are counted.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rules {
+    /// None.
+    None,
+    /// One chain at each place where frames can be judged, and nothing in it.
+    Empty,
+    /// Those of so many devices.
+    Devices {
+        /// How many.
+        devices: usize,
+        /// How many entries stand before the one that the packets meet.
+        before: usize,
+    },
+}
+
 const RUNS: usize = 15;
-const ROUNDS: usize = 9;
-const ROUND: Duration = Duration::from_millis(400);
+const ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_millis(200);
+/// So many entries stand before theirs.
+const BEFORE: [usize; 2] = [0, 100];
 /// Where the packets go that are counted.
 const PORT: u16 = 5683;
 
@@ -98,11 +115,7 @@ pub async fn measure(
     progress("loading the rules");
     let (load, policies) = load(&wires, &files).await?;
     let entries = policies.iter().map(entries).sum();
-    let mut rates = Vec::new();
-    for depth in [0, 100] {
-        progress(&format!("packets, {depth} rules before theirs"));
-        rates.extend(rate(&wires, depth, devices).await?);
-    }
+    let rates = rate(&wires, devices, &progress).await?;
     progress("looking for leaks");
     let leak = leak::look(&wires).await?;
     Ok(Ok(Measured { files: origin, kinds: policies.len(), entries, load, rates, leak }))
@@ -118,15 +131,23 @@ pub fn text(measured: &Measured) -> String {
         "loaded in one transaction: {total_ms:.0} ms (read {read_ms:.1}, compiled {compile_ms:.1}, kernel {apply_ms:.1}); \
          worst of {runs}: {worst_ms:.0} ms"
     );
-    for Rate { devices, depth, per_second, of_bare } in rates {
-        let rules = devices.map_or("no rules".into(), |devices| format!("{devices} devices, {depth} rules before"));
+    for Rate { rules, per_second, of_bare } in rates {
+        let rules = match rules {
+            Rules::None => "no rules".into(),
+            Rules::Empty => "chains without rules".into(),
+            Rules::Devices { devices, before } => format!("{devices} devices, {before} entries before"),
+        };
         let _ = writeln!(text, "{rules:<34} {per_second:>9.0} packets/s  {:>5.1} %", of_bare * 100.0);
     }
-    let Leak { sent, seconds, leaked_bytes, arrived } = leak;
+    let Leak { sent, seconds, leaked_bytes, arrived, captured } = leak;
     let _ = write!(
         text,
         "a device that sends from before the start, {sent} datagrams in {seconds:.1} s: {leaked_bytes} bytes leaked, {arrived} permitted ones arrived"
     );
+    let _ = match captured {
+        Some(frames) => write!(text, "; tcpdump saw {frames} frames of it on the far side"),
+        None => write!(text, "; counted at the sockets alone, without tcpdump"),
+    };
     text
 }
 
@@ -165,33 +186,36 @@ async fn load(wires: &Wires, files: &[Vec<u8>]) -> Result<(Load, Vec<Policy>)> {
     Ok((load, kept))
 }
 
-/// Packets with so many rules before theirs, for each number of devices: in every round once without rules, and once with each.
-async fn rate(wires: &Wires, depth: usize, devices: &[usize]) -> Result<Vec<Rate>> {
-    let (file, _) = landfall_mud::read(&files::deep(depth, PEER, PORT)).map_err(|why| anyhow::anyhow!("{why}"))?;
-    let policy = Policy::of(&file);
-    let tables: Vec<Vec<serde_json::Value>> = devices
-        .iter()
-        .map(|count| Ok(plan::whole(&picture(vec![policy.clone()], *count)?, 1)))
-        .collect::<Result<_>>()?;
-    let mut counted = vec![Vec::new(); devices.len() + 1];
-    for _ in 0..ROUNDS {
-        wires.clear().await?;
-        let mut bare = counted.iter_mut();
-        bare.next().context("nothing is counted")?.push(wires.packets(PORT, ROUND).await?);
-        for (commands, counts) in tables.iter().zip(bare) {
-            wires.kernel.apply(commands).await?;
+/// Packets a second with all kinds of rules, one after the other in every round: what else the machine does meets them all.
+async fn rate(wires: &Wires, devices: &[usize], progress: impl Fn(&str)) -> Result<Vec<Rate>> {
+    let mut all = vec![(Rules::None, None), (Rules::Empty, None)];
+    for before in BEFORE {
+        let (file, _) = landfall_mud::read(&files::deep(before, PEER, PORT)).map_err(|why| anyhow::anyhow!("{why}"))?;
+        let policy = Policy::of(&file);
+        for &devices in devices {
+            let commands = plan::whole(&picture(vec![policy.clone()], devices)?, 1);
+            all.push((Rules::Devices { devices, before }, Some(commands)));
+        }
+    }
+    let mut counted = vec![Vec::new(); all.len()];
+    for round in 1..=ROUNDS {
+        progress(&format!("packets, round {round} of {ROUNDS}"));
+        for ((rules, commands), counts) in all.iter().zip(&mut counted) {
+            match (rules, commands) {
+                (_, Some(commands)) => wires.kernel.apply(commands).await?,
+                (Rules::Empty, _) => wires.open().await?,
+                _ => wires.clear().await?,
+            }
             counts.push(wires.packets(PORT, ROUND).await?);
         }
     }
     wires.clear().await?;
     let bare = median(counted.first().cloned().unwrap_or_default());
-    let rates = std::iter::once(None).chain(devices.iter().copied().map(Some)).zip(counted);
-    Ok(rates
-        .map(|(devices, counts)| {
-            let per_second = median(counts);
-            Rate { devices, depth, per_second, of_bare: per_second / bare }
-        })
-        .collect())
+    let rate = |((rules, _), counts): ((Rules, _), _)| {
+        let per_second = median(counts);
+        Rate { rules, per_second, of_bare: per_second / bare }
+    };
+    Ok(all.into_iter().zip(counted).map(rate).collect())
 }
 
 /// A segment with so many devices, the first of which is the one at the wire; each has its own addresses for every name.

@@ -407,6 +407,7 @@ impl<'a> Host<'a> {
         }
         device.step(DeviceEvent::Configured { configuration }, now)?;
         self.configurator.world.store.commit(changes.and(device.take_changes()?)).await?;
+        self.configurator.world.joined(&device.device.identity.device);
         if withdrawal.certificates {
             self.configurator.world.revoked.notify_one();
         }

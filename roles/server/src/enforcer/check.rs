@@ -74,6 +74,12 @@ impl Enforcer {
         self.told(self.kernel.apply(&plan::whole(&picture, next)).await)?;
         (state.generation, state.loaded) = (next, picture);
         let unclear = || KernelError::Unable { program: "nft", why: "does not tell what it has just loaded".into() };
+        // What was left by somebody who did hear is taken away at the start.
+        let are_ears = state.loaded.claims || next == 1;
+        if are_ears && let Err(why) = self.kernel.apply(&plan::ears(&state.loaded)).await {
+            // What they would hear is only claimed.
+            tracing::warn!(role = "enforcer", %why, "what devices say of themselves by LLDP is not heard");
+        }
         state.frame = Loaded::read(&self.listed().await?).ok_or_else(unclear)?.frame;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What devices say of themselves by DHCP (RFC 8520 s10), if the owner wants to hear it.
+//! What devices say of themselves by DHCP and LLDP (RFC 8520 s10, s12), if the owner wants to hear it.
 
 use super::Enforcer;
 use landfall_lifecycle::network::{DomainDevice, Learnt, MudSource};

@@ -13,8 +13,10 @@ mod claim;
 mod contact;
 mod guest;
 mod intent;
+mod line;
 pub mod manager;
 mod names;
+mod order;
 pub mod picture;
 pub mod plan;
 mod purpose;
@@ -43,8 +45,8 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::sync::{Mutex, Notify};
-use told::Told;
+use tokio::sync::{Mutex, Notify, broadcast};
+use told::{Told, ToldNames};
 
 /// After the end of a session its authenticator has so long to ask again.
 const GRACE: Duration = Duration::from_secs(30);
@@ -260,12 +262,21 @@ impl Enforcer {
     }
 
     /// Fetches what is wanted as soon as it is; for as long as it is polled.
-    async fn follow(&self) {
+    async fn follow(&self, mut joins: broadcast::Receiver<DeviceId>) {
         let Some(manager) = &self.manager else { return std::future::pending().await };
         loop {
-            manager.wanted().await;
-            if manager.refresh().await > 0 {
-                self.revise().await;
+            tokio::select! {
+                () = manager.wanted() => {
+                    if manager.refresh().await > 0 {
+                        self.revise().await;
+                    }
+                }
+                // Its file is there before it is let in for the first time, or at least on its way.
+                Ok(device) = joins.recv() => {
+                    if let Ok(Some(device)) = self.world.store.find::<DomainDevice>(device.as_str()) {
+                        self.word(&device.record);
+                    }
+                }
             }
         }
     }
@@ -360,8 +371,11 @@ impl Enforcer {
     /// Who is behind the port from now on, in memory and in the store.
     async fn remember(&self, state: &mut State, port: &Interface, guest: Option<Guest>) {
         let changes = match &guest {
-            Some(guest) => Changes::new().put(guest).map_err(|why| why.to_string()),
-            None => Ok(Changes::new().delete::<Guest>(port.as_str())),
+            Some(guest) => {
+                let told = state.told.kept(port, &guest.device);
+                Changes::new().put(guest).and_then(|changes| changes.put(&told)).map_err(|why| why.to_string())
+            }
+            None => Ok(Changes::new().delete::<Guest>(port.as_str()).delete::<ToldNames>(port.as_str())),
         };
         let written = match changes {
             Ok(changes) => self.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string()),

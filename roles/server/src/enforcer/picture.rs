@@ -67,7 +67,7 @@ pub struct Picture {
     pub names: BTreeMap<(Interface, String), BTreeSet<IpAddr>>,
     /// Who tells devices what hosts of a name have for addresses, if somebody does here.
     pub resolvers: Option<Resolvers>,
-    /// Whether it is heard what devices say of themselves by DHCP.
+    /// Whether it is heard what devices say of themselves by DHCP and LLDP.
     pub claims: bool,
 }
 

@@ -24,6 +24,9 @@ pub const TABLE: &str = "landfall";
 /// Their families: what bridges carry, and what this machine routes between bridges.
 pub const FAMILIES: [&str; 2] = ["bridge", "inet"];
 
+/// The family of rules that ports have for themselves.
+const EARS: &str = "netdev";
+
 /// Coming in, by port and address.
 const INWARD: &str = "inward";
 /// Coming in at a port behind which nobody is known.
@@ -32,6 +35,8 @@ const DOORS: &str = "doors";
 const OUTWARD: &str = "outward";
 /// Ports of devices that have chains of their own, and do not reach others of their segment all the same.
 const APART: &str = "apart";
+/// What comes in at a port that nobody guards.
+const ELSEWHERE: &str = "elsewhere";
 /// Addresses of those behind guarded ports, which come in nowhere else.
 const INSIDERS: &str = "insiders";
 /// The group to which rules tell of what they drop.
@@ -52,11 +57,12 @@ const GENERATION: &str = "generation";
 /// Ethernet's type of 802.1X (IEEE 802.1X-2020 s11.3.1).
 const EAPOL: u16 = 0x888e;
 /// Tags that a device has no business to write.
-const TAGS: [u16; 2] = [0x8100, 0x88a8];
-const ARP: u16 = 0x0806;
+pub(super) const TAGS: [u16; 2] = [0x8100, 0x88a8];
+pub(super) const ARP: u16 = 0x0806;
+const LLDP: u16 = 0x88cc;
 /// RFC 4861, RFC 3810: what a device must say to have neighbours, and hear from them.
-const NEIGHBOURS_SAY: [u8; 6] = [133, 135, 136, 131, 132, 143];
-const NEIGHBOURS_HEAR: [u8; 5] = [134, 135, 136, 130, 137];
+pub(super) const NEIGHBOURS_SAY: [u8; 6] = [133, 135, 136, 131, 132, 143];
+pub(super) const NEIGHBOURS_HEAR: [u8; 5] = [134, 135, 136, 130, 137];
 
 /// What maps and sets hold: keys, and the chain that each leads to if it is in a map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -283,22 +289,24 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
     let lookup = |key: &Value, map: &str| json!({ "vmap": { "key": key, "data": format!("@{map}") } });
     let guarded = |side: &Value, op: &str| matches(op, side, json!("@guarded"));
     commands.extend([
+        add("chain", json!({ "name": ELSEWHERE })),
         rule(
-            "prerouting",
+            ELSEWHERE,
             vec![
-                guarded(&come, "!="),
                 matches("==", &payload("ether", "saddr"), json!(format!("@{INSIDERS}"))),
                 json!({ "counter": null }),
                 dropped(),
             ],
         ),
-        rule("prerouting", vec![guarded(&come, "!="), json!({ "accept": null })]),
+        rule(ELSEWHERE, vec![accept()]),
     ]);
     if picture.claims {
         commands.extend(claims());
     }
     commands.extend([
+        // Most frames are of somebody who is there: they are led on with one look.
         rule("prerouting", vec![lookup(&whose, INWARD)]),
+        rule("prerouting", vec![guarded(&come, "!="), to_chain(ELSEWHERE)]),
         rule("prerouting", vec![lookup(&come, DOORS)]),
         rule("prerouting", vec![to_chain(STRANGER)]),
         // Frames to the bridge group address are for the port itself, and no bridge carries them on (IEEE 802.1Q s8.6.3):
@@ -352,14 +360,9 @@ fn stops() -> Vec<Value> {
     commands
 }
 
-/// Tells of what devices say of themselves in messages to DHCP servers, and decides nothing. Frames of LLDP go past the rules of a
-/// bridge: the kernel hands them to whoever speaks LLDP at the port.
+/// Tells of what devices say of themselves in messages to DHCP servers, and decides nothing.
 fn claims() -> Vec<Value> {
-    let come = json!({ "meta": { "key": "iifname" } });
-    let heard = format!("{HEARD}-{CLAIM}");
-    let limit = json!({ "limit": { "rate": 2, "burst": 10, "per": "second" } });
-    let few = json!({ "set": { "op": "update", "elem": come, "set": format!("@{heard}"), "stmt": [limit] } });
-    let log = json!({ "log": { "prefix": CLAIM, "group": TOLD, "snaplen": landfall_nft::told::WHOLE, "queue-threshold": 1 } });
+    let (heard, few, log) = claim();
     let mut commands = vec![add("set", json!({ "name": heard, "type": "ifname", "size": 65535 }))];
     for (from, to) in [(68, 67), (546, 547)] {
         let what = vec![port("udp", "sport", json!(from)), port("udp", "dport", json!(to)), few.clone(), log.clone()];
@@ -368,22 +371,41 @@ fn claims() -> Vec<Value> {
     commands
 }
 
-/// What every device may say and hear that has an address, whatever else it may: ARP, its neighbours of IPv6, and DHCP.
-pub(super) fn belonging(direction: Direction) -> Vec<Vec<Value>> {
-    let ether_type = payload("ether", "type");
-    let arp = vec![matches("==", &ether_type, json!(ARP)), accept()];
-    let (types, ports) = match direction {
-        Direction::FromDevice => (NEIGHBOURS_SAY.as_slice(), [("sport", [68, 546]), ("dport", [67, 547])]),
-        Direction::ToDevice => (NEIGHBOURS_HEAR.as_slice(), [("sport", [67, 547]), ("dport", [68, 546])]),
+/// The set that knows who was told of lately, what lets few pass for each port, and what tells of them.
+fn claim() -> (String, Value, Value) {
+    let come = json!({ "meta": { "key": "iifname" } });
+    let heard = format!("{HEARD}-{CLAIM}");
+    let limit = json!({ "limit": { "rate": 2, "burst": 10, "per": "second" } });
+    let few = json!({ "set": { "op": "update", "elem": come, "set": format!("@{heard}"), "stmt": [limit] } });
+    let log = json!({ "log": { "prefix": CLAIM, "group": TOLD, "snaplen": landfall_nft::told::WHOLE, "queue-threshold": 1 } });
+    (heard, few, log)
+}
+
+/// Tells of what devices say to their neighbour, the port itself (IEEE 802.1AB-2016 s7.1): such frames go past the rules of a bridge, so
+/// that the ports have rules of their own for them, which decide nothing. Apart from all else, since a port that is not there has none.
+pub fn ears(picture: &Picture) -> Vec<Value> {
+    let in_table = |kind: &str, mut what: Value| {
+        if let Some(what) = what.as_object_mut() {
+            what.extend([("family".to_owned(), json!(EARS)), ("table".to_owned(), json!(TABLE))]);
+        }
+        json!({ "add": { kind: what } })
     };
-    let neighbours = vec![matches("==", &payload("icmpv6", "type"), json!({ "set": types })), accept()];
-    let both = ports.map(|(side, ports)| port("udp", side, json!({ "set": ports })));
-    let dhcp = both.into_iter().chain([accept()]).collect();
-    let mut all = vec![arp, neighbours, dhcp];
-    if direction == Direction::FromDevice {
-        all.insert(0, vec![matches("==", &ether_type, json!({ "set": TAGS })), stopped(direction)]);
+    let table = json!({ "table": { "family": EARS, "name": TABLE } });
+    let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
+    if !picture.claims {
+        return commands;
     }
-    all
+    let (heard, few, log) = claim();
+    commands.push(json!({ "add": table }));
+    commands.push(in_table("set", json!({ "name": heard, "type": "ifname", "size": 65535 })));
+    for port in &picture.ports {
+        let name = format!("{CLAIM}-{port}");
+        let chain = json!({ "name": name, "type": "filter", "hook": "ingress", "dev": port.as_str(), "prio": -200, "policy": "accept" });
+        commands.push(in_table("chain", chain));
+        let is_lldp = matches("==", &payload("ether", "type"), json!(LLDP));
+        commands.push(in_table("rule", json!({ "chain": name, "expr": [is_lldp, few, log] })));
+    }
+    commands
 }
 
 /// What comes from the devices of a segment.
@@ -481,6 +503,9 @@ fn has_addresses(segment: &Segment) -> bool {
 
 /// What this machine does not route, since it is two segments' bridge at once.
 fn routes(picture: &Picture) -> Vec<Value> {
+    if picture.segments.len() < 2 {
+        return Vec::new();
+    }
     let chain = json!({ "family": "inet", "table": TABLE, "name": "forward", "type": "filter", "hook": "forward",
                         "prio": 0, "policy": "accept" });
     let mut commands = vec![json!({ "add": { "chain": chain } })];

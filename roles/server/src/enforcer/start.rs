@@ -5,7 +5,7 @@ use super::{
     names::{Door, Names},
     picture::{Occupant, Picture, Segment},
     purpose,
-    told::Told,
+    told::{Told, ToldNames},
     violation::{self, Dropped},
 };
 use crate::{
@@ -79,6 +79,7 @@ impl Config {
         let failed = RoleError::while_::<landfall_nft::KernelError>;
         let bridges = self.picture.segments.iter().map(|segment| Change::Bridge(segment.bridge.clone()));
         let bridges: Vec<Change> = bridges.collect();
+        let joins = world.joins.subscribe();
         let enforcer = Arc::new(Enforcer {
             state: Mutex::new(State {
                 loaded: self.picture.closed(),
@@ -122,7 +123,7 @@ impl Config {
         tasks.spawn(async move {
             tokio::join!(
                 served.watch(),
-                served.follow(),
+                served.follow(joins),
                 served.report_on(),
                 served.follow_denied(),
                 served.hear_contacts()
@@ -161,6 +162,10 @@ impl Enforcer {
                 let Ok(intent) = self.intent(&mut state.wanted, &guest.device) else { continue };
                 state.wanted.occupants.insert(port.clone(), Occupant { mac, segment, intent });
                 self.purposes.tell(&mut state.wanted, &port);
+                let told = self.world.store.find::<ToldNames>(port.as_str())?.map(|told| told.record);
+                if let Some(told) = told.filter(|told| told.device == guest.device) {
+                    state.recall(&port, told, now);
+                }
                 state.guests.insert(port, guest);
             }
         }

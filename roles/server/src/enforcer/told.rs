@@ -8,7 +8,8 @@ use super::{
 use crate::settings::SegmentKind;
 use landfall_mud::{Class, Policy};
 use landfall_nft::{Interface, KernelError};
-use landfall_types::Time;
+use landfall_types::{Changes, DeviceId, Record, Time};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -39,6 +40,40 @@ struct Lease {
     packets: u64,
 }
 
+/// What the device behind a port was told, as it is kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ToldNames {
+    /// Behind which port.
+    pub port: String,
+    /// Which device: another one there has not been told.
+    pub device: DeviceId,
+    /// The addresses of names.
+    pub names: Vec<ToldName>,
+}
+
+/// An address that a device was told for a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ToldName {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
+    /// When it was last told.
+    pub told: Time,
+    /// Until when it may be used, unless it is in use then.
+    pub until: Time,
+}
+
+impl Record for ToldNames {
+    const COLLECTION: &'static str = "segment-told-names";
+
+    fn key(&self) -> String {
+        self.port.clone()
+    }
+}
+
 /// Who asks for a name.
 #[derive(Clone, Debug)]
 pub(super) enum Asker {
@@ -56,6 +91,31 @@ impl Told {
     /// Forgets what the device behind a port was told.
     pub(super) fn forget(&mut self, port: &Interface) {
         self.0.retain(|(at, ..), _| at != port);
+    }
+
+    /// What is kept of it for the device behind a port.
+    pub(super) fn kept(&self, port: &Interface, device: &DeviceId) -> ToldNames {
+        let here = self.0.iter().filter(|((at, ..), _)| at == port);
+        let names = here.map(|((_, name, address), lease)| ToldName {
+            name: name.clone(),
+            address: *address,
+            told: lease.told,
+            until: lease.until,
+        });
+        ToldNames { port: port.to_string(), device: device.clone(), names: names.collect() }
+    }
+}
+
+impl State {
+    /// What the device behind a port was told before a restart, as far as it may still ask for it and its time is not over.
+    pub(super) fn recall(&mut self, port: &Interface, kept: ToldNames, now: Time) {
+        let Some(policy) = self.wanted.policy_of(port).cloned() else { return };
+        for ToldName { name, address, told, until } in kept.names {
+            if now < until && policy.has_name(&name) {
+                self.wanted.names.entry((port.clone(), name.clone())).or_default().insert(address);
+                self.told.0.insert((port.clone(), name, address), Lease { told, until, packets: 0 });
+            }
+        }
     }
 }
 
@@ -110,12 +170,34 @@ impl Enforcer {
                 return Err(why);
             }
         }
+        let mut is_news = false;
         for address in addresses {
             let lease = state.told.0.entry((port.clone(), name.to_owned(), *address));
-            let lease = lease.or_insert(Lease { told: now, until, packets: 0 });
+            let lease = lease.or_insert(Lease { told: now, until: now, packets: 0 });
+            is_news |= lease.until + LEAST <= until;
             (lease.told, lease.until) = (now, lease.until.max(until));
         }
+        if is_news {
+            self.keep(state, [port]).await;
+        }
         Ok(())
+    }
+
+    /// Writes down what the devices behind these ports were told.
+    async fn keep(&self, state: &State, ports: impl IntoIterator<Item = &Interface>) {
+        let mut changes = Ok(Changes::new());
+        for port in ports {
+            let Some(guest) = state.guests.get(port) else { continue };
+            changes = changes.and_then(|changes: Changes| changes.put(&state.told.kept(port, &guest.device)));
+        }
+        let written = match changes {
+            Ok(changes) => self.world.store.commit(changes).await.map(drop).map_err(|why| why.to_string()),
+            Err(why) => Err(why.to_string()),
+        };
+        if let Err(why) = written {
+            // After a restart it has to ask again.
+            tracing::warn!(role = "enforcer", why, "what a device was told could not be written");
+        }
     }
 
     /// Takes away what is over, unless it is in use.
@@ -125,8 +207,8 @@ impl Enforcer {
         if due.is_empty() {
             return;
         }
-        let set_of = |key: &(Interface, String, IpAddr)| intent::set_of(&state.loaded, &key.1, key.2);
-        let sets: BTreeSet<String> = due.iter().filter_map(set_of).collect();
+        let sets_of = |key: &(Interface, String, IpAddr)| intent::sets_of(&state.loaded, &key.1, &key.2);
+        let sets: BTreeSet<String> = due.iter().flat_map(sets_of).collect();
         let mut seen = BTreeMap::new();
         for set in sets {
             // What cannot be counted counts as not in use.
@@ -134,14 +216,15 @@ impl Enforcer {
             seen.insert(set, plan::counts(&listed));
         }
         let mut wanted = state.wanted.clone();
-        let mut over = Vec::new();
+        let (mut over, mut changed) = (Vec::new(), BTreeSet::new());
         for key in due {
-            let set = set_of(&key);
-            let counts = set.and_then(|set| seen.get(&set)?.get(&vec![key.0.to_string(), key.2.to_string()]).copied());
+            let element = vec![key.0.to_string(), key.2.to_string()];
+            let counts = sets_of(&key).iter().filter_map(|set| seen.get(set)?.get(&element)).sum::<u64>();
             let Some(lease) = state.told.0.get_mut(&key) else { continue };
-            let is_in_use = counts.is_some_and(|packets| packets > 0 && packets != lease.packets);
+            let is_in_use = counts > 0 && counts != lease.packets;
             if is_in_use && now < lease.told + LONGEST {
-                (lease.until, lease.packets) = (now + IN_USE, counts.unwrap_or_default());
+                (lease.until, lease.packets) = (now + IN_USE, counts);
+                changed.insert(key.0);
                 continue;
             }
             let name = (key.0.clone(), key.1.clone());
@@ -154,10 +237,14 @@ impl Enforcer {
             over.push(key);
         }
         if over.is_empty() {
-            return;
+            return self.keep(state, &changed).await;
         }
         match self.settle(state, wanted).await {
-            Ok(()) => state.told.0.retain(|key, _| !over.contains(key)),
+            Ok(()) => {
+                state.told.0.retain(|key, _| !over.contains(key));
+                changed.extend(over.into_iter().map(|(port, ..)| port));
+                self.keep(state, &changed).await;
+            }
             // What stays is taken away by the next check, or in a moment again.
             Err(why) => tracing::error!(role = "enforcer", %why, "addresses of names could not be taken away"),
         }

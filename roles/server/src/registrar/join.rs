@@ -144,6 +144,9 @@ impl JoinHost<'_> {
             changes = changes.and(device.take_changes()?);
         }
         self.registrar.world.store.commit(changes).await?;
+        if let (Some(device), Standing::Accepted(_)) = (&self.device, &record.standing) {
+            self.registrar.world.joined(&device.device.identity.device);
+        }
         Ok(())
     }
 

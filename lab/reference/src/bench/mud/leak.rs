@@ -8,6 +8,7 @@ use landfall_lifecycle::{
     device::State,
     network::{Birth, DomainDevice, Identity},
 };
+use landfall_mud::{Direction, Packet, capture::Frames, packet::Ip};
 use landfall_server::{
     Settings, World,
     enforcer::{Config, Plug},
@@ -16,6 +17,7 @@ use landfall_store::Store;
 use landfall_types::{Changes, DeviceId, Fingerprint, Time};
 use serde::Serialize;
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,13 +32,19 @@ pub struct Leak {
     pub sent: u64,
     /// For so long.
     pub seconds: f64,
-    /// Bytes of the former that arrived.
+    /// Bytes that arrived and should not: of the former, of the latter before it was let in, and of anything else that is not for finding
+    /// its neighbours and its address.
     pub leaked_bytes: u64,
     /// Datagrams of the latter that arrived, once it was let in.
     pub arrived: u64,
+    /// Frames of the device that tcpdump wrote down on the far side, from before its first; nothing without tcpdump.
+    pub captured: Option<u64>,
 }
 
 const OTHER: u16 = 5999;
+/// What every device may say to find its neighbours: ARP, and what of ICMPv6 is for that (RFC 4861, RFC 3810).
+const ARP: u16 = 0x0806;
+const NEIGHBOURS: [u8; 6] = [133, 135, 136, 131, 132, 143];
 /// What is late may take so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -62,16 +70,19 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
     // A port in no bridge reaches nobody: the enforcer puts it where it belongs, and so it is with a device that is plugged in.
     wires.unplug().await?;
     let (permitted, other) = (wires.sockets(PORT)?, wires.sockets(OTHER)?);
+    let capture = wires.capture()?;
     let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let began = Instant::now();
     let talk = std::thread::spawn({
         let (sent, stop) = (sent.clone(), stop.clone());
         let senders = [permitted.0, other.0];
         move || {
+            let mut datagram = [7; 512];
             while !stop.load(Ordering::Relaxed) {
+                let number = sent.fetch_add(1, Ordering::Relaxed);
+                datagram.iter_mut().zip(number.to_be_bytes()).for_each(|(octet, of_number)| *octet = of_number);
                 // What is sent into a port that is down is lost like the rest.
-                senders.iter().for_each(|sender| drop(sender.send(&[7; 512])));
-                sent.fetch_add(1, Ordering::Relaxed);
+                senders.iter().for_each(|sender| drop(sender.send(&datagram)));
             }
         }
     });
@@ -85,6 +96,7 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
     let (trigger, shutdown) = landfall_server::shutdown();
     let (task, enforcer) = config.build(world, shutdown).await?;
     at_least(1000);
+    let outside = sent.load(Ordering::Relaxed).saturating_sub(1);
     let plug = Plug { names: vec!["lan0".into()], mac: Some(DEVICE.parse()?), session: None };
     let admitted = enforcer.admit(&device, &plug, Some("30"), Time::now() + Duration::from_secs(3600)).await;
     admitted.map_err(|why| anyhow::anyhow!("{why}"))?.context("the device is at no port")?;
@@ -104,8 +116,35 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
         Ok((count, bytes))
     };
     let (arrived, _) = count(&permitted.1)?;
-    let (_, leaked_bytes) = count(&other.1)?;
+    let (_, at_the_socket) = count(&other.1)?;
+    let captured = capture.map(|capture| seen(&capture.end()?, outside)).transpose()?;
     drop((task, trigger));
     wires.clear().await?;
-    Ok(Leak { sent: sent.load(Ordering::Relaxed), seconds, leaked_bytes, arrived: arrived + 1 })
+    let leaked_bytes = at_the_socket.max(captured.map(|(_, leaked)| leaked).unwrap_or_default());
+    let captured = captured.map(|(frames, _)| frames);
+    Ok(Leak { sent: sent.load(Ordering::Relaxed), seconds, leaked_bytes, arrived: arrived + 1, captured })
+}
+
+/// How many frames of the device a capture has, and bytes of those that should not be there: the first `outside` datagrams were sent before
+/// it was let in.
+fn seen(capture: &[u8], outside: u64) -> Result<(u64, u64)> {
+    let (mut frames, mut leaked) = (0, 0);
+    for frame in Frames::of(capture).map_err(|why| anyhow::anyhow!("{why}"))? {
+        let frame = frame.map_err(|why| anyhow::anyhow!("{why}"))?;
+        let number =
+            frame.get(42..).and_then(|message| message.first_chunk()).map(|octets| u64::from_be_bytes(*octets));
+        let packet = Packet::read(Direction::FromDevice, frame).context("a frame is too short to be one")?;
+        if packet.source.to_string() != DEVICE {
+            continue;
+        }
+        let is_good = match packet.ip {
+            None => packet.ether_type == ARP,
+            Some(Ip { icmp: Some((kind, _)), source: IpAddr::V6(_), .. }) => NEIGHBOURS.contains(&kind),
+            Some(Ip { ports: Some((_, port)), .. }) => port == PORT && number.is_some_and(|number| number >= outside),
+            Some(_) => false,
+        };
+        frames += 1;
+        leaked += if is_good { 0 } else { frame.len() as u64 };
+    }
+    Ok((frames, leaked))
 }

@@ -4,16 +4,16 @@
 use super::manager::{Page, Web, web_server};
 use crate::world::{World as Network, onboard};
 use landfall_element::MemoryElement;
-use landfall_lifecycle::network::{DomainDevice, Learnt};
+use landfall_lifecycle::network::{DomainDevice, Learnt, MudSource};
 use landfall_server::{
     Clock, RoleName, Settings, World,
     admin::view::DeviceUsage,
-    enforcer::{Config, Enforcer, Plug},
+    enforcer::{Config, Enforcer, Plug, manager::MudRecord},
     factory::Factory,
     open,
 };
 use landfall_store::Store;
-use landfall_testkit::{Hosts, tool};
+use landfall_testkit::{Hosts, Running, tool};
 use landfall_types::{DeviceId, Time};
 use serde_json::{Value, json};
 use std::{
@@ -143,6 +143,20 @@ async fn until(enforcer: &Enforcer, is_so: impl Fn(&DeviceUsage) -> bool) -> Dev
     tokio::time::timeout(PATIENCE, waited).await.unwrap()
 }
 
+/// What the device says of itself, as soon as that is kept.
+async fn heard(world: &World, device: &DeviceId, is_it: impl Fn(&MudSource) -> bool) -> MudSource {
+    let waited = async {
+        loop {
+            let record = world.store.find::<DomainDevice>(device.as_str()).unwrap().unwrap().record;
+            match record.mud_claim.filter(&is_it) {
+                Some(claim) => return claim,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel() {
     let Some(link) = Link::new() else { return };
@@ -166,6 +180,15 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
         let until = world.clock.now() + Duration::from_secs(36_000);
         enforcer.admit(&device, &plug, Some("30"), until).await.unwrap().unwrap();
     };
+
+    // Its file is asked for as soon as it has joined, before it is anywhere.
+    world.joined(&device);
+    let asked = async {
+        while world.store.scan::<MudRecord>(None, 1).unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap();
 
     // Nobody has put the file there yet: names and time, and neither of these services.
     admit().await;
@@ -201,20 +224,51 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
         asking.args(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "2", "-T", "1", "-s", "/bin/true", "-x", &option]);
         asking.stdout(Stdio::null()).stderr(Stdio::null());
         let mut asking = asking.spawn().unwrap();
-        let heard = async {
-            loop {
-                let record = world.store.find::<DomainDevice>(device.as_str()).unwrap().unwrap().record;
-                match record.mud_claim {
-                    Some(claim) => return claim,
-                    None => tokio::task::yield_now().await,
-                }
-            }
-        };
-        let claim = tokio::time::timeout(PATIENCE, heard).await.unwrap();
-        assert_eq!((claim.url, claim.learnt), (newer, Learnt::Dhcp));
+        let claim = heard(&world, &device, |claim| claim.learnt == Learnt::Dhcp).await;
+        assert_eq!(claim.url, newer);
         let _ = asking.wait();
         // It is only a claim: what the certificate says stays in force.
         assert_eq!(until(&enforcer, |_| true).await.url, Some(web.url("/lamp.json")));
+    }
+    // ISC's client does the same, with option 161 and, for IPv6, option 112.
+    if let Some(dhclient) = tool("dhclient") {
+        for (version, option) in [("-4", "mud-url code 161"), ("-6", "dhcp6.mud-url code 112")] {
+            let newer = web.url(&format!("/lamp{version}.json"));
+            let path = |name: &str| network.folder.path().join(name).to_string_lossy().into_owned();
+            let name = option.split(' ').next().unwrap();
+            let text = format!("option {option} = text;\nsend {name} \"{newer}\";\n");
+            fs::write(path("dhclient.conf"), text).unwrap();
+            fs::write(path(&format!("leases{version}")), "").unwrap();
+            let mut asking = link.hosts.command("device", &dhclient.to_string_lossy());
+            asking.args([version, "-d", "-cf", &path("dhclient.conf"), "-lf", &path(&format!("leases{version}"))]);
+            asking.args(["-pf", &path("dhclient.pid"), "-sf", "/bin/true", "eth0"]).stderr(Stdio::null());
+            let asking = Running::start(&mut asking);
+            let claim = heard(&world, &device, |claim| claim.url == newer).await;
+            assert_eq!(claim.learnt, Learnt::Dhcp);
+            drop(asking);
+        }
+    }
+
+    // It tells its neighbour too, by Debian's lldpd.
+    if let (Some(lldpd), Some(lldpcli)) = (tool("lldpd"), tool("lldpcli")) {
+        let newer = web.url("/lamp-3.json");
+        let socket = network.folder.path().join("lldpd").to_string_lossy().into_owned();
+        let mut telling = link.hosts.command("device", "sh");
+        let script = r#"exec "$0" -d -u "$1" -I eth0 2>&1"#;
+        let mut telling = Running::start(telling.args(["-c", script, &lldpd.to_string_lossy(), &socket]));
+        telling.until("lldpd should resume operations");
+        let octets: Vec<String> = newer.bytes().map(|octet| format!("{octet:02x}")).collect();
+        let tlv = format!("configure lldp custom-tlv add oui 00,00,5e subtype 1 oui-info {}", octets.join(","));
+        for line in [tlv.as_str(), "update"] {
+            let mut asking = link.hosts.command("device", &lldpcli.to_string_lossy());
+            let done = asking.args(["-u", &socket]).args(line.split(' ')).output().unwrap();
+            assert!(done.status.success(), "lldpcli {line}: {done:?}");
+        }
+        let claim = heard(&world, &device, |claim| claim.learnt == Learnt::Lldp).await;
+        assert_eq!(claim.url, newer);
+        assert_eq!(until(&enforcer, |_| true).await.url, Some(web.url("/lamp.json")));
+        telling.signal("TERM");
+        telling.wait();
     }
     assert!(!enforcer.check().await.unwrap(), "the kernel has what it should have");
     trigger.pull();

@@ -1,9 +1,11 @@
 //! The enforcer: what it plans, and what packets then meet.
 
 mod chain;
+mod circles;
 mod denied;
 mod intent;
 mod kernel;
+mod leak;
 mod manager;
 mod names;
 mod plan;

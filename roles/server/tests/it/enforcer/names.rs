@@ -6,7 +6,7 @@ use landfall_lifecycle::{
     network::{Birth, DomainDevice, Identity},
 };
 use landfall_server::{
-    Clock, Settings, Trigger, World,
+    Clock, RoleError, Settings, Trigger, World,
     enforcer::{Config, Enforcer, Plug},
 };
 use landfall_store::Store;
@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 const SILENCE: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,9 +86,9 @@ pub(super) struct Ground {
     pub(super) services: [UdpSocket; 3],
     pub(super) devices: [UdpSocket; 2],
     resolver: Option<Running>,
-    _folder: TempDir,
+    folder: TempDir,
     pub(super) enforcer: Arc<Enforcer>,
-    _trigger: Trigger,
+    running: (Trigger, JoinHandle<Result<(), RoleError>>),
 }
 
 /// What the thing's manufacturer says of it: UDP with hosts of these names, whatever the ports.
@@ -123,6 +124,19 @@ pub(super) fn device(number: usize) -> DeviceId {
 fn plug(number: usize) -> Plug {
     let mac = format!("02:00:00:00:00:0{number}").parse().unwrap();
     Plug { names: vec![format!("lan{number}")], mac: Some(mac), session: None }
+}
+
+async fn run(
+    hosts: &Hosts,
+    folder: &TempDir,
+    world: &World,
+) -> (Arc<Enforcer>, (Trigger, JoinHandle<Result<(), RoleError>>)) {
+    let text = SETTINGS.replace("NAMESPACE", &hosts.namespace("switch"));
+    let settings = Settings::parse(&text.replace("FOLDER", &folder.path().to_string_lossy())).unwrap();
+    let config = Config::from_settings(settings.enforcer.as_ref().unwrap(), &settings).unwrap();
+    let (trigger, shutdown) = landfall_server::shutdown();
+    let (task, enforcer) = config.build(world.clone(), shutdown).await.unwrap();
+    (enforcer, (trigger, tokio::spawn(task.run())))
 }
 
 impl Ground {
@@ -171,28 +185,20 @@ impl Ground {
         let at = seconds.clone();
         let mut world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
         world.clock = Clock::of(move || start + Duration::from_secs(at.load(Ordering::Relaxed)));
-        let text = SETTINGS.replace("NAMESPACE", &hosts.namespace("switch"));
-        let settings = Settings::parse(&text.replace("FOLDER", &folder.path().to_string_lossy())).unwrap();
-        let config = Config::from_settings(settings.enforcer.as_ref().unwrap(), &settings).unwrap();
-        let (trigger, shutdown) = landfall_server::shutdown();
-        let (task, enforcer) = config.build(world.clone(), shutdown).await.unwrap();
-        tokio::spawn(task.run());
+        let (enforcer, running) = run(&hosts, &folder, &world).await;
         // The service at port 53 is elsewhere than the resolver.
         let services = ["0.0.0.0:5000", "198.51.100.7:53", "0.0.0.0:853"].map(|address| bind("world", address));
         let devices = [bind("device1", "0.0.0.0:5000"), bind("device2", "0.0.0.0:5000")];
-        let mut ground = Self {
-            services,
-            devices,
-            resolver: None,
-            _folder: folder,
-            _trigger: trigger,
-            enforcer,
-            world,
-            seconds,
-            hosts,
-        };
+        let mut ground = Self { services, devices, resolver: None, folder, running, enforcer, world, seconds, hosts };
         ground.start(&zone);
         Some(ground)
+    }
+
+    /// Landfall ends, and starts again with what it has kept.
+    async fn restart(&mut self) {
+        self.running.0.pull();
+        (&mut self.running.1).await.unwrap().unwrap();
+        (self.enforcer, self.running) = run(&self.hosts, &self.folder, &self.world).await;
     }
 
     /// The world's resolver: Debian's dnsmasq.
@@ -407,4 +413,34 @@ async fn nobody_takes_the_address_of_another() {
     ground.enforcer.admit(&device(1), &twin, Some("30"), until).await.unwrap().unwrap();
     let ports = ground.enforcer.view().await.ports;
     assert_eq!((ports[0].device.as_deref(), ports[1].device.as_deref()), (None, Some("D-1")));
+}
+
+/// What a device was told holds over a restart, for as long as it would have held, and for nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_device_was_told_is_kept_over_a_restart() {
+    let Some(mut ground) = Ground::new().await else { return };
+    for number in [1, 2] {
+        ground.admit(number).await;
+    }
+    for name in ["cloud.thing.example", "www.thing.example"] {
+        assert_eq!(ground.dig(1, name).await.0, "NOERROR");
+    }
+    ground.restart().await;
+    ground.reaches(1, "198.51.100.7", true);
+    ground.reaches(2, "198.51.100.7", false);
+    // One is in use when its time is over, and stays, also over another restart; the other goes.
+    ground.pass(160).await;
+    ground.reaches(1, "198.51.100.9", false);
+    ground.restart().await;
+    ground.reaches(1, "198.51.100.7", true);
+    ground.reaches(1, "198.51.100.9", false);
+    assert_eq!(ground.dig(1, "www.thing.example").await.0, "NOERROR");
+    ground.restart().await;
+    ground.reaches(1, "198.51.100.9", true);
+    // Who was put out has been told nothing when it comes again, and neither has who comes in its place.
+    ground.enforcer.put_out(&device(1)).await;
+    ground.restart().await;
+    ground.admit(1).await;
+    ground.reaches(1, "198.51.100.7", false);
+    assert!(!ground.enforcer.check().await.unwrap(), "the kernel has what was meant");
 }
