@@ -86,6 +86,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("security-event", verification::security_event),
     ("status-list", verification::status_list),
     ("bundle-root", verification::bundle_root),
+    ("bundle-archive", verification::bundle_archive),
     ("purl", verification::purl),
     ("sbom", verification::sbom),
     ("vex", verification::vex),

@@ -4,7 +4,7 @@ use landfall_behaviour::{DenyList, DenyLists, Format, conntrack as events, deny,
 use landfall_claims::{Credential, Receiver, status::StatusList};
 use landfall_pki::Jws;
 use landfall_software::{Catalogue, Feed, FeedKind, Purl, Sbom, assess, sbom as lists, version::Scheme, vex as words};
-use landfall_tuf::Trust;
+use landfall_tuf::{Archive, Source, Trust};
 use landfall_types::Time;
 
 /// When it is.
@@ -43,6 +43,13 @@ pub fn status_list(data: &[u8]) -> bool {
 /// The root of a publisher of bundles.
 pub fn bundle_root(data: &[u8]) -> bool {
     Trust::pin(data).is_ok()
+}
+
+/// A bundle in one file.
+pub fn bundle_archive(data: &[u8]) -> bool {
+    let Ok(archive) = Archive::read(data) else { return false };
+    assert!(archive.file("timestamp.json", 16).is_none_or(|content| content.len() <= 16));
+    true
 }
 
 /// A package URL.

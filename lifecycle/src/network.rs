@@ -57,6 +57,9 @@ pub enum Birth {
     IDevId {
         /// The SHA-256 of its IDevID.
         idevid: Fingerprint,
+        /// The SHA-256 of its key, by which others speak of it. Records of old have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        birth_key: Option<Fingerprint>,
         /// Whether the manufacturer has verified that its key lives in hardware.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         hardware_backed: bool,
@@ -71,6 +74,14 @@ pub enum Birth {
 }
 
 impl Birth {
+    /// The SHA-256 of the key that it was born with, if it is on record.
+    pub const fn key(&self) -> Option<Fingerprint> {
+        match self {
+            Self::IDevId { birth_key, .. } => *birth_key,
+            Self::Bootstrapping { bootstrap_hash, .. } => Some(*bootstrap_hash),
+        }
+    }
+
     /// Whether its key was verified to live in hardware.
     pub const fn is_hardware_backed(&self) -> bool {
         matches!(self, Self::IDevId { hardware_backed: true, .. })

@@ -109,12 +109,16 @@ impl Dossier {
         Self { device, since: now, facts: Vec::new(), marks: Vec::new() }
     }
 
-    /// Takes a fact in; the newest of each source counts, whichever comes first.
+    /// Takes a fact in; the newest of each source counts, whichever comes first. One that ends when it begins takes back what
+    /// its source told before.
     ///
     /// # Errors
     /// If nobody could have meant it; then nothing has changed.
     pub fn take(&mut self, fact: Fact, now: Time) -> Result<Taken, Unfit> {
         self.check(&fact, now)?;
+        if fact.is_withdrawal() {
+            return Ok(self.withdraw(&fact));
+        }
         let place = |held: &Fact| (held.kind, &held.source).cmp(&(fact.kind, &fact.source));
         let taken = match self.facts.binary_search_by(place) {
             Ok(at) => {
@@ -138,6 +142,14 @@ impl Dossier {
             self.mark(&fact);
         }
         Ok(taken)
+    }
+
+    /// Removes what the same source told of the same kind, as if it never had: no grace is for what was taken back.
+    fn withdraw(&mut self, fact: &Fact) -> Taken {
+        let its = |held: &Fact| held.kind == fact.kind && held.source == fact.source && held.at <= fact.at;
+        let before = self.facts.len();
+        self.facts.retain(|held| !its(held));
+        if self.facts.len() == before { Taken::Late } else { Taken::News }
     }
 
     /// Forgets what that source told; true if it told anything.

@@ -216,6 +216,17 @@ impl Fact {
         self.expires.is_none_or(|expires| now < expires)
     }
 
+    /// The fact that takes this one back at `now`.
+    #[must_use]
+    pub fn withdrawn(self, now: Time) -> Self {
+        Self { at: now, expires: Some(now), ..self }
+    }
+
+    /// Whether it ends when it begins: its source takes back what it told.
+    pub fn is_withdrawal(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= self.at)
+    }
+
     /// Whether its value has the shape of its kind.
     pub const fn is_well_formed(&self) -> bool {
         matches!(

@@ -95,6 +95,10 @@ fn claims() {
     let root = root(&key);
     good("bundle-root", "one-key", &root);
     bad("bundle-root", "changed", root.replace("\"version\":1", "\"version\":2"));
+    let files = [("timestamp.json", "{}"), ("targets/kev.json", KEV)].map(|(name, text)| (name.into(), text.into()));
+    let archive = landfall_tuf::Archive::write(&files.into()).expect("an archive");
+    cut("bundle-archive", "files", &archive);
+    good("bundle-archive", "files", archive);
 }
 
 fn root(key: &SoftwareKey) -> String {

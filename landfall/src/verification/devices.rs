@@ -80,6 +80,9 @@ pub(super) fn show(connection: &Connection, device: &str, output: &Output) -> an
         for mark in &background.marks {
             let _ = writeln!(text, "  remembered: {} at {} ({})", mark.what, mark.at, mark.source);
         }
+        if let Some(software) = &examined.software {
+            let _ = write!(text, "\nsoftware: {}", super::sbom::described(software));
+        }
         text.push('\n');
         text + &known(&view.dossier)
     })?;

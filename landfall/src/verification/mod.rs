@@ -1,8 +1,11 @@
 //! `landfall verification`: what is known of devices, what policy makes of it, and the policy itself (SP 1800-36B 4.5).
 
+mod credential;
 mod deny;
 mod devices;
+mod feed;
 mod policy;
+mod sbom;
 
 use crate::{
     admin::Connection,
@@ -43,6 +46,15 @@ enum Verb {
     /// What an operator knows of a device.
     #[command(subcommand)]
     Fact(FactVerb),
+    /// What software devices run, by lists of components, and what is wrong with it.
+    #[command(subcommand)]
+    Sbom(sbom::Verb),
+    /// Feeds of what is known to be wrong with software.
+    #[command(subcommand)]
+    Feed(feed::Verb),
+    /// What people and services assert of devices, by credentials that they have signed.
+    #[command(subcommand)]
+    Credential(credential::Verb),
     /// Asks whether a device may do something that not every device may, or have it done to it.
     Operate {
         /// Its id, or its serial number.
@@ -117,6 +129,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Show(named) => devices::show(connection, &named.device, output),
         Verb::Facts(named) => devices::facts(connection, &named.device, output),
         Verb::Fact(FactVerb::Add { device, fact, days }) => devices::add(connection, device, fact, *days, output),
+        Verb::Sbom(verb) => sbom::run(connection, verb, output),
+        Verb::Feed(verb) => feed::run(connection, verb, output),
+        Verb::Credential(verb) => credential::run(connection, verb, output),
         Verb::Operate { device, operation } => devices::operate(connection, device, operation, output),
         Verb::Decisions { after, limit } => devices::decisions(connection, *after, *limit, output),
         Verb::Brake(BrakeVerb::List) => devices::braked(connection, output),

@@ -133,7 +133,8 @@ fn is_on_record(masa: &Store, registrar: &Store, held: &Held) {
     let record = record.unwrap_or_else(|| panic!("the certificate of {} is not on record", held.serial_number));
     assert_eq!((&record.issued.device.id, &record.revoked), (&made.device, &None));
     let device = registrar.find::<DomainDevice>(made.device.as_str()).unwrap().unwrap();
-    assert_eq!(device.identity.birth, Birth::IDevId { idevid: made.fingerprint, hardware_backed: false });
+    let (idevid, birth_key) = (made.fingerprint, Some(made.key));
+    assert_eq!(device.identity.birth, Birth::IDevId { idevid, birth_key, hardware_backed: false });
     assert_eq!(device.state, State::Connected, "{}", held.serial_number);
 }
 

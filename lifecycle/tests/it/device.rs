@@ -21,7 +21,7 @@ fn seen() -> DomainDevice {
         serial_number: serial,
         vendor: Some("example".parse().unwrap()),
         model: Some("T1".parse().unwrap()),
-        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), hardware_backed: false },
+        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), birth_key: None, hardware_backed: false },
     };
     DomainDevice::seen(identity, NOW)
 }

@@ -20,7 +20,7 @@ fn device(state: State) -> DomainDevice {
         serial_number: serial,
         vendor: Some(vendor),
         model: None,
-        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), hardware_backed: false },
+        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), birth_key: None, hardware_backed: false },
     };
     DomainDevice { state, ..DomainDevice::seen(identity, START) }
 }

@@ -9,7 +9,10 @@ use crate::{
     vex::{Statement, Status},
 };
 use landfall_types::Time;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What it amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,10 @@ pub struct Finding {
     pub is_exploited: bool,
     /// How likely it is to be exploited in the next 30 days, in thousandths (EPSS).
     pub likely: Option<u16>,
+    /// The first version of the component in which it is mended, if a feed tells.
+    pub fixed: Option<String>,
+    /// The feeds that tell of it; none if only the list's author does.
+    pub by: Vec<FeedKind>,
     /// Why it does not count, if somebody said so.
     pub excused: Option<Excuse>,
 }
@@ -105,28 +112,41 @@ pub fn assess(sbom: Option<&Sbom>, catalogue: &Catalogue, statements: &[Statemen
     Assessment { is_known, score, exploited, feed_age, findings, components, unidentified, uncovered }
 }
 
+/// What is told of one vulnerability of a component, by whomever.
+#[derive(Default)]
+struct Told {
+    names: Vec<String>,
+    score: Option<Tenths>,
+    is_uncertain: bool,
+    fixed: Option<String>,
+    by: BTreeSet<FeedKind>,
+}
+
 /// The vulnerabilities of one component: one finding for each, under however many names the feeds know it.
 fn found(sbom: &Sbom, component: &Component, catalogue: &Catalogue, said: &[&Statement], into: &mut Vec<Finding>) {
-    let mut own: BTreeMap<String, (Vec<String>, Option<Tenths>, bool)> = BTreeMap::new();
-    let mut add = |names: Vec<String>, score: Option<Tenths>, uncertain: bool| {
+    let mut own: BTreeMap<String, Told> = BTreeMap::new();
+    let mut add = |names: Vec<String>, told: Told| {
         let Some(id) = title(&names) else { return };
-        let entry = own.entry(id).or_insert((Vec::new(), None, true));
-        entry.0.extend(names);
-        entry.1 = entry.1.max(score);
-        entry.2 &= uncertain;
+        let entry = own.entry(id).or_insert(Told { is_uncertain: true, ..Told::default() });
+        entry.names.extend(names);
+        entry.score = entry.score.max(told.score);
+        entry.is_uncertain &= told.is_uncertain;
+        entry.fixed = entry.fixed.take().or(told.fixed);
+        entry.by.extend(told.by);
     };
     for hit in catalogue.hits(component) {
         let one = hit.vulnerability;
         let names = std::iter::once(&one.id).chain(&one.aliases).cloned().collect();
-        add(names, one.score, hit.uncertain);
+        let (score, is_uncertain, fixed) = (one.score, hit.uncertain, hit.fixed.map(str::to_owned));
+        add(names, Told { score, is_uncertain, fixed, by: one.feed.into_iter().collect(), ..Told::default() });
     }
     for admitted in &sbom.admitted {
         let is = |reference: &String| !reference.is_empty() && *reference == component.reference;
         if admitted.components.iter().any(is) {
-            add(admitted.names.clone(), admitted.score, false);
+            add(admitted.names.clone(), Told { score: admitted.score, ..Told::default() });
         }
     }
-    for (id, (names, own_score, is_uncertain)) in own {
+    for (id, Told { names, score: own_score, is_uncertain, fixed, by }) in own {
         let mut names: Vec<&str> =
             names.iter().flat_map(|name| std::iter::once(name.as_str()).chain(catalogue.aliases(name))).collect();
         names.sort_unstable();
@@ -139,6 +159,8 @@ fn found(sbom: &Sbom, component: &Component, catalogue: &Catalogue, said: &[&Sta
             is_uncertain,
             is_exploited: catalogue.is_exploited(&names),
             likely: catalogue.likely(&names),
+            fixed,
+            by: by.into_iter().collect(),
             excused: excuse(sbom, component, &names, said),
             aliases: names.iter().filter(|name| **name != id).map(|name| (*name).to_owned()).collect(),
             id,

@@ -41,6 +41,8 @@ pub(crate) struct Hit<'a> {
     pub(crate) vulnerability: &'a Vulnerability,
     /// Whether the versions could not be compared.
     pub(crate) uncertain: bool,
+    /// The first version in which it is mended, as far as the feed tells.
+    pub(crate) fixed: Option<&'a str>,
 }
 
 impl Catalogue {
@@ -58,7 +60,10 @@ impl Catalogue {
         match feed.content {
             Content::Exploited(names) => self.exploited.extend(names),
             Content::Likely(scores) => self.likely.extend(scores),
-            Content::Vulnerabilities(all) => all.into_iter().for_each(|one| self.insert(one)),
+            Content::Vulnerabilities(all) => {
+                let kind = Some(feed.kind);
+                all.into_iter().for_each(|one| self.insert(Vulnerability { feed: kind, ..one }));
+            }
         }
     }
 
@@ -110,16 +115,17 @@ impl Catalogue {
 
     /// The vulnerabilities that a component has.
     pub(crate) fn hits(&self, component: &Component) -> Vec<Hit<'_>> {
-        let mut found: BTreeMap<u32, bool> = BTreeMap::new();
-        let mut ask = |key: &Key, applies: &dyn Fn(&Affected) -> Option<bool>| {
+        let mut found: BTreeMap<u32, (bool, Option<&str>)> = BTreeMap::new();
+        let mut ask = |key: &Key, version: &str, applies: &dyn Fn(&Affected) -> Option<bool>| {
             for place in self.packages.get(key).into_iter().flatten() {
                 let Some(one) = usize::try_from(*place).ok().and_then(|place| self.vulnerabilities.get(place)) else {
                     continue;
                 };
                 for affected in &one.affected {
                     if let Some(certain) = applies(affected) {
-                        let uncertain = found.entry(*place).or_insert(true);
+                        let (uncertain, fixed) = found.entry(*place).or_insert((true, None));
                         *uncertain &= !certain;
+                        *fixed = fixed.or_else(|| mended(affected, version));
                     }
                 }
             }
@@ -129,7 +135,7 @@ impl Catalogue {
             for (name, version) in named.packages {
                 let version = version.unwrap_or_else(|| component.version.clone());
                 let key = (ecosystem.to_owned(), name.to_lowercase());
-                ask(&key, &|affected| match &affected.package {
+                ask(&key, &version, &|affected| match &affected.package {
                     Package::Of { ecosystem: own, release: known, name: called } => {
                         let meant = own == ecosystem && called.to_lowercase() == key.1;
                         let there = meant && same_release(known.as_deref(), release);
@@ -141,14 +147,14 @@ impl Catalogue {
         }
         for product in products(component) {
             let key = (PRODUCTS.to_owned(), product.product.clone());
-            ask(&key, &|affected| match &affected.package {
+            ask(&key, &component.version, &|affected| match &affected.package {
                 Package::Cpe(cpe) if cpe.may_be(&product) => is_affected(affected, Scheme::Generic, &component.version),
                 _ => None,
             });
         }
-        let hit = |(place, uncertain): (u32, bool)| {
+        let hit = |(place, (uncertain, fixed))| {
             let place = usize::try_from(place).ok()?;
-            Some(Hit { vulnerability: self.vulnerabilities.get(place)?, uncertain })
+            Some(Hit { vulnerability: self.vulnerabilities.get(place)?, uncertain, fixed })
         };
         found.into_iter().filter_map(hit).collect()
     }
@@ -276,6 +282,21 @@ fn is_affected(affected: &Affected, scheme: Scheme, version: &str) -> Option<boo
     let nothing_to_compare = told.is_empty() && affected.versions.is_empty();
     let unclear = told.contains(&None) && affected.versions.is_empty();
     (nothing_to_compare || unclear).then_some(false)
+}
+
+/// The first version after that one in which it is mended.
+fn mended<'a>(affected: &'a Affected, version: &str) -> Option<&'a str> {
+    let ends = affected.ranges.iter().flat_map(|range| {
+        range.events.iter().filter_map(move |event| match event {
+            Event::Fixed(at) if range.scheme.compare(version, at) == Some(Ordering::Less) => Some((range.scheme, at)),
+            _ => None,
+        })
+    });
+    ends.reduce(|(scheme, first), (_, other)| match scheme.compare(other, first) {
+        Some(Ordering::Less) => (scheme, other),
+        _ => (scheme, first),
+    })
+    .map(|(_, at)| at.as_str())
 }
 
 /// OSV schema, evaluation: a version is affected if the last beginning up to it comes after the last end before it. None if

@@ -76,6 +76,8 @@ pub(crate) enum Content {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Vulnerability {
     pub(crate) id: String,
+    /// Which feed tells of it, once it is in a catalogue.
+    pub(crate) feed: Option<FeedKind>,
     pub(crate) aliases: Vec<String>,
     pub(crate) score: Option<Tenths>,
     pub(crate) affected: Vec<Affected>,

@@ -1,6 +1,7 @@
 //! Signed bundles of files, by The Update Framework (TUF 1.0).
 //!
 //! ```text
+//! files ── publish ──> bundle.tar ── Archive ─┐
 //! root.json ── Trust::pin ──> Trust ── update(bundle, now) ──> Bundle: files that are whole, fresh and no older than before
 //! ```
 //!
@@ -10,10 +11,13 @@
 //! Spoken are the four roles of the top with Ed25519 and ECDSA on P-256. Delegations are not followed: a file that only a
 //! delegated role names is not in the bundle.
 
+mod archive;
 mod canonical;
 mod metadata;
+pub mod publish;
 mod trust;
 
+pub use archive::Archive;
 pub use canonical::canonical;
 pub use trust::{Bundle, Source, Trust};
 

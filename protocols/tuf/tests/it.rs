@@ -8,6 +8,7 @@
 )]
 
 mod it {
+    mod archives;
     mod attacks;
     mod peer;
     mod publisher;

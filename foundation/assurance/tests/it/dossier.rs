@@ -69,6 +69,21 @@ fn what_has_expired_is_stale_and_what_nobody_told_is_missing() {
 }
 
 #[test]
+fn what_its_source_takes_back_is_gone_without_grace() {
+    let mut dossier = Dossier::new(device(), NOW);
+    let (ours, theirs) = (from("ours", fact(Kind::Paid, true)), from("theirs", fact(Kind::Paid, true)));
+    take(&mut dossier, ours.clone());
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    // Nobody takes back what another told, nor what he told after that.
+    assert_eq!(dossier.take(theirs.withdrawn(at(1)), at(1)), Ok(Taken::Late));
+    take(&mut dossier, later(ours.clone(), 5));
+    assert_eq!(dossier.take(ours.clone().withdrawn(at(4)), at(5)), Ok(Taken::Late));
+    assert_eq!(dossier.take(ours.withdrawn(at(6)), at(6)), Ok(Taken::News));
+    let grace = Grace([(Kind::Paid, Duration::from_secs(1))].into());
+    assert_eq!(dossier.known(Kind::Paid, &grace, at(6)), Known::Missing);
+}
+
+#[test]
 fn what_nobody_could_mean_is_refused_and_changes_nothing() {
     let good = fact(Kind::DenyListContact, vec!["192.0.2.1".to_owned()]);
     let mut dossier = Dossier::new(device(), NOW);

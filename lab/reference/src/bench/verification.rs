@@ -7,7 +7,7 @@ use landfall_lifecycle::verification::{BrakeManners, Manners};
 use landfall_policy::Value;
 use landfall_server::{
     World,
-    authorizer::{Authorizer, Config},
+    authorizer::{Authorizer, Believed, Config},
     shutdown,
 };
 use landfall_store::Store;
@@ -67,7 +67,13 @@ pub async fn measure(
     // Whether the brake holds is not what is measured.
     let brake = BrakeManners { share: 100, ..BrakeManners::default() };
     let manners = Manners { brake, recover: Duration::ZERO, dwell: Duration::ZERO, ..Manners::default() };
-    let config = Config { manners, grace: Grace::default(), policies: Policies::default(), signers: None };
+    let config = Config {
+        manners,
+        grace: Grace::default(),
+        policies: Policies::default(),
+        signers: None,
+        believed: Believed::default(),
+    };
     let (_trigger, shutdown) = shutdown();
     let (task, authorizer) = config.build(world, shutdown).await?;
     tokio::spawn(task.run());

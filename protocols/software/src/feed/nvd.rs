@@ -113,7 +113,12 @@ fn vulnerability(record: Record) -> Vulnerability {
     // cannot be told from a list of components.
     let matches = record.configurations.0.into_iter().flat_map(|one| one.nodes.0).flat_map(|node| node.cpe_match.0);
     let affected = matches.filter(|one| one.vulnerable && !rejected).filter_map(affected).collect();
-    Vulnerability { id: record.id.0, aliases: Vec::new(), score: modern.or_else(|| worst(&metrics.v2)), affected }
+    Vulnerability {
+        id: record.id.0,
+        score: modern.or_else(|| worst(&metrics.v2)),
+        affected,
+        ..Vulnerability::default()
+    }
 }
 
 fn score(data: &Cvss) -> Option<Tenths> {

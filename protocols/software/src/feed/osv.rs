@@ -130,6 +130,7 @@ fn vulnerability(record: Record) -> Vulnerability {
         aliases: record.aliases.0.into_iter().chain(record.upstream.0).map(|alias| alias.0).collect(),
         score: any.or(word),
         affected: record.affected.0.into_iter().filter_map(affected).collect(),
+        feed: None,
     }
 }
 

@@ -22,6 +22,9 @@ fn the_score_is_that_of_the_worst() {
     assert_eq!(all.exploited.as_deref(), Some(&["CVE-2022-28391".to_owned()][..]));
     assert_eq!(all.findings[0].likely, Some(513));
     assert!(all.findings[1].is_unscored && !all.findings[2].is_unscored);
+    let mended: Vec<Option<&str>> = all.findings.iter().map(|one| one.fixed.as_deref()).collect();
+    assert_eq!(mended, [None, Some("1.6.1"), Some("3.0.11-1~deb12u3"), Some("3.1.3")]);
+    assert_eq!((&*all.findings[0].by, &*all.findings[1].by), (&[FeedKind::Nvd][..], &[FeedKind::Osv][..]));
     assert_eq!(all.feed_age.unwrap().as_secs(), 40 * 3600, "that of the oldest");
     assert_eq!((all.unidentified.as_slice(), all.uncovered.len()), (&["acme-secret-sauce 7".to_owned()][..], 0));
 }

@@ -18,6 +18,7 @@ use tokio::{
 const LARGEST: usize = 16 * 1024 * 1024;
 /// The longest that an answer may take: fetching a thousand vouchers ahead is slow.
 const PATIENCE: Duration = Duration::from_secs(300);
+const JSON: &str = "application/json";
 
 /// Where the admin API is.
 #[derive(Clone, Debug)]
@@ -85,18 +86,24 @@ impl Client {
         path: &str,
         query: &[(&str, Option<&str>)],
     ) -> Result<T, ClientError> {
-        let mut text = path.to_owned();
-        for (name, value) in query.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
-            let separator = if text.contains('?') { '&' } else { '?' };
-            text = format!("{text}{separator}{name}={}", escape(value));
-        }
-        self.get(&text).await
+        self.get(&with_query(path, query)).await
     }
 
     /// Sends `body` to `path`.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|why| ClientError::Garbled(why.to_string()))?;
-        read(&self.call(Method::POST, path, Some(body)).await?)
+        read(&self.call(Method::POST, path, Some((JSON, body))).await?)
+    }
+
+    /// Sends `body` as it is to `path` with a query; what is `None` in that is left out.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, Option<&str>)],
+        media: &'static str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        read(&self.call(Method::POST, &with_query(path, query), Some((media, body))).await?)
     }
 
     /// Reads `path` as it is.
@@ -104,7 +111,12 @@ impl Client {
         self.call(Method::GET, path, None).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, ClientError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<Bytes, ClientError> {
         let attempt = async {
             match &self.0 {
                 Address::Local(socket) => {
@@ -130,7 +142,7 @@ impl Client {
         host: &str,
         method: Method,
         path: &str,
-        body: Option<Vec<u8>>,
+        body: Option<(&'static str, Vec<u8>)>,
     ) -> Result<Bytes, ClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -139,12 +151,12 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|why| self.away(&why))?;
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header("host", host);
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
+        if let Some((media, _)) = &body {
+            request = request.header("content-type", *media);
         }
-        let request = request
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .map_err(|why| ClientError::Garbled(why.to_string()))?;
+        let body = body.map(|(_, body)| body).unwrap_or_default();
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|why| ClientError::Garbled(why.to_string()))?;
         let response = sender.send_request(request).await.map_err(|why| self.away(&why))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LARGEST)
@@ -174,6 +186,15 @@ impl Client {
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     let body = if body.is_empty() { b"null" } else { body };
     serde_json::from_slice(body).map_err(|why| ClientError::Garbled(why.to_string()))
+}
+
+fn with_query(path: &str, query: &[(&str, Option<&str>)]) -> String {
+    let mut text = path.to_owned();
+    for (name, value) in query.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+        let separator = if text.contains('?') { '&' } else { '?' };
+        text = format!("{text}{separator}{name}={}", escape(value));
+    }
+    text
 }
 
 /// `text` as one segment of a path, or one value of a query (RFC 3986 s2.3).

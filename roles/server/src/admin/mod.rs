@@ -9,6 +9,7 @@ mod error;
 mod factory;
 mod guest;
 mod network;
+mod posture;
 mod segments;
 mod serve;
 mod server;
@@ -167,6 +168,12 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(deny::list))
         .routes(routes!(deny::remove))
         .routes(routes!(deny::forgive))
+        .routes(routes!(posture::sboms, posture::add_sbom))
+        .routes(routes!(posture::remove_sbom))
+        .routes(routes!(posture::sbom))
+        .routes(routes!(posture::feeds, posture::import_feeds))
+        .routes(routes!(posture::credentials, posture::add_credential))
+        .routes(routes!(posture::revoke_credential))
 }
 
 /// The API, ready to be served.

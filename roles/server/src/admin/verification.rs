@@ -94,7 +94,7 @@ pub(super) async fn device(
     let id = who(&console, &authorizer, &name)?;
     let view = authorizer.view(&id).ok_or_else(|| ApiError::not_found(format_args!("device {name:?} here")))?;
     let (ruling, _) = authorizer.rule(&id, Question::Stay);
-    Ok(Json(Examined { view, ruling }))
+    Ok(Json(Examined { view, ruling, software: authorizer.sbom_of(&id) }))
 }
 
 /// Whether a device may do something that not every device may; the answer goes to the log.
@@ -234,10 +234,10 @@ pub(super) fn who(console: &Console, authorizer: &Authorizer, name: &str) -> Res
     }
 }
 
-fn refused(why: Refusal) -> ApiError {
+pub(super) fn refused(why: Refusal) -> ApiError {
     match (why.check.as_ref(), why.fault) {
         ("policy-version", _) => ApiError::new(StatusCode::NOT_FOUND, why),
-        (_, Fault::Malformed) => ApiError::invalid(why),
+        (_, Fault::Malformed | Fault::Incompatible) => ApiError::invalid(why),
         (_, Fault::Denied) => ApiError::conflict(why),
         _ => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why),
     }

@@ -119,6 +119,25 @@ impl Desk {
         Ok(count)
     }
 
+    /// Puts these facts in the place of all that `verifier` has told of a device; what stays as it was is not told again.
+    pub(super) fn replace(&mut self, device: &DeviceId, verifier: &str, facts: Vec<Fact>, now: Time) {
+        let Some(file) = self.files.get(device) else { return };
+        let held: Vec<&Fact> = file.dossier.facts.iter().filter(|fact| fact.verifier == verifier).collect();
+        let is_place = |a: &Fact, b: &Fact| (a.kind, &a.source) == (b.kind, &b.source);
+        let is_same =
+            |a: &Fact, b: &Fact| is_place(a, b) && (&a.value, a.issuer, a.expires) == (&b.value, b.issuer, b.expires);
+        let gone = held.iter().filter(|held| !facts.iter().any(|fact| is_place(held, fact)));
+        let gone: Vec<Fact> = gone.map(|held| (*held).clone().withdrawn(now)).collect();
+        let fresh = facts.iter().filter(|fact| !held.iter().any(|held| is_same(held, fact)));
+        let told: Vec<Fact> = gone.into_iter().chain(fresh.cloned()).collect();
+        for fact in told {
+            let kind = fact.kind;
+            if let Err(why) = self.take(vec![fact], now) {
+                tracing::warn!(role = "authorizer", %device, %kind, %why, "what follows cannot be taken in");
+            }
+        }
+    }
+
     pub(super) fn mark(&mut self, device: &DeviceId, cause: &str) {
         match self.marked.get_mut(device) {
             Some(causes) => drop(causes.insert(cause.to_owned())),

@@ -4,18 +4,27 @@
 //! Others tell it facts ([`Authorizer::assert`]). Each that says something new is followed by a decision, in the same commit;
 //! what expires is followed by one when it does. Nothing is asked again and again.
 
+mod about;
+mod believed;
+mod credentials;
 mod desk;
 mod gate;
 mod policy;
 mod replay;
+mod software;
 pub(crate) mod sources;
 mod work;
 
+pub use believed::Believed;
+pub use credentials::{Brought, CredentialRecord, CredentialReport, Withdrawal};
 pub use desk::View;
 pub use gate::Gate;
 pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
+pub use software::{FeedFile, FeedRecord, FeedReport, FindingReport, SbomRecord, SbomReport, Scope};
 pub use work::Entry;
+
+pub(crate) use software::BUNDLE;
 
 use crate::{
     RoleError, World,
@@ -23,12 +32,17 @@ use crate::{
     role::{RoleName, Shutdown, Task},
     settings::{AuthorizerSettings, Settings},
 };
+use credentials::Credentials;
 use desk::Desk;
 use landfall_assurance::{Fact, Grace, Kind, Known, Level, Policies, Question, Ruling};
 use landfall_lifecycle::verification::{Braked, Manners};
 use landfall_pki::Anchors;
 use landfall_types::{DeviceId, Fault, Refusal};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use software::Software;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 /// The log of every fact that said something new.
@@ -42,6 +56,8 @@ pub const POLICY_LOG: &str = "verification-policies";
 pub const AT_ONCE: usize = 1000;
 /// So many may be under way; others wait.
 const UNDER_WAY: usize = 16_384;
+/// So often it is looked whether feeds have come to another age.
+const REFRESH: Duration = Duration::from_secs(60);
 const SECTION: &str = "SP 1800-36B 4.5";
 
 /// How the authorizer is set up.
@@ -55,6 +71,8 @@ pub struct Config {
     pub policies: Policies,
     /// Whose signature a policy needs, if any.
     pub signers: Option<Anchors>,
+    /// Whose word counts for what is asserted of devices and of software.
+    pub believed: Believed,
 }
 
 impl Config {
@@ -73,7 +91,8 @@ impl Config {
             true => None,
             false => Some(anchors(&authorizer.policy_signers, |path| settings.resolve(path))?),
         };
-        Ok(Self { manners: authorizer.manners(), grace: authorizer.grace(), policies, signers })
+        let believed = Believed::from_settings(authorizer, settings)?;
+        Ok(Self { manners: authorizer.manners(), grace: authorizer.grace(), policies, signers, believed })
     }
 
     /// Reads what is on record.
@@ -81,12 +100,20 @@ impl Config {
         let failed = |why: &dyn std::fmt::Display| RoleError::new("reading what is known of devices", why);
         let now = world.clock.now();
         let desk = Desk::load(&world.store, now).map_err(|why| failed(&why))?;
+        let Believed { feed_root, authorities, vendors } = self.believed.clone();
+        let pinned = feed_root.as_deref().map(software::digest);
+        let software = Software::load(&world.store, pinned, now).map_err(|why| failed(&why))?;
+        let credentials = Credentials::load(&world.store, authorities, vendors, now).map_err(|why| failed(&why))?;
         let authorizer = Arc::new(Authorizer {
             manners: self.manners,
             grace: self.grace,
             signers: self.signers,
             policies: RwLock::new(Arc::new(policy::InForce { version: 0, policies: self.policies })),
             desk: Mutex::new(desk),
+            believed: self.believed,
+            software: RwLock::new(software),
+            credentials: RwLock::new(credentials),
+            bringing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             places: Arc::new(Semaphore::new(UNDER_WAY)),
             turn: tokio::sync::Mutex::default(),
@@ -96,10 +123,13 @@ impl Config {
         world.authorizer.open(authorizer.clone());
         let known = sources::all(&world).map_err(|why| failed(&why))?;
         authorizer.desk().take(known, now).map_err(|why| failed(&why))?;
+        authorizer.derive_all();
         let running = authorizer.clone();
         let work = async move {
-            let work = tokio::spawn(running.clone().work(shutdown));
+            let work = tokio::spawn(running.clone().work(shutdown.clone()));
+            let refreshing = tokio::spawn(running.clone().refresh(shutdown));
             let ended = work.await;
+            refreshing.abort();
             running.world.authorizer.expect();
             ended.map_err(|why| RoleError::new("the authorizer", why))
         };
@@ -116,6 +146,12 @@ pub struct Authorizer {
     signers: Option<Anchors>,
     policies: RwLock<Arc<policy::InForce>>,
     desk: Mutex<Desk>,
+    believed: Believed,
+    /// What follows from these two is told by `about`; whoever needs several of the locks takes the desk's first.
+    software: RwLock<Software>,
+    credentials: RwLock<Credentials>,
+    /// Lists of components, feeds and credentials are brought one at a time.
+    bringing: tokio::sync::Mutex<()>,
     wake: Notify,
     /// Facts that are under way.
     places: Arc<Semaphore>,
@@ -138,10 +174,12 @@ impl Authorizer {
         let _place = self.places.clone().acquire_many_owned(count).await.map_err(|_| gate::away())?;
         let (done, decided) = oneshot::channel();
         let news = {
-            let mut desk = self.desk();
+            let (mut desk, now) = (self.desk(), self.world.clock.now());
+            let grounds = about::grounds(&facts);
             let news = desk
-                .take(facts, self.world.clock.now())
+                .take(facts, now)
                 .map_err(|why| Refusal::new(Fault::Malformed, "fact-unfit", SECTION, why.to_string()))?;
+            self.follow(&mut desk, &grounds, now);
             desk.wait(done);
             news
         };
@@ -248,6 +286,17 @@ impl Authorizer {
         self.desk().braked()
     }
 
+    async fn refresh(self: Arc<Self>, shutdown: Shutdown) {
+        let mut told = None;
+        loop {
+            self.refresh_age(&mut told).await;
+            tokio::select! {
+                () = shutdown.clone().begun() => return,
+                () = tokio::time::sleep(REFRESH) => {}
+            }
+        }
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,4 +304,8 @@ impl Authorizer {
     fn in_force(&self) -> Arc<policy::InForce> {
         self.policies.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn backend(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Fault::Backend, "authorizer-records", SECTION, why.to_string())
 }

@@ -67,15 +67,16 @@ pub(crate) fn of_record(device: &DomainDevice, now: Time) -> Vec<Fact> {
     let tell = |kind, value: Value, source: &str| fact(&identity.device, kind, value, source, now);
     let mut facts = Vec::new();
     match &identity.birth {
-        Birth::IDevId { idevid, hardware_backed } => {
+        Birth::IDevId { hardware_backed, .. } => {
             let proven = tell(Kind::IdentityProven, true.into(), "IDevID");
-            facts.push(Fact { issuer: Some(*idevid), ..proven });
+            facts.push(Fact { issuer: identity.birth.key(), ..proven });
             facts.push(tell(Kind::HardwareBacked, (*hardware_backed).into(), "IDevID"));
             // Whoever has that certificate has the key of a device of that model, by its manufacturer's word.
             facts.push(tell(Kind::TypeBound, identity.model.is_some().into(), "IDevID"));
         }
         Birth::Bootstrapping { .. } => {
-            facts.push(tell(Kind::IdentityProven, true.into(), "bootstrapping key"));
+            let proven = tell(Kind::IdentityProven, true.into(), "bootstrapping key");
+            facts.push(Fact { issuer: identity.birth.key(), ..proven });
             facts.push(tell(Kind::ProvenanceKnown, true.into(), "device book"));
             facts.push(tell(Kind::TypeBound, identity.model.is_some().into(), "device book"));
             // Its owner has put it into the book.

@@ -85,7 +85,7 @@ mod tests {
             serial_number,
             vendor: Some("acme".parse().unwrap()),
             model: None,
-            birth: Birth::IDevId { idevid: Fingerprint([1; 32]), hardware_backed: false },
+            birth: Birth::IDevId { idevid: Fingerprint([1; 32]), birth_key: None, hardware_backed: false },
         }
     }
 

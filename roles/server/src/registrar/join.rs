@@ -181,7 +181,11 @@ fn identity(facts: &JoinFacts) -> Identity {
         serial_number: facts.serial.clone(),
         vendor: Some(facts.vendor.clone()),
         model: model(&facts.idevid),
-        birth: Birth::IDevId { idevid: facts.idevid.fingerprint(), hardware_backed: facts.idevid.is_hardware_backed() },
+        birth: Birth::IDevId {
+            idevid: facts.idevid.fingerprint(),
+            birth_key: Some(facts.idevid.public_key().fingerprint()),
+            hardware_backed: facts.idevid.is_hardware_backed(),
+        },
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::{DenyListsSettings, Span};
 use landfall_assurance::{Grace, Kind};
+use landfall_claims::Role;
 use landfall_lifecycle::verification::{BrakeManners, Manners};
+use landfall_types::VendorId;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -24,11 +26,48 @@ pub struct AuthorizerSettings {
     pub valid: Span,
     /// How much a single source may do without a person.
     pub brake: BrakeSettings,
+    /// The feeds of what is wrong with software.
+    #[serde(skip_serializing_if = "FeedsSettings::is_empty")]
+    pub feeds: FeedsSettings,
+    /// Who may assert what of devices, by credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authority: Vec<AuthoritySettings>,
     /// For how long kinds of facts may be unknown: after they expired, or after the device was first known of.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub grace: BTreeMap<Kind, Span>,
     /// Lists of addresses and names with which no device should be in contact.
     pub deny_lists: DenyListsSettings,
+}
+
+/// `[authorizer.feeds]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct FeedsSettings {
+    /// The root of the publisher whose bundles are taken (TUF): a file that came by a way that can be trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+}
+
+impl FeedsSettings {
+    const fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+}
+
+/// `[[authorizer.authority]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AuthoritySettings {
+    /// What the operator calls it.
+    pub name: String,
+    /// Its key: a PEM file with a certificate or a public key.
+    pub key: PathBuf,
+    /// What it may assert: `owner` everything; `user` trust in devices and their types; `manufacturer` types, owners and
+    /// vulnerabilities of its own devices; `auditor` tests and vulnerabilities.
+    pub role: Role,
+    /// Of whose devices it may speak; of all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorId>,
 }
 
 /// `[authorizer.brake]`
@@ -52,6 +91,8 @@ impl Default for AuthorizerSettings {
             dwell: Span::seconds(60),
             valid: Span::seconds(3600),
             brake: BrakeSettings::default(),
+            feeds: FeedsSettings::default(),
+            authority: Vec::new(),
             grace: BTreeMap::new(),
             deny_lists: DenyListsSettings::default(),
         }

@@ -18,7 +18,7 @@ mod subnet;
 mod wish;
 
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
-pub use authorizer::{AuthorizerSettings, BrakeSettings};
+pub use authorizer::{AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,

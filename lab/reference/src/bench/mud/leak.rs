@@ -61,7 +61,7 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
     let config = Config { kernel: wires.kernel.clone(), ..Config::from_settings(enforcer, &settings)? };
     let world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
     let device: DeviceId = "bench.thing".parse()?;
-    let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), hardware_backed: false };
+    let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), birth_key: None, hardware_backed: false };
     let identity =
         Identity { device: device.clone(), serial_number: "thing".parse()?, vendor: None, model: None, birth };
     let record = DomainDevice { state: State::Connected, ..DomainDevice::seen(identity, Time::now()) };

@@ -5,10 +5,12 @@ use super::{
     Device, Shown, Site, contact,
     network::{Traces, come_in, leave, stay_out},
     switch::MENDING,
+    witness::{Asserted, Witnesses, birth_key},
 };
 use crate::lab::place::Place;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use landfall_assurance::{Fact, Kind, Level};
+use landfall_claims::Claim;
 use landfall_policy::Value;
 use landfall_server::admin::{
     escape,
@@ -24,7 +26,9 @@ pub(super) async fn segment_by_posture(place: &Place, site: &Site) -> Result<Sho
     for device in [&sound, &frail] {
         device.onboard(place, 3).await?.onboarded()?;
     }
-    say(site, &frail, Kind::VulnerabilityScore, 81.into(), "sbom").await?;
+    site.witnesses.publish(site, &frail, true).await?;
+    site.witnesses.list_components(site, &sound, None, true).await?;
+    site.witnesses.list_components(site, &frail, None, false).await?;
     let first = come_in(place, site, &sound, 0).await?;
     let (refusal, second) = site.switch.come(place, &frail, 1).await?;
     ensure!(refusal.is_none(), "it was not let in at all: {refusal:?}");
@@ -45,13 +49,15 @@ pub(super) async fn moved_by_assessment(place: &Place, site: &Site) -> Result<Sh
     let device = site.bought(place, &site.thermostat, 0).await?;
     device.onboard(place, 3).await?.onboarded()?;
     let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
+    site.witnesses.publish(site, &device, false).await?;
+    site.witnesses.list_components(site, &device, None, false).await?;
     let supplicant = come_in(place, site, &device, 0).await?;
-    let silenced = traces.silence(site, 0, say(site, &device, Kind::VulnerabilityScore, 98.into(), "sbom")).await?;
+    let silenced = traces.silence(site, 0, site.witnesses.publish(site, &device, true)).await?;
     ensure!(site.switch.answered_by(0, MENDING, true)?, "it does not reach where it is mended");
     let why = leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
-    // It takes its update there, and says so.
+    // It takes its update there, and says so; what that consists of is known already.
+    site.witnesses.list_components(site, &device, Some("2.0"), true).await?;
     say(site, &device, Kind::Firmware, "2.0".into(), "update service").await?;
-    say(site, &device, Kind::VulnerabilityScore, 0.into(), "sbom").await?;
     let begun = Instant::now();
     site.switch.expect(0, true, "a device that was mended")?;
     let back = begun.elapsed();
@@ -69,19 +75,20 @@ pub(super) async fn moved_by_assessment(place: &Place, site: &Site) -> Result<Sh
 
 /// S5.C6: table G-1's five checks. Each fails one device that is inside and talks, which is then off the network.
 pub(super) async fn continuously_assured(place: &Place, site: &Site) -> Result<Shown> {
-    let checks: [(Kind, Value, &str, Level); 4] = [
-        (Kind::ManufacturerTrusted, false.into(), "manufacturer trust", Level::Blocked),
-        (Kind::DeviceTrusted, false.into(), "device trust", Level::Blocked),
-        (Kind::TypeBound, false.into(), "type registry", Level::Blocked),
-        (Kind::VulnerabilityScore, 98.into(), "sbom", Level::Remediation),
+    let checks = [
+        (Kind::ManufacturerTrusted, Level::Blocked),
+        (Kind::DeviceTrusted, Level::Blocked),
+        (Kind::TypeBound, Level::Blocked),
+        (Kind::VulnerabilityScore, Level::Remediation),
     ];
     let (mut shown, mut refused) = (Vec::new(), Vec::new());
-    for (kind, value, source, level) in checks {
+    for (kind, level) in checks {
         let device = site.bought(place, &site.thermostat, 0).await?;
         device.onboard(place, 3).await?.onboarded()?;
         let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
+        let grounds = Grounds::lay(site, &device, kind).await?;
         let supplicant = come_in(place, site, &device, 0).await?;
-        let silenced = traces.silence(site, 0, say(site, &device, kind, value, source)).await?;
+        let silenced = traces.silence(site, 0, grounds.fail(site, &device)).await?;
         site.switch.expect(0, false, "a device that has failed a check")?;
         let examined = examined(site, &device).await?;
         let stands = examined.view.assessment.context("it was not assessed")?.level;
@@ -95,12 +102,59 @@ pub(super) async fn continuously_assured(place: &Place, site: &Site) -> Result<S
         } else {
             leave(site, &device, supplicant).await?;
         }
+        grounds.mend(site, &device, kind).await?;
         refused.push(format!("{}: {why}", device.serial));
     }
     let contact = contact::contact_quarantines(place, site).await?;
     shown.push(contact.shown);
     refused.push(contact.refused);
     Ok(Shown { shown: shown.join("; "), refused: refused.join("; ") })
+}
+
+/// What a check rests on before it fails.
+enum Grounds<'a> {
+    /// Somebody who may has said so, and takes it back.
+    Word(Asserted<'a>),
+    /// Its components are known, and what is wrong with them; now something is found.
+    Components,
+}
+
+impl<'a> Grounds<'a> {
+    async fn lay(site: &'a Site, device: &Device, kind: Kind) -> Result<Self> {
+        let Witnesses { owner, user, .. } = &site.witnesses;
+        let (witness, claim) = match kind {
+            Kind::ManufacturerTrusted => {
+                (owner, Claim::ManufacturerTrust { manufacturer: site.kestrel.root.public_key().fingerprint() })
+            }
+            Kind::DeviceTrusted => (user, Claim::DeviceTrust { device: birth_key(device)? }),
+            Kind::TypeBound => {
+                let device_type = format!("{}/THERMOSTAT-1", site.kestrel.vendor);
+                (user, Claim::TypeBinding { device: birth_key(device)?, device_type })
+            }
+            Kind::VulnerabilityScore => {
+                site.witnesses.publish(site, device, false).await?;
+                site.witnesses.list_components(site, device, None, false).await?;
+                return Ok(Self::Components);
+            }
+            _ => bail!("nobody here says anything of {kind}"),
+        };
+        witness.assert(site, device, claim).await.map(Self::Word)
+    }
+
+    async fn fail(&self, site: &Site, device: &Device) -> Result<()> {
+        match self {
+            Self::Word(asserted) => asserted.revoke(site, device).await,
+            Self::Components => site.witnesses.publish(site, device, true).await,
+        }
+    }
+
+    /// Has said again what holds of more than that one device.
+    async fn mend(&self, site: &'a Site, device: &Device, kind: Kind) -> Result<()> {
+        match kind {
+            Kind::ManufacturerTrusted => Self::lay(site, device, kind).await.map(drop),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Says something of a device, as whoever finds it out does.

@@ -8,6 +8,7 @@ mod network;
 mod rows;
 mod switch;
 mod trace;
+mod witness;
 
 use super::{
     Shown, Table,
@@ -22,6 +23,7 @@ use landfall_pki::Algorithm;
 use landfall_server::RoleName;
 use std::{fs, path::Path};
 use switch::{PORTS, Switch};
+use witness::Witnesses;
 
 pub(super) const TITLE: &str = "Build 5: BRSKI and 802.1X with EAP-TLS, by wire (SP 1800-36B appendix G)";
 const BUILD: &str = "5";
@@ -33,6 +35,7 @@ pub(super) struct Site {
     kestrel: Manufacturer,
     orchard: Owner,
     switch: Switch,
+    witnesses: Witnesses,
     thermostat: Product,
     camera: Product,
 }
@@ -70,8 +73,9 @@ impl Site {
         let secret = place.folder("orchard-5-secret")?.join("port.secret");
         fs::write(&secret, format!("{SECRET}\n"))?;
         let switch = Switch::new(sockets, radius)?;
+        let witnesses = Witnesses::new(place)?;
         let more = More {
-            settings: switch.settings(&secret, proxy),
+            settings: switch.settings(&secret, proxy) + &witnesses.settings(),
             roles: &[RoleName::Authorizer, RoleName::Registrar, RoleName::Enforcer, RoleName::Access],
             proxy: Some((proxy, switch::ONBOARDING)),
         };
@@ -86,7 +90,7 @@ impl Site {
             "Orchard House has a registrar, an access server at 127.0.0.1:{radius}, and a switch with {PORTS} ports: new devices reach \
              the join proxy at its port {proxy} and nothing else."
         ));
-        Ok(Self { kestrel, orchard, switch, thermostat, camera })
+        Ok(Self { kestrel, orchard, switch, witnesses, thermostat, camera })
     }
 
     /// A device that Orchard House has bought, plugged into the port of that number.

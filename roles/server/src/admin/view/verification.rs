@@ -1,6 +1,6 @@
 //! What is shown and taken of continuous verification (SP 1800-36B 4.5).
 
-use crate::authorizer::{Entry, PolicyVersion, Replayed, Trial, View};
+use crate::authorizer::{Entry, PolicyVersion, Replayed, SbomReport, Trial, View};
 use landfall_assurance::{Fact, Kind, Level, Ruling};
 use landfall_lifecycle::verification::{Assessment, Braked};
 use landfall_policy::Value;
@@ -78,6 +78,10 @@ pub struct Examined {
     /// What policy says now, with the facts that it rests on.
     #[schema(value_type = Object)]
     pub ruling: Ruling,
+    /// The list of components that is of it, and what was found in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub software: Option<SbomReport>,
 }
 
 /// A question about a device.

@@ -1,10 +1,12 @@
 //! The authorizer: facts in, decisions out, and what keeps it from doing harm.
 
 mod brake;
+mod credentials;
 mod decisions;
 mod durable;
 mod joins;
 mod policies;
+mod software;
 
 use landfall_assurance::{Fact, Grace, Kind, Level, Policies};
 use landfall_element::MemoryElement;
@@ -12,7 +14,7 @@ use landfall_lifecycle::verification::{BrakeManners, Manners};
 use landfall_policy::Value;
 use landfall_server::{
     Clock, Trigger, World,
-    authorizer::{Authorizer, Config},
+    authorizer::{Authorizer, Believed, Config},
     shutdown,
 };
 use landfall_store::Store;
@@ -44,7 +46,13 @@ fn config() -> Config {
         valid: Duration::from_secs(3600),
         brake,
     };
-    Config { manners, grace: Grace::default(), policies: Policies::default(), signers: None }
+    Config {
+        manners,
+        grace: Grace::default(),
+        policies: Policies::default(),
+        signers: None,
+        believed: Believed::default(),
+    }
 }
 
 impl Office {

@@ -218,7 +218,7 @@ impl Ground {
             serial_number: format!("D-{number}").parse().unwrap(),
             vendor: None,
             model: None,
-            birth: Birth::IDevId { idevid: Fingerprint([7; 32]), hardware_backed: false },
+            birth: Birth::IDevId { idevid: Fingerprint([7; 32]), birth_key: None, hardware_backed: false },
         };
         let device = DomainDevice { state, ..DomainDevice::seen(identity, Time::now()) };
         self.world.store.commit(Changes::new().put(&device).unwrap()).await.unwrap();

@@ -149,7 +149,7 @@ async fn a_capture_behind_the_enforcer_has_nothing_of_a_device_that_is_not_insid
     let settings = Settings::parse(&text.replace("FOLDER", &folder.path().to_string_lossy())).unwrap();
     let world = World::new(Store::memory(), Arc::new(MemoryElement::new()));
     let id: DeviceId = "aa.lamp".parse().unwrap();
-    let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), hardware_backed: false };
+    let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), birth_key: None, hardware_backed: false };
     let identity =
         Identity { device: id.clone(), serial_number: "lamp".parse().unwrap(), vendor: None, model: None, birth };
     let record = DomainDevice { state: State::Connected, ..DomainDevice::seen(identity, Time::now()) };

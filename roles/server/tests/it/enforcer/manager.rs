@@ -240,7 +240,7 @@ fn nameless() -> DomainDevice {
         serial_number,
         vendor: Some("lamps".parse().unwrap()),
         model: None,
-        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), hardware_backed: false },
+        birth: Birth::IDevId { idevid: Fingerprint([1; 32]), birth_key: None, hardware_backed: false },
     };
     DomainDevice::seen(identity, NOW)
 }

@@ -229,7 +229,7 @@ impl Ground {
     }
 
     pub(super) async fn admit_at(&self, number: usize, plug: Plug) {
-        let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), hardware_backed: false };
+        let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), birth_key: None, hardware_backed: false };
         let serial_number = format!("D-{number}").parse().unwrap();
         let identity = Identity { device: device(number), serial_number, vendor: None, model: None, birth };
         let record = DomainDevice { state: State::Connected, ..DomainDevice::seen(identity, Time::now()) };

@@ -4,15 +4,20 @@ use super::names::{Ground, device};
 use landfall_assurance::{Grace, Kind, Policies};
 use landfall_lifecycle::verification::Manners;
 use landfall_policy::Value;
-use landfall_server::authorizer::{Authorizer, Config, FACT_LOG};
+use landfall_server::authorizer::{Authorizer, Believed, Config, FACT_LOG};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 pub(super) async fn authorizer(ground: &Ground) -> (Arc<Authorizer>, landfall_server::Trigger) {
-    let config =
-        Config { manners: Manners::default(), grace: Grace::default(), policies: Policies::default(), signers: None };
+    let config = Config {
+        manners: Manners::default(),
+        grace: Grace::default(),
+        policies: Policies::default(),
+        signers: None,
+        believed: Believed::default(),
+    };
     let (trigger, shutdown) = landfall_server::shutdown();
     let (task, authorizer) = config.build(ground.world.clone(), shutdown).await.unwrap();
     tokio::spawn(task.run());

@@ -1,0 +1,70 @@
+//! Whose word counts: for what is asserted of devices, and for what is wrong with software.
+
+use crate::{
+    RoleError,
+    identity::certificates,
+    settings::{AuthorizerSettings, Settings},
+};
+use landfall_claims::{Authorities, Authority, authority::Role};
+use landfall_pki::{Certificate, PublicKey, pem};
+use landfall_types::Fingerprint;
+use std::{collections::BTreeMap, fmt::Display, fs, path::Path};
+
+/// Whose word counts.
+#[derive(Clone, Debug, Default)]
+pub struct Believed {
+    /// The root of the publisher of feeds (TUF), if there is one.
+    pub feed_root: Option<Vec<u8>>,
+    /// Who may assert what.
+    pub authorities: Authorities,
+    /// Manufacturers as the operator names them, by the keys of who issues their devices' birth certificates.
+    pub vendors: BTreeMap<Fingerprint, String>,
+}
+
+impl Believed {
+    /// What `authorizer` and the vendors of the registrar mean in `settings`.
+    pub(super) fn from_settings(authorizer: &AuthorizerSettings, settings: &Settings) -> Result<Self, RoleError> {
+        let mut believed = Self::default();
+        if let Some(path) = &authorizer.feeds.root {
+            let path = settings.resolve(path);
+            let what = format!("the root of feeds in {} (authorizer.feeds.root)", path.display());
+            let root = fs::read(&path).map_err(RoleError::while_(&*what))?;
+            landfall_tuf::Trust::pin(&root).map_err(RoleError::while_(&*what))?;
+            believed.feed_root = Some(root);
+        }
+        for own in &authorizer.authority {
+            // Whoever speaks of his own devices has to be named with them.
+            if own.role == Role::Manufacturer && own.vendor.is_none() {
+                let why = "is a manufacturer without a vendor, and could speak of nobody's devices";
+                return Err(RoleError::new(format!("the authority {:?}", own.name), why));
+            }
+            let key = key(&settings.resolve(&own.key))?.fingerprint();
+            let (vendor, name) = (own.vendor.as_ref().map(ToString::to_string), own.name.clone());
+            believed.authorities.0.push(Authority { key, role: own.role, vendor, name });
+        }
+        for vendor in settings.registrar.iter().flat_map(|registrar| &registrar.vendor) {
+            for path in &vendor.anchors {
+                for anchor in certificates(&settings.resolve(path))? {
+                    believed.vendors.insert(anchor.public_key().fingerprint(), vendor.id.to_string());
+                }
+            }
+        }
+        Ok(believed)
+    }
+}
+
+/// The key in a PEM file: that of its first certificate, or a public key alone.
+fn key(path: &Path) -> Result<PublicKey, RoleError> {
+    let failed = |why: &dyn Display| RoleError::new(format!("the key in {}", path.display()), why);
+    let text = fs::read_to_string(path).map_err(|why| failed(&why))?;
+    let blocks = pem::decode(&text).map_err(|why| failed(&why))?;
+    let found = blocks.iter().find_map(|block| match block.label.as_str() {
+        "CERTIFICATE" => Some(Certificate::from_der(&block.der).map(|certificate| certificate.public_key().clone())),
+        "PUBLIC KEY" => Some(PublicKey::from_spki_der(&block.der)),
+        _ => None,
+    });
+    match found {
+        Some(found) => found.map_err(|why| failed(&why)),
+        None => Err(failed(&"holds neither a certificate nor a public key, in PEM")),
+    }
+}

@@ -1,0 +1,262 @@
+//! What devices run, and what is wrong with it: lists of components are held against feeds once for each list, however many
+//! devices it is about.
+
+mod feeds;
+mod record;
+mod report;
+
+pub(crate) use feeds::BUNDLE;
+pub(super) use record::digest;
+pub use record::{FeedFile, FeedRecord, SbomRecord, Scope};
+pub use report::{FeedReport, FindingReport, SbomReport};
+
+use super::{
+    Authorizer,
+    about::{About, SOFTWARE},
+    backend,
+};
+use landfall_assurance::{Fact, Kind};
+use landfall_policy::Value;
+use landfall_software::{Assessment, Catalogue, Sbom, Statement, assess, sbom};
+use landfall_store::Store;
+use landfall_types::{Changes, Fault, Fingerprint, Refusal, Time};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLockReadGuard},
+    time::Duration,
+};
+
+/// So much is read at a time.
+const PARTS: usize = 16;
+/// So many lists of components are kept.
+const LISTS: usize = 10_000;
+/// The source of what a list of components says.
+const SBOM: &str = "SBOM";
+/// The source of what feeds say of it.
+const FEEDS: &str = "vulnerability feeds";
+/// So many exploited vulnerabilities are named.
+const NAMED: usize = 256;
+/// The longest release of a firmware, and the longest name of a type, in octets.
+const TEXT: usize = 256;
+const DAY: u64 = 24 * 3600;
+/// The age of feeds is told so much before it is reached, so that nothing known has to be unknown for a moment.
+const AHEAD: Duration = Duration::from_secs(600);
+
+/// What is known of software.
+#[derive(Debug, Default)]
+pub(super) struct Software {
+    lists: BTreeMap<String, Held>,
+    known: Arc<Vulnerabilities>,
+}
+
+/// What the feeds say.
+#[derive(Debug, Default)]
+struct Vulnerabilities {
+    catalogue: Catalogue,
+    statements: Vec<Statement>,
+    feeds: Option<FeedRecord>,
+}
+
+/// A list of components, without its text, and what was found in it.
+#[derive(Clone, Debug)]
+struct Held {
+    record: SbomRecord,
+    assessment: Assessment,
+}
+
+impl Vulnerabilities {
+    fn assess(&self, list: &Sbom, now: Time) -> Assessment {
+        assess(Some(list), &self.catalogue, &self.statements, now)
+    }
+}
+
+impl Software {
+    /// Reads what is on record, with the feeds of a publisher whose root has that digest.
+    pub(super) fn load(store: &Store, pinned: Option<Fingerprint>, now: Time) -> Result<Self, Refusal> {
+        let known = Arc::new(feeds::load(store, pinned)?);
+        let lists = held(store, &known, now)?;
+        Ok(Self { lists, known })
+    }
+
+    /// The list that is about a device: of the device rather than of its type, of its firmware rather than of any.
+    fn list_of(&self, about: &About) -> Option<&Held> {
+        let device = Some(Scope::Device(about.device.clone()));
+        let device_type = about.device_type.clone().map(Scope::DeviceType);
+        let firmware = about.firmware.as_deref();
+        [device, device_type].into_iter().flatten().find_map(|scope| {
+            let of = |firmware: Option<&str>| self.lists.get(&SbomRecord::id(&scope, firmware));
+            firmware.and_then(|firmware| of(Some(firmware))).or_else(|| of(None))
+        })
+    }
+
+    /// What follows about a device.
+    pub(super) fn facts(&self, about: &About, now: Time) -> Vec<Fact> {
+        let Some(Held { assessment, .. }) = self.list_of(about) else { return Vec::new() };
+        let mut facts = vec![about.fact(Kind::SbomKnown, assessment.is_known, SBOM, SOFTWARE, now)];
+        // A result that cannot be told is no fact, and what feeds said that are stale is none any more.
+        let Some(feeds) = self.known.feeds.as_ref().filter(|feeds| now < feeds.fresh_until) else { return facts };
+        let mut tell = |kind, value: Value, expires| {
+            facts.push(Fact { expires: Some(expires), ..about.fact(kind, value, FEEDS, SOFTWARE, now) });
+        };
+        if let Some(score) = assessment.score {
+            tell(Kind::VulnerabilityScore, i64::from(score.get()).into(), feeds.fresh_until);
+        }
+        if let Some(exploited) = &assessment.exploited {
+            let names: Vec<String> = exploited.iter().take(NAMED).cloned().collect();
+            tell(Kind::KnownExploited, names.into(), feeds.fresh_until);
+        }
+        if let Some((hours, until)) = self.age(now) {
+            tell(Kind::FeedAgeHours, hours.into(), until.min(feeds.fresh_until));
+        }
+        facts
+    }
+
+    /// How old the oldest feed is, in hours, and until when that can be said. A day that has begun counts as a whole one: the
+    /// age is never told as less than it is, and does not change with every hour of every device.
+    fn age(&self, now: Time) -> Option<(i64, Time)> {
+        let oldest = self.known.catalogue.oldest()?;
+        let days = (now.since(oldest) + AHEAD).as_secs() / DAY + 1;
+        Some((i64::try_from(days * 24).ok()?, oldest + Duration::from_secs(days * DAY)))
+    }
+}
+
+impl Authorizer {
+    /// Takes a list of components in, in the place of an earlier one of the same scope and firmware; what follows about the
+    /// devices that it is of is durable and in effect when this resolves.
+    ///
+    /// # Errors
+    /// If it is no list that can be read, or cannot be written.
+    pub async fn add_sbom(
+        &self,
+        scope: Scope,
+        firmware: Option<String>,
+        document: &[u8],
+        by: String,
+    ) -> Result<SbomReport, Refusal> {
+        let malformed = |why: &str| Refusal::new(Fault::Malformed, "sbom-scope", SECTION, why);
+        if let Scope::DeviceType(name) = &scope
+            && (name.len() > TEXT
+                || !name.split_once('/').is_some_and(|(vendor, model)| !vendor.is_empty() && !model.is_empty()))
+        {
+            return Err(malformed("a type of devices is a manufacturer and a model: acme/lamp"));
+        }
+        if firmware.as_ref().is_some_and(|firmware| !(1..=TEXT).contains(&firmware.len())) {
+            return Err(malformed("a release of a firmware has a name of 1 to 256 octets"));
+        }
+        let list = sbom::read(document)?;
+        let text = std::str::from_utf8(document).map_err(|why| malformed(&why.to_string()))?.to_owned();
+        let _turn = self.bringing.lock().await;
+        let now = self.world.clock.now();
+        let record = SbomRecord {
+            id: SbomRecord::id(&scope, firmware.as_deref()),
+            scope,
+            firmware,
+            format: list.format.clone(),
+            document: list.document.clone(),
+            hash: digest(document),
+            components: list.components.len(),
+            at: now,
+            by,
+            text,
+        };
+        let known = {
+            let software = self.software();
+            if software.lists.len() >= LISTS && !software.lists.contains_key(&record.id) {
+                return Err(Refusal::new(Fault::Denied, "sbom-count", SECTION, "there are 10000 lists already"));
+            }
+            software.known.clone()
+        };
+        let assessment = known.assess(&list, now);
+        let changes = Changes::new().put(&record).map_err(backend)?;
+        self.world.store.commit(changes).await.map_err(backend)?;
+        let held = Held { record: SbomRecord { text: String::new(), ..record }, assessment };
+        let (id, scope, report) =
+            (held.record.id.clone(), held.record.scope.clone(), SbomReport::of(&held.record, &held.assessment));
+        self.software_mut().lists.insert(id, held);
+        let devices = self.retell(|about| is_about(&scope, about)).await?;
+        Ok(SbomReport { devices: Some(devices), ..report })
+    }
+
+    /// Removes a list of components: what followed from it is not known any more. Whether there was one.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub async fn remove_sbom(&self, id: &str) -> Result<bool, Refusal> {
+        let _turn = self.bringing.lock().await;
+        let Some(scope) = self.software().lists.get(id).map(|held| held.record.scope.clone()) else { return Ok(false) };
+        self.world.store.commit(Changes::new().delete::<SbomRecord>(id)).await.map_err(backend)?;
+        self.software_mut().lists.remove(id);
+        self.retell(|about| is_about(&scope, about)).await?;
+        Ok(true)
+    }
+
+    /// The lists of components, without what was found in them.
+    pub fn sboms(&self) -> Vec<SbomReport> {
+        let software = self.software();
+        let short = |held: &Held| SbomReport { findings: Vec::new(), ..SbomReport::of(&held.record, &held.assessment) };
+        software.lists.values().map(short).collect()
+    }
+
+    /// One of them, with what was found in it.
+    pub fn sbom(&self, id: &str) -> Option<SbomReport> {
+        self.software().lists.get(id).map(|held| SbomReport::of(&held.record, &held.assessment))
+    }
+
+    /// That which is about a device.
+    pub fn sbom_of(&self, device: &landfall_types::DeviceId) -> Option<SbomReport> {
+        let about = self.desk().dossier(device).map(About::of)?;
+        self.software().list_of(&about).map(|held| SbomReport::of(&held.record, &held.assessment))
+    }
+
+    /// Tells the age of feeds again when it has come to another day.
+    pub(super) async fn refresh_age(&self, told: &mut Option<i64>) {
+        let age = self.software().age(self.world.clock.now()).map(|(hours, _)| hours);
+        if age != *told {
+            *told = age;
+            if let Err(why) = self.retell(|about| self.software().list_of(about).is_some()).await {
+                tracing::error!(role = "authorizer", %why, "the age of feeds could not be told");
+                *told = None;
+            }
+        }
+    }
+
+    pub(super) fn software(&self) -> RwLockReadGuard<'_, Software> {
+        self.software.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn software_mut(&self) -> std::sync::RwLockWriteGuard<'_, Software> {
+        self.software.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const SECTION: &str = "SP 1800-36B G.1";
+
+fn is_about(scope: &Scope, about: &About) -> bool {
+    match scope {
+        Scope::Device(device) => *device == about.device,
+        Scope::DeviceType(name) => about.device_type.as_ref() == Some(name),
+    }
+}
+
+/// The lists on record, each held against what is known.
+fn held(store: &Store, known: &Vulnerabilities, now: Time) -> Result<BTreeMap<String, Held>, Refusal> {
+    let (mut lists, mut after) = (BTreeMap::new(), None::<String>);
+    loop {
+        let part = store.scan::<SbomRecord>(after.as_deref(), PARTS).map_err(backend)?;
+        let Some(last) = part.last() else { return Ok(lists) };
+        after = Some(last.record.id.clone());
+        for found in part {
+            let record = found.record;
+            // What cannot be read any more is not known; that is no reason to decide about nobody.
+            let list = match sbom::read(record.text.as_bytes()) {
+                Ok(list) => list,
+                Err(why) => {
+                    tracing::error!(role = "authorizer", sbom = record.id, %why, "a list of components cannot be read");
+                    continue;
+                }
+            };
+            let assessment = known.assess(&list, now);
+            lists.insert(record.id.clone(), Held { record: SbomRecord { text: String::new(), ..record }, assessment });
+        }
+    }
+}
