@@ -137,6 +137,29 @@ impl Record for FactoryDevice {
     }
 }
 
+/// Something that one device alone may have, by its name, and which device has it. The indexes of [`FactoryDevice`] tell the
+/// same; but two stations may look at once, and find it free, and of two that write this record one fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Belonging {
+    /// What it is: an index of [`FactoryDevice`] and its value.
+    pub what: String,
+    /// The device.
+    pub serial_number: SerialNumber,
+}
+
+impl Record for Belonging {
+    const COLLECTION: &'static str = "factory-belonging";
+
+    fn key(&self) -> String {
+        self.what.clone()
+    }
+
+    fn indexes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
 /// The name of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

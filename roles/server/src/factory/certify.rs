@@ -58,7 +58,7 @@ impl Factory {
     ) -> Result<DeviceBundle, FactoryError> {
         let request = request.into();
         let asked = Asked::of(product, request);
-        let done = asked.and_then(|asked| self.certify_backed(product, method, &asked, choice, None));
+        let done = asked.and_then(|asked| self.making(|| self.certify_backed(product, method, &asked, choice, None)));
         self.rejecting(done, method, None, || asks(request.birth))
     }
 
@@ -71,7 +71,8 @@ impl Factory {
         proof: &Proof,
     ) -> Result<DeviceBundle, FactoryError> {
         let request = request.into();
-        let done = Asked::of(product, request).and_then(|asked| self.certify_checked(product, &asked, choice, proof));
+        let done = Asked::of(product, request)
+            .and_then(|asked| self.making(|| self.certify_checked(product, &asked, choice, proof)));
         self.rejecting(done, Method::InSecureElement, None, || asks(request.birth))
     }
 
@@ -84,12 +85,6 @@ impl Factory {
     ) -> Result<DeviceBundle, FactoryError> {
         let Proof { verifier, pending, answer } = proof;
         let proven = pending.check(verifier, answer, &asked.keys(), self.now())?;
-        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &proven.endorsement, 16)?;
-        let key = asked.csr.public_key().fingerprint();
-        if let Some(other) = others.into_iter().find(|other| other.key != key && other.void.is_none()) {
-            let detail = format!("the device {} has this TPM", other.serial_number);
-            return Err(FactoryError::refused("tpm-unused", SECTION, detail));
-        }
         self.certify_backed(product, Method::InSecureElement, asked, choice, Some(&proven))
     }
 
@@ -105,17 +100,24 @@ impl Factory {
             Choice::Factory => None,
             Choice::Device => Some(own_serial(product, &asked.csr)?),
         };
+        let sole = self.sole(asked.alone(hardware))?;
+        self.tpm_unused(asked, hardware)?;
         if let Some(known) = self.known(&asked.csr, own.as_ref())? {
             return self.certified_before(product, asked, &known);
         }
         self.bootstrapping_unused(asked)?;
+        let make = |serial, changes| {
+            let (device, bundle) = self.born(product, serial, asked, method, hardware)?;
+            let changes = sole.given_to(&device.serial_number, changes)?;
+            Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
+        };
         match own {
-            Some(serial) => self.certify_as(product, method, asked, serial, hardware),
-            None => self.allocating(product, 1, |range, changes| {
-                let serial = range.scheme.serial(range.first)?;
-                let (device, bundle) = self.born(product, serial, asked, method, hardware)?;
-                Ok((bundle, changes.insert(&device)?.append(LOG, &event(&device))?))
-            }),
+            Some(serial) => {
+                let (bundle, changes) = make(serial, Changes::new())?;
+                self.store.commit_blocking(changes)?;
+                Ok(bundle)
+            }
+            None => self.allocating(product, 1, |range, changes| make(range.scheme.serial(range.first)?, changes)),
         }
     }
 
@@ -157,6 +159,20 @@ impl Factory {
         Ok(bundle)
     }
 
+    /// A TPM is in one device.
+    fn tpm_unused(&self, asked: &Asked, hardware: Option<&Proven>) -> Result<(), FactoryError> {
+        let Some(proven) = hardware else { return Ok(()) };
+        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_ENDORSEMENT, &proven.endorsement, 16)?;
+        let key = asked.csr.public_key().fingerprint();
+        match others.into_iter().find(|other| other.key != key && other.void.is_none()) {
+            Some(other) => {
+                let detail = format!("the device {} has this TPM", other.serial_number);
+                Err(FactoryError::refused("tpm-unused", SECTION, detail))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A bootstrapping key belongs to one device.
     fn bootstrapping_unused(&self, asked: &Asked) -> Result<(), FactoryError> {
         let Some(key) = &asked.bootstrapping else { return Ok(()) };
@@ -168,23 +184,6 @@ impl Factory {
                 Err(FactoryError::refused("csr-bootstrapping-unused", SECTION, detail))
             }
             None => Ok(()),
-        }
-    }
-
-    fn certify_as(
-        &self,
-        product: &Product,
-        method: Method,
-        asked: &Asked,
-        serial: SerialNumber,
-        hardware: Option<&Proven>,
-    ) -> Result<DeviceBundle, FactoryError> {
-        let (device, bundle) = self.born(product, serial, asked, method, hardware)?;
-        let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
-        match self.store.commit_blocking(changes) {
-            Ok(_) => Ok(bundle),
-            Err(e) if e.is_conflict() => Err(FactoryError::serial_taken(&device.serial_number)),
-            Err(e) => Err(e.into()),
         }
     }
 
@@ -201,12 +200,12 @@ impl Factory {
                 let detail = format!("the device {} has this key", known.serial_number);
                 Err(FactoryError::refused("csr-key-unused", SECTION, detail))
             }
-            None => match asked {
-                Some(serial) if self.store.find::<FactoryDevice>(serial.as_str())?.is_some() => {
-                    Err(FactoryError::serial_taken(serial))
+            None => {
+                if let Some(serial) = asked {
+                    self.serial_unused(serial)?;
                 }
-                _ => Ok(None),
-            },
+                Ok(None)
+            }
         }
     }
 }
@@ -250,6 +249,15 @@ impl Asked {
             (None, Some(_)) => return refused("these devices are not made for Wi-Fi Easy Connect".into()),
         };
         Ok(Self { csr, bootstrapping })
+    }
+
+    /// What no other device may have.
+    fn alone(&self, hardware: Option<&Proven>) -> Vec<(&'static str, String)> {
+        let key = (FactoryDevice::BY_KEY, self.csr.public_key().fingerprint().to_string());
+        let hash =
+            self.bootstrapping.iter().map(|key| (FactoryDevice::BY_BOOTSTRAP, key.0.bootstrap_hash().to_string()));
+        let tpm = hardware.iter().map(|proven| (FactoryDevice::BY_ENDORSEMENT, proven.endorsement.clone()));
+        std::iter::once(key).chain(hash).chain(tpm).collect()
     }
 
     /// The keys, that of the IDevID first.

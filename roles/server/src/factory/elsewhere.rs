@@ -61,7 +61,7 @@ impl Factory {
             made: now,
             void: None,
         };
-        self.bundle(&self.record(device)?, None)
+        self.bundle(&self.making(|| self.record(&device))?, None)
     }
 
     /// Issues the IDevID of a device for the key that it derives from its seed, as [`seed::birth_key`] says. The seed is
@@ -88,17 +88,21 @@ impl Factory {
         let key = SoftwareKey::from_pkcs8_der(seed::birth_key(seed, &serial_number)?.expose())?;
         let (mut device, _) = self.birth(product, serial_number, Applicant::Key(&key), Method::FromSeed, None, None)?;
         let seed = seed::fingerprint(seed)?;
-        let others = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_SEED, &seed.to_string(), 16)?;
-        if let Some(other) = others.into_iter().find(|other| other.serial_number != device.serial_number) {
-            let detail = format!("the device {} has this seed", other.serial_number);
-            return Err(FactoryError::refused("seed-unused", SECTION, detail));
-        }
         device.seed = Some(seed);
-        self.bundle(&self.record(device)?, None)
+        self.bundle(&self.making(|| self.record(&device))?, None)
     }
 
-    /// Records a device, or finds that it was recorded before with the same key. No number and no key is used twice.
-    fn record(&self, device: FactoryDevice) -> Result<FactoryDevice, FactoryError> {
+    /// Records a device, or finds that it was recorded before with the same key. No number, no key and no seed is used twice.
+    fn record(&self, device: &FactoryDevice) -> Result<FactoryDevice, FactoryError> {
+        let seed = device.seed.map(|seed| (FactoryDevice::BY_SEED, seed.to_string()));
+        let sole = self.sole(std::iter::once((FactoryDevice::BY_KEY, device.key.to_string())).chain(seed.clone()))?;
+        if let Some((index, seed)) = &seed {
+            let others = self.store.find_by::<FactoryDevice>(index, seed, 16)?;
+            if let Some(other) = others.into_iter().find(|other| other.serial_number != device.serial_number) {
+                let detail = format!("the device {} has this seed", other.serial_number);
+                return Err(FactoryError::refused("seed-unused", SECTION, detail));
+            }
+        }
         let same_key = self.store.find_by::<FactoryDevice>(FactoryDevice::BY_KEY, &device.key.to_string(), 1)?;
         match same_key.into_iter().next() {
             Some(known) if known.void.is_some() => {
@@ -113,11 +117,9 @@ impl Factory {
             }
             None => {}
         }
-        let changes = Changes::new().insert(&device)?.append(LOG, &event(&device))?;
-        match self.store.commit_blocking(changes) {
-            Ok(_) => Ok(device),
-            Err(e) if e.is_conflict() => Err(FactoryError::serial_taken(&device.serial_number)),
-            Err(e) => Err(e.into()),
-        }
+        self.serial_unused(&device.serial_number)?;
+        let changes = sole.given_to(&device.serial_number, Changes::new())?;
+        self.store.commit_blocking(changes.insert(device)?.append(LOG, &event(device))?)?;
+        Ok(device.clone())
     }
 }

@@ -20,6 +20,7 @@ mod manifest;
 mod provision;
 mod publish;
 mod records;
+mod sole;
 
 pub use certify::{Choice, Proof, Request};
 pub use dpp::{ListFormat, Which};
@@ -119,6 +120,13 @@ impl Factory {
             clock: Box::new(Time::now),
             at_work: Mutex::default(),
         })
+    }
+
+    /// The same by another clock than the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
     }
 
     /// Whose factory it is.

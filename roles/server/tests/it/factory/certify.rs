@@ -4,7 +4,9 @@ use super::{Place, chains_to, product};
 use landfall_lifecycle::factory::{FactoryDevice, Method};
 use landfall_pki::{Algorithm, Certificate, CsrRequest, Name, Signer, SoftwareKey};
 use landfall_server::factory::{Choice, Factory, FactoryError};
-use landfall_types::{DeviceBundle, Refusal};
+use landfall_store::Store;
+use landfall_types::{DeviceBundle, Refusal, Time};
+use std::sync::{Arc, OnceLock};
 
 fn new_key() -> SoftwareKey {
     SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()
@@ -97,6 +99,27 @@ fn a_serial_number_is_not_given_twice() {
     certify(&factory, &request(&new_key(), Some("D-1")), Choice::Device).unwrap();
     let twice = certify(&factory, &request(&new_key(), Some("D-1")), Choice::Device);
     assert_eq!(refused(twice), "serial-number-unused");
+}
+
+/// The other station works while the first one, which found the key free, makes its certificate.
+#[test]
+fn one_key_is_one_device_at_two_stations_at_once() {
+    for (choice, serials) in [(Choice::Device, [Some("D-1"), Some("D-2")]), (Choice::Factory, [None, None])] {
+        let (place, store, key) = (Place::new(), Store::memory(), new_key());
+        let [first, second] = serials.map(|serial| request(&key, serial));
+        let (other, theirs) = (place.factory_on(store.clone()), Arc::new(OnceLock::new()));
+        let meanwhile = theirs.clone();
+        let factory = place.factory_on(store.clone()).with_clock(move || {
+            meanwhile.get_or_init(|| certify(&other, &second, choice).unwrap().idevid);
+            Time::now()
+        });
+        let mine = certify(&factory, &first, choice);
+        assert_eq!(store.count::<FactoryDevice>().unwrap(), 1, "{choice:?}");
+        match choice {
+            Choice::Device => assert_eq!(refused(mine), "csr-key-unused"),
+            Choice::Factory => assert_eq!(Some(&mine.unwrap().idevid), theirs.get()),
+        }
+    }
 }
 
 #[test]
