@@ -335,6 +335,7 @@ fn a_device_derives_its_birth_key_from_a_seed_and_is_onboarded_with_it() {
     assert!(device.factory(&["derive", &seeds, "--out", &out]).unwrap_err().contains("serial-number-unused"));
     let folder = device.folder.join("state/keys");
     device.lives("software:idevid", |key| key.starts_with("software:ldevid-"), || wrapped_keys(&folder));
+    assert!(!device.folder.join("seed").exists(), "the seed lies about in clear");
 }
 
 /// What the device says, and the registrar's reasons, when it is not let in.

@@ -42,11 +42,13 @@ impl Birth {
     /// What was taken in before, or what the bundle says now.
     pub(crate) fn open(config: &Config, element: &dyn SecureElement) -> Result<Self, DeviceError> {
         let path = config.state.join(FILE);
-        match (Self::kept(&path)?, &config.bundle) {
-            (Some(birth), _) => Ok(birth),
-            (None, Some(bundle)) => Self::take_in(bundle, &path, config, element),
-            (None, None) => Err(DeviceError::Unborn),
-        }
+        let birth = match (Self::kept(&path)?, &config.bundle) {
+            (Some(birth), _) => birth,
+            (None, Some(bundle)) => Self::take_in(bundle, &path, config, element)?,
+            (None, None) => return Err(DeviceError::Unborn),
+        };
+        forget_seed(config);
+        Ok(birth)
     }
 
     fn kept(path: &Path) -> Result<Option<Self>, DeviceError> {
@@ -165,6 +167,15 @@ fn derived(config: &Config, element: &dyn SecureElement, serial_number: &SerialN
     match element.import(LABEL, &key) {
         Err(ElementError::Taken(key)) => Ok(key),
         imported => Ok(imported?),
+    }
+}
+
+/// The element has the key, and who learned the seed would have it too (H.1.1): a file with it goes. Memory of the chip that
+/// looks like a file cannot be removed, and is the chip's matter.
+fn forget_seed(config: &Config) {
+    let Some(path) = config.keys.seed_file.as_deref().filter(|path| path.is_file()) else { return };
+    if let Err(why) = file::remove(path) {
+        tracing::warn!(path = %path.display(), %why, "the seed of the birth key is still there for everyone who may read it");
     }
 }
 
