@@ -1,6 +1,7 @@
 //! What access points and devices say when a device is to be let in.
 
 use landfall_eap::{
+    eapol::Frame,
     packet::Packet,
     radius::{self, Attributes, Secret},
     tls::Fragment,
@@ -13,6 +14,13 @@ pub const SECRET: &str = "xyzzy5461";
 pub fn packet(data: &[u8]) -> bool {
     let Ok(packet) = Packet::parse(data) else { return false };
     assert_eq!(Packet::parse(&packet.to_bytes()), Ok(packet), "what was read can be written and read");
+    true
+}
+
+/// A frame at a port.
+pub fn frame(data: &[u8]) -> bool {
+    let Ok(frame) = Frame::parse(data) else { return false };
+    assert_eq!(Frame::parse(&frame.to_bytes()), Ok(frame), "what was read can be written and read");
     true
 }
 

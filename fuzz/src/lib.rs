@@ -54,6 +54,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("est-keygen", est::keygen),
     ("masa-url", est::masa_url),
     ("eap-packet", eap::packet),
+    ("eapol-frame", eap::frame),
     ("eap-fragment", eap::fragment),
     ("radius-attributes", eap::attributes),
     ("radius-request", eap::request),

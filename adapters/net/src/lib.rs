@@ -11,6 +11,7 @@
 //! | [`discovery`] | [`discovery::Browser`] | [`discovery::Announcer`] |
 //! | `proxy` | | [`proxy::Proxy`], the join proxy's TCP circuits |
 //! | [`dpp`] | [`dpp::Link`] | the same |
+//! | `link` | `link::LinkSocket`: frames below IP | |
 //! | [`wpa`] | [`wpa::Control`]: wpa_supplicant's and hostapd's control interface | |
 
 pub mod discovery;
@@ -18,6 +19,8 @@ pub mod discovery;
 pub mod dpp;
 mod error;
 pub mod http;
+#[cfg(feature = "client")]
+pub mod link;
 #[cfg(feature = "server")]
 pub mod listen;
 #[cfg(feature = "server")]

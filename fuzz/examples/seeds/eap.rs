@@ -2,6 +2,7 @@
 
 use super::{bad, good};
 use landfall_eap::{
+    eapol::Frame,
     packet::{self, Message, Packet},
     radius::{self, Attributes, Code, Kind, Place, Secret},
     tls::{Flags, Fragment},
@@ -17,6 +18,12 @@ pub(super) fn write() {
     bad("eap-packet", "cut", &request.to_bytes()[..5]);
     bad("eap-packet", "without-type", [1, 1, 0, 4]);
     bad("eap-packet", "code", [9, 1, 0, 6, 13, 0]);
+    let frame = Frame::Eap(request.clone()).to_bytes();
+    good("eapol-frame", "start", Frame::Start.to_bytes());
+    good("eapol-frame", "request", [&frame[..], &[0; 20]].concat());
+    good("eapol-frame", "key", [3, 3, 0, 2, 1, 1]);
+    bad("eapol-frame", "cut", &frame[..frame.len() - 1]);
+    bad("eapol-frame", "empty", [2, 0, 0, 0]);
 
     let first = Flags { length: Some(2000), more: true, start: false };
     good("eap-fragment", "first", Fragment { flags: first, data: &[0x16; 100] }.to_bytes());

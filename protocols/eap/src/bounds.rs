@@ -20,3 +20,5 @@ pub const ROUNDS: u32 = 512;
 pub const CONVERSATIONS: usize = 16_384;
 /// Answers that are kept for those who ask again.
 pub const ANSWERS: usize = 32_768;
+/// An EAPOL frame without its Ethernet header, in octets: what Ethernet carries.
+pub const EAPOL: usize = 1500;

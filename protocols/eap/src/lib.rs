@@ -5,10 +5,12 @@
 //! [`tls::Server`] is one conversation with one device, [`tls::Peer`] its other end. [`radius::Desk`] is where the
 //! packets of access points come in: it opens those that are genuine, answers what was answered before, and finds the
 //! conversation that a packet belongs to. [`radius::Order`] is what goes the other way: that a device is to be put out
-//! (RFC 5176).
+//! (RFC 5176). [`port::Supplicant`] is a device at a port of a switch that lets nobody through unasked (IEEE 802.1X).
 
 pub mod bounds;
+pub mod eapol;
 pub mod packet;
+pub mod port;
 pub mod radius;
 pub mod tls;
 

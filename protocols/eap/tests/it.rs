@@ -12,6 +12,7 @@ mod it {
     mod desk;
     mod order;
     mod packet;
+    mod port;
     mod radius;
     mod settings;
 }

@@ -3,7 +3,7 @@
 use crate::{
     Config, DeviceError,
     birth::Birth,
-    connect::{Door, Told},
+    connect::{Door, Port, Told},
     discover::Announcements,
     dpp,
     drive::{End, LDEVID, Waiting, World, discard, drive},
@@ -240,9 +240,13 @@ impl Agent {
     /// refuses is an answer.
     pub async fn connect(&self, limit: Duration) -> Result<Result<LdevidSummary, Refusal>, DeviceError> {
         let held = self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential;
-        let door = Door::of(&self.config);
-        let door = door.ok_or_else(|| DeviceError::Config("[connect] names no control socket".into()))?;
-        let entered = door.enter(&held, &*self.element, limit).await?;
+        let entered = match (Port::of(&self.config), Door::of(&self.config)) {
+            (Some(port), _) => port.enter(&held, &*self.element, limit).await?,
+            (None, Some(door)) => door.enter(&held, &*self.element, limit).await?,
+            (None, None) => {
+                return Err(DeviceError::Config("[connect] names neither an interface nor a control socket".into()));
+            }
+        };
         Ok(entered.map(|()| summary(&held)))
     }
 
@@ -307,6 +311,11 @@ impl Agent {
             }
         };
         let staying = async {
+            if let Some(port) = Port::of(&self.config) {
+                let held = || Ok(self.state.read()?.map(|held| held.credential));
+                let Err(error) = port.stay(held, &*self.element).await;
+                return Err(error);
+            }
             loop {
                 self.hand_over().await;
                 sleep(LOOK).await;

@@ -85,9 +85,12 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         timeout: u64,
     },
-    /// Goes into the network with the network credential now, through the wpa_supplicant of `[connect]`.
+    /// Goes into the network with the network credential now, as `[connect]` says.
     Connect {
-        /// Its control socket, if the configuration does not name it; called like the interface.
+        /// By itself, at a wired port: the interface, if the configuration does not name it.
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["control", "medium", "ssid"])]
+        interface: Option<String>,
+        /// Through the wpa_supplicant with this control socket, if the configuration does not name it; called like the interface.
         #[arg(long, value_name = "SOCKET")]
         control: Option<PathBuf>,
         /// What the interface is.
@@ -211,11 +214,16 @@ impl Device {
             Command::Renew { timeout, .. } => {
                 Agent::open(config)?.renew(true, Some(Duration::from_secs(timeout)), &mut watch).await?
             }
-            Command::Connect { control, medium, ssid, timeout } => {
+            Command::Connect { interface, control, medium, ssid, timeout } => {
                 let connect = &mut config.connect;
-                connect.control = control.or(connect.control.take());
+                if interface.is_some() {
+                    (connect.interface, connect.control) = (interface, None);
+                } else if control.is_some() {
+                    (connect.interface, connect.control) = (None, control);
+                }
                 connect.ssid = ssid.or(connect.ssid.take());
                 connect.medium = medium.unwrap_or(connect.medium);
+                connect.check()?;
                 let entered = Agent::open(config)?.connect(Duration::from_secs(timeout)).await?;
                 return match entered {
                     Ok(shown) => {

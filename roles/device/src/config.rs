@@ -89,7 +89,7 @@ pub struct Keys {
     /// The environment variable that holds the passphrase.
     pub passphrase_env: Option<String>,
     /// The file with the seed that the chip's maker put into the device, if the birth key is derived from it
-    /// ([`landfall_element::seed::birth_key`]): at least 32 octets.
+    /// ([`landfall_element::seed::birth_key`]): at least 32 octets. It is removed once the element has the key.
     pub seed_file: Option<PathBuf>,
     /// Where the IDevID's private key is, if the device made it itself and it is not where `landfall device request` makes
     /// it.
@@ -152,6 +152,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, DeviceError> {
         let text = fs::read_to_string(path).map_err(DeviceError::io(path))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| DeviceError::file(path, e))?;
+        config.connect.check()?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.state = folder.join(&config.state);
         let Self {

@@ -100,6 +100,11 @@ impl ClientTls {
         Ok((stream, peer))
     }
 
+    /// What it is made of, for TLS that is not carried by a stream.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.0.clone()
+    }
+
     /// Whether both are the same configuration, so that connections made with one may serve the other.
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

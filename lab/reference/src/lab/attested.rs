@@ -6,7 +6,7 @@ use super::{
     application::Service,
     chip::{Chip, Kind},
     device::{Device, copy},
-    factory::line::{proof, requested},
+    factory::line::proven,
     party::{Manufacturer, MasaManners, More, Owner},
     place::Place,
 };
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use landfall_attest::{EventLog, ReferenceValues, Release, Tier, log::IPL};
 use landfall_lifecycle::{factory::Product, network::DomainDevice};
 use landfall_pki::{Algorithm, Signer, SoftwareKey, pem};
-use landfall_server::{RoleName, attestation::AttestationRecord, factory::Choice};
+use landfall_server::{RoleName, attestation::AttestationRecord};
 use landfall_tpm::TpmElement;
 use landfall_types::{Fingerprint, Record, Time};
 use serde_json::Value;
@@ -108,12 +108,7 @@ impl Watched {
         fs::write(&image, firmware)?;
         let image = image.display().to_string();
         body.run(place, &["measure", &image, "--pcr", &PCR.to_string(), "--name", "firmware"], |_| ()).await?;
-        let request = requested(&body, place, &["request"]).await?;
-        let maker = body.chip.as_ref().context("there is no TPM")?.maker();
-        let proof = proof(&body, place, &maker).await?;
-        let bundle = tokio::task::block_in_place(|| {
-            self.maker.factory.certify_proven(&self.product, &request[..], Choice::Factory, &proof)
-        })?;
+        let bundle = proven(&self.maker, &self.product, &body, place).await?;
         self.sold(body.born(bundle)?).await
     }
 
@@ -180,7 +175,7 @@ impl Watched {
     }
 
     /// S4.C2: an application service over TLS with both sides' network credentials takes the device in by a result of now, and
-    /// neither by another device's nor once something else runs.
+    /// no more once something else runs.
     pub(super) async fn before_the_application(&self, place: &Place) -> Result<Shown> {
         let service = Service::start(place, &self.owner).await?;
         let device = self.started(place, FIRMWARE).await?;

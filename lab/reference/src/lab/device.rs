@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::Command,
+    process::{Child, Command},
 };
 
 /// A device.
@@ -44,8 +44,28 @@ pub(crate) struct Body {
     /// The lines of `[keys]` in its configuration.
     keys: String,
     namespace: Option<Arc<Namespace>>,
-    /// The control socket of the wpa_supplicant on its interface, if there is one.
-    supplicant: Mutex<Option<PathBuf>>,
+    /// How it comes in where devices have to show their certificate.
+    way: Mutex<Option<Way>>,
+}
+
+/// How a device comes into the network by 802.1X.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Through the wpa_supplicant that has this control socket.
+    Supplicant(PathBuf),
+    /// By itself, at the interface of that name.
+    Itself(&'static str),
+}
+
+impl Way {
+    /// What `[connect]` says then.
+    fn settings(&self) -> String {
+        let way = match self {
+            Self::Supplicant(socket) => format!("control = {socket:?}"),
+            Self::Itself(interface) => format!("interface = {interface:?}"),
+        };
+        format!("{way}\nserver-name = \"localhost\"\n")
+    }
 }
 
 /// What became of an onboarding or a renewal.
@@ -142,9 +162,9 @@ impl Device {
         became(&self.run(place, &["renew", "--timeout", &seconds.to_string()], |_| ()).await?)
     }
 
-    /// Has it go into the network by 802.1X with what it has, through the wpa_supplicant there; why it was not let in, if so.
-    pub(crate) async fn connect(&self, place: &Place, supplicant: &Path) -> Result<Option<Refusal>> {
-        *self.body.supplicant.lock().unwrap_or_else(PoisonError::into_inner) = Some(supplicant.to_owned());
+    /// Has it go into the network by 802.1X with what it has; why it was not let in, if so.
+    pub(crate) async fn connect(&self, place: &Place, way: Way) -> Result<Option<Refusal>> {
+        *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
         let said = self.run(place, &["connect", "--timeout", "60"], |_| ()).await?;
         match said.get("connected").and_then(Value::as_bool) {
             Some(true) => Ok(None),
@@ -155,10 +175,18 @@ impl Device {
         }
     }
 
+    /// Has its agent run, which goes into the network by itself and stays there, until this is dropped.
+    pub(crate) fn stay(&self, place: &Place, way: Way) -> Result<Child> {
+        *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+        let mut command = self.body.command(place, &["run"])?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().with_context(|| format!("running {}", place.program.display()))
+    }
+
     /// Takes it to another place, and plugs it in there.
     pub(crate) fn moves(&mut self, namespace: Arc<Namespace>) {
         self.body.namespace = Some(namespace);
-        *self.body.supplicant.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Makes it ready for another owner; true if there was anything to forget.
@@ -219,7 +247,7 @@ impl Body {
     /// The same, plugged in there.
     fn blank_at(place: &Place, name: &str, keys: &str, namespace: Option<Arc<Namespace>>) -> Result<Self> {
         let folder = place.folder(&format!("devices/{name}"))?;
-        Ok(Self { folder, chip: None, keys: keys.into(), namespace, supplicant: Mutex::default() })
+        Ok(Self { folder, chip: None, keys: keys.into(), namespace, way: Mutex::default() })
     }
 
     /// A device with a chip of its own, which keeps its keys.
@@ -227,10 +255,15 @@ impl Body {
         Self::blank(place, name, "")?.soldered(kind)
     }
 
+    /// The same, plugged in there.
+    pub(crate) fn with_chip_at(place: &Place, name: &str, kind: chip::Kind, namespace: Arc<Namespace>) -> Result<Self> {
+        Self::blank_at(place, name, "", Some(namespace))?.soldered(kind)
+    }
+
     /// The same beside the servers, where simulated radios are.
     pub(crate) fn with_chip_here(place: &Place, name: &str, kind: chip::Kind) -> Result<Self> {
         let folder = place.folder(&format!("devices/{name}"))?;
-        Self { folder, chip: None, keys: String::new(), namespace: None, supplicant: Mutex::default() }.soldered(kind)
+        Self { folder, chip: None, keys: String::new(), namespace: None, way: Mutex::default() }.soldered(kind)
     }
 
     fn soldered(self, kind: chip::Kind) -> Result<Self> {
@@ -252,9 +285,24 @@ impl Body {
         arguments: &[&str],
         mut tell: impl FnMut(&str) + Send,
     ) -> Result<Value> {
+        let mut command = self.command(place, arguments)?;
+        let mut child = command.spawn().with_context(|| format!("running {}", place.program.display()))?;
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let mut said = Vec::new();
+        while let Some(line) = lines.next_line().await? {
+            tell(line.trim());
+            said.push(line);
+        }
+        let output = child.wait_with_output().await?;
+        let last = said.last().map(|line| line.trim()).unwrap_or_default();
+        let answered = output.status.code() != Some(2) || !output.stdout.is_empty();
+        ensure!(answered, "{}", complaint(last));
+        serde_json::from_slice(&output.stdout).with_context(|| format!("the device did not answer in JSON: {last}"))
+    }
+
+    fn command(&self, place: &Place, arguments: &[&str]) -> Result<Command> {
         let config = self.folder.join("device.toml");
-        let supplicant = self.supplicant.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let connect = supplicant.map(|socket| format!("control = {socket:?}\nserver-name = \"localhost\"\n"));
+        let connect = self.way.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Way::settings);
         let service = match self.folder.join("service.jwt").is_file() {
             true => "service-values = \"service.jwt\"\nservice-signers = [\"service-signer.pem\"]\n",
             false => "",
@@ -272,18 +320,7 @@ impl Body {
         let mut command = Command::from(command);
         command.arg("device").args(arguments).args(["--json", "--progress", "--config"]).arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("running {}", place.program.display()))?;
-        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
-        let mut said = Vec::new();
-        while let Some(line) = lines.next_line().await? {
-            tell(line.trim());
-            said.push(line);
-        }
-        let output = child.wait_with_output().await?;
-        let last = said.last().map(|line| line.trim()).unwrap_or_default();
-        let answered = output.status.code() != Some(2) || !output.stdout.is_empty();
-        ensure!(answered, "{}", complaint(last));
-        serde_json::from_slice(&output.stdout).with_context(|| format!("the device did not answer in JSON: {last}"))
+        Ok(command)
     }
 }
 

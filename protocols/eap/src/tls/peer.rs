@@ -55,6 +55,11 @@ impl Peer {
         Self { settings, server, identity, largest, talk: None, last: None, ended: false, outputs: VecDeque::new() }
     }
 
+    /// Whether that was the last request that was answered.
+    pub(crate) fn has_answered(&self, identifier: u8) -> bool {
+        self.last.as_ref().is_some_and(|(last, _)| *last == identifier)
+    }
+
     fn request(&mut self, request: Message) -> Result<(), Refusal> {
         if let Some((identifier, answer)) = &self.last
             && *identifier == request.identifier

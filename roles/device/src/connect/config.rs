@@ -1,5 +1,6 @@
 //! What the agent is told of the network that it goes into with its LDevID: the part `[connect]` of its TOML file.
 
+use crate::DeviceError;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -7,8 +8,10 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
+    /// The interface at a wired port at which the agent authenticates by itself (IEEE 802.1X), with a key in any element.
+    pub interface: Option<String>,
     /// The control socket of the wpa_supplicant that authenticates, such as `/run/wpa_supplicant/eth0`; the interface is
-    /// called like it. Without it nobody has to authenticate, or another program does.
+    /// called like it. With neither, nobody has to authenticate, or another program does.
     pub control: Option<PathBuf>,
     /// What the interface is.
     pub medium: Medium,
@@ -20,6 +23,22 @@ pub struct Config {
     pub identity: String,
     /// Names of Wi-Fi networks for devices that are new; `*` at the end stands for any rest.
     pub onboarding: Vec<String>,
+}
+
+impl Config {
+    /// Whether it goes together.
+    pub(crate) fn check(&self) -> Result<(), DeviceError> {
+        let refuse = |why: &str| Err(DeviceError::Config(why.into()));
+        match self {
+            Self { interface: Some(_), control: Some(_), .. } => refuse(
+                "[connect] has both interface and control: either the agent authenticates, or wpa_supplicant does",
+            ),
+            Self { interface: Some(_), medium: Medium::Wifi, .. } => {
+                refuse("[connect] interface is for wired ports; over Wi-Fi wpa_supplicant authenticates (control)")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What an interface is.
@@ -36,6 +55,7 @@ pub enum Medium {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            interface: None,
             control: None,
             medium: Medium::Wire,
             ssid: None,

@@ -1,14 +1,16 @@
-//! Into the network with the LDevID, through the wpa_supplicant that has the interface: 802.1X by wire, WPA2- and
-//! WPA3-Enterprise over Wi-Fi, EAP-TLS with both.
+//! Into the network with the LDevID, by EAP-TLS: at a wired port by ourselves ([`Port`]), or through the wpa_supplicant that
+//! has the interface: 802.1X by wire, WPA2- and WPA3-Enterprise over Wi-Fi.
 //!
 //! What wpa_supplicant is told is not kept by it, so the agent tells it again when it has forgotten. Certificates it reads
 //! from files. The private key it gets as a blob in its memory, and never in a file: what the element keeps encrypted is
 //! not to lie beside it in the clear. It logs what it is told if it logs everything (`-d`), so for that moment it does not.
 
 mod config;
+mod port;
 mod scan;
 
 pub use config::{Config, Medium};
+pub(crate) use port::Port;
 
 use crate::{DeviceError, dpp::unescaped as name_of, file};
 use landfall_brski::pledge::Credential;
@@ -133,8 +135,8 @@ impl<'a> Door<'a> {
         let key = match element.lend(&held.key) {
             Ok(key) => key,
             Err(ElementError::Unsupported(_)) => {
-                let why = "the LDevID's key stays in its element, and wpa_supplicant cannot use it there yet: 802.1X needs \
-                           [keys] element = \"software\"";
+                let why = "the LDevID's key stays in its element, and wpa_supplicant cannot use it there: at a wired port \
+                           name the interface ([connect] interface) in the place of its control socket";
                 return Err(DeviceError::Config(why.into()));
             }
             Err(error) => return Err(error.into()),
@@ -194,7 +196,7 @@ impl<'a> Door<'a> {
         let mut control = self.attach().await?;
         remove(&mut control, INSIDE).await?;
         self.provide(&mut control, held, element).await?;
-        let (mut why, mut tries) = ("nobody let us in, and nobody refused".to_owned(), 0);
+        let (mut why, mut tries) = (UNANSWERED.to_owned(), 0);
         let few = networks(&mut control, INSIDE).await?.len();
         while let Some(event) = control.event(until).await? {
             tracing::debug!(event = event.name, "wpa_supplicant");
@@ -214,7 +216,7 @@ impl<'a> Door<'a> {
                 Meaning::Nothing => {}
             }
         }
-        Ok(Err(Refusal::new(Fault::Peer, "connect-refused", "RFC 5216 s2.1", why)))
+        Ok(Err(refused(why)))
     }
 
     /// Networks for new devices, the strongest first.
@@ -298,6 +300,16 @@ impl<'a> Door<'a> {
         }
         Ok(())
     }
+}
+
+const UNANSWERED: &str = "nobody let us in, and nobody refused";
+
+fn unanswered() -> Refusal {
+    refused(UNANSWERED.to_owned())
+}
+
+fn refused(why: String) -> Refusal {
+    Refusal::new(Fault::Peer, "connect-refused", "RFC 5216 s2.1", why)
 }
 
 const ANCHORS: &str = "anchors.pem";

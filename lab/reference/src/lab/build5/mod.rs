@@ -4,6 +4,7 @@
 mod again;
 mod assurance;
 mod contact;
+mod hardware;
 mod network;
 mod rows;
 mod switch;

@@ -1,9 +1,9 @@
 //! The rows of the table, in its order.
 
-use super::{BUILD, Site, again, assurance, network};
+use super::{BUILD, Site, again, assurance, hardware, network};
 use crate::{
     acceptance::CAPABILITIES,
-    lab::{Shown, Table, attested::Watched, intent, place::Place},
+    lab::{Shown, Table, attested::Watched, chip::Kind, intent, place::Place},
 };
 use anyhow::Result;
 
@@ -17,7 +17,10 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S1.C3", network::network_authenticated(place, site)).await?;
     table.not_run(BUILD, "S1.C4", "shown by Build 3: the same vouchers")?;
     table.not_run(BUILD, "S1.C5", "shown by Build 3: the same EST")?;
-    table.not_run(BUILD, "S1.C6", "no hardware element is attached; wpa_supplicant cannot use a key in one yet")?;
+    match Kind::Tpm.missing() {
+        None => table.row(BUILD, "S1.C6", hardware::comes_in_with_its_key(place, site)).await?,
+        Some(why) => table.not_run(BUILD, "S1.C6", why)?,
+    }
     table.not_run(BUILD, "S1.C7", "by wire there is one network; over Wi-Fi not yet")?;
     table.row(BUILD, "S1.C8", network::two_types(place, site)).await?;
     for id in ["S2.C1", "S2.C2", "S2.C3", "S3.C4"] {

@@ -1,7 +1,11 @@
 //! The switch: ports that devices are plugged into, each with a hostapd, and what is behind it.
 
 use super::{Device, SECRET};
-use crate::{lab::place::Place, link::Namespace, peers::Peer};
+use crate::{
+    lab::{device::Way, place::Place},
+    link::Namespace,
+    peers::Peer,
+};
 use anyhow::{Context, Result, ensure};
 use landfall_net::discovery::Interface;
 use landfall_types::Refusal;
@@ -13,7 +17,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Mutex;
+use tokio::{process::Child, sync::Mutex};
 
 /// How many ports it has.
 pub(super) const PORTS: usize = 4;
@@ -190,6 +194,18 @@ impl Switch {
         come(place, device, &*self.socket(port)?).await
     }
 
+    /// The same by itself, without a supplicant beside it.
+    pub(super) async fn come_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Option<Refusal>> {
+        self.authenticator(port).await?;
+        device.connect(place, Way::Itself("link0")).await
+    }
+
+    /// The same, and it stays as long as what is returned.
+    pub(super) async fn stay_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Child> {
+        self.authenticator(port).await?;
+        device.stay(place, Way::Itself("link0"))
+    }
+
     async fn authenticator(&self, port: usize) -> Result<()> {
         let interface = self.socket(port)?.port();
         let mut authenticators = self.authenticators.lock().await;
@@ -223,7 +239,8 @@ pub(super) fn asks(interface: &str, radius: u16) -> String {
 /// Has a device's agent come in where it is plugged in, through a wpa_supplicant that knows nothing yet.
 pub(super) async fn come(place: &Place, device: &Device, socket: &Namespace) -> Result<(Option<Refusal>, Peer)> {
     let supplicant = Peer::wired_supplicant(within(socket), "link0").await?;
-    let refusal = device.connect(place, supplicant.socket().context("it has no control socket")?).await?;
+    let socket = supplicant.socket().context("it has no control socket")?.to_owned();
+    let refusal = device.connect(place, Way::Supplicant(socket)).await?;
     Ok((refusal, supplicant))
 }
 

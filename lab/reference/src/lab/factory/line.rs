@@ -193,6 +193,20 @@ pub(in crate::lab) async fn requested(body: &Body, place: &Place, arguments: &[&
     Ok(pem::decode(request)?.into_iter().next().context("an empty request")?.der)
 }
 
+/// What the manufacturer hands out for a device with a TPM, which proves that its keys live there.
+pub(in crate::lab) async fn proven(
+    maker: &Manufacturer,
+    product: &Product,
+    body: &Body,
+    place: &Place,
+) -> Result<DeviceBundle> {
+    let request = requested(body, place, &["request"]).await?;
+    let chips = body.chip.as_ref().context("there is no TPM")?.maker();
+    let proof = proof(body, place, &chips).await?;
+    let certify = || maker.factory.certify_proven(product, &request[..], Choice::Factory, &proof);
+    Ok(tokio::task::block_in_place(certify)?)
+}
+
 /// The TPM's proof that the device's keys live in it, held against the TPMs of `maker`.
 pub(in crate::lab) async fn proof(body: &Body, place: &Place, maker: &Path) -> Result<Proof> {
     let shown = serde_json::from_value(body.run(place, &["introduce"], |_| ()).await?)?;
