@@ -7,28 +7,53 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
+
+/// All builds in one run, as whoever tries Landfall has them: they must not be in each other's way.
+static LAB: LazyLock<Lab> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("whole-lab");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let (status, text) = says(&folder, &["lab", "--evidence", "evidence", "--json"]);
+    Lab { folder, status, report: serde_json::from_str(&text).unwrap() }
+});
+
+struct Lab {
+    folder: PathBuf,
+    status: i32,
+    report: Value,
+}
+
+#[test]
+fn every_build_runs_in_one_lab_and_nothing_fails() {
+    assert_eq!((LAB.status, LAB.report["failed"].as_u64()), (0, Some(0)), "{:#}", LAB.report);
+    let rows = LAB.report["rows"].as_array().unwrap();
+    for row in rows {
+        match row["verdict"].as_str().unwrap() {
+            "passed" => assert!(!row["refused"].as_str().unwrap().is_empty(), "no negative case: {row}"),
+            "not-run" => assert!(!row["why"].as_str().unwrap().is_empty(), "no reason: {row}"),
+            other => panic!("{other}: {row}"),
+        }
+    }
+}
 
 #[test]
 fn build_3_fills_its_table_and_openssl_believes_the_evidence() {
-    let folder = tempfile::tempdir().unwrap();
-    filled(folder.path(), "3");
+    LAB.filled("3");
     if openssl().is_none() {
         return;
     }
-    let mut devices = evidence(folder.path());
-    devices.retain(|device| !device.ends_with("attestation"));
+    let devices = LAB.evidence("voucher.cms");
     assert!(devices.len() >= 10, "{devices:?}");
     devices.iter().for_each(|device| believed(device));
 }
 
 #[test]
-fn build_1_fills_its_table_and_leaves_evidence_without_secrets() {
-    let folder = tempfile::tempdir().unwrap();
-    let passed = filled(folder.path(), "1");
-    assert_eq!(passed, 14);
-    let certified: Vec<_> =
-        easily_joined(folder.path()).into_iter().filter(|d| d.join("certificate.pem").is_file()).collect();
+fn builds_1_and_2_fill_their_tables_and_leave_evidence_without_secrets() {
+    assert_eq!((LAB.filled("1"), LAB.filled("2")), (14, 14));
+    let devices = easily_joined();
+    let certified: Vec<_> = devices.into_iter().filter(|d| d.join("certificate.pem").is_file()).collect();
     assert!(!certified.is_empty(), "no device got a certificate");
     if openssl().is_some() {
         let arguments =
@@ -38,19 +63,8 @@ fn build_1_fills_its_table_and_leaves_evidence_without_secrets() {
 }
 
 #[test]
-fn build_2_fills_its_table_and_leaves_evidence_without_secrets() {
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(filled(folder.path(), "2"), 14);
-    easily_joined(folder.path());
-}
-
-#[test]
 fn the_factory_builds_onboard_with_the_keys_in_the_elements_or_say_that_there_are_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, text) = says(folder.path(), &["lab", "--build", "factory", "--json"]);
-    let report: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(report["failed"], 0, "{report:#}");
-    let rows = report["rows"].as_array().unwrap();
+    let rows = LAB.report["rows"].as_array().unwrap();
     for (build, missing, tools) in [
         ("TPM", "no TPM", &["swtpm", "swtpm_setup", "swtpm_localca"][..]),
         ("PKCS#11", "no PKCS#11 token", &["softhsm2-util"][..]),
@@ -95,46 +109,40 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
             return;
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let passed = filled(folder.path(), "5");
+    let passed = LAB.filled("5");
     if passed == 0 {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
-    let attested = 4 * usize::from(landfall_testkit::tool("swtpm").is_some());
-    assert_eq!(passed, 13 + attested);
-    let traces = evidence(folder.path()).into_iter().map(|device| device.join("let-through.pcap"));
-    let trace = { traces }.find(|trace| trace.is_file()).expect("a trace");
+    let with_a_tpm = 5 * usize::from(landfall_testkit::tool("swtpm").is_some());
+    assert_eq!(passed, 13 + with_a_tpm);
+    let traces = LAB.evidence("let-through.pcap");
+    let trace = traces.first().expect("a trace").join("let-through.pcap");
     assert!(fs::metadata(trace).unwrap().len() > 1000);
 }
 
-/// Runs a build, which has to show all that it tries; how many rows it showed, beside that of packets.
-fn filled(folder: &Path, build: &str) -> usize {
-    let (status, text) = says(folder, &["lab", "--build", build, "--evidence", "evidence", "--json"]);
-    let report: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((status, report["failed"].as_u64()), (0, Some(0)), "{report:#}");
-    let rows = report["rows"].as_array().unwrap();
-    for row in rows {
-        match row["verdict"].as_str().unwrap() {
-            "passed" => assert!(!row["refused"].as_str().unwrap().is_empty(), "no negative case: {row}"),
-            "not-run" => assert!(!row["why"].as_str().unwrap().is_empty(), "no reason: {row}"),
-            other => panic!("{other}: {row}"),
-        }
+impl Lab {
+    /// How many rows that build showed, beside that of packets.
+    fn filled(&self, build: &str) -> usize {
+        let rows: Vec<&Value> =
+            self.report["rows"].as_array().unwrap().iter().filter(|row| row["build"] == build).collect();
+        assert_eq!(rows.len(), 32, "every capability of the guide has its row: {:#}", self.report);
+        // Packets are judged where there are namespaces and nft; elsewhere the row says so.
+        let intent = rows.iter().find(|row| row["id"] == "S5.C4").unwrap();
+        assert!(intent["verdict"] == "passed" || intent["why"].as_str().unwrap().starts_with("needs"), "{intent}");
+        rows.iter().filter(|row| row["verdict"] == "passed" && row["id"] != "S5.C4").count()
     }
-    assert_eq!(rows.len(), 32, "every capability of the guide has its row");
-    // Packets are judged where there are namespaces and nft; elsewhere the row says so.
-    let intent = rows.iter().find(|row| row["id"] == "S5.C4").unwrap();
-    assert!(intent["verdict"] == "passed" || intent["why"].as_str().unwrap().starts_with("needs"), "{intent}");
-    rows.iter().filter(|row| row["verdict"] == "passed" && row["id"] != "S5.C4").count()
-}
 
-fn evidence(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder.join("evidence")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    /// The folders of devices that left such a file.
+    fn evidence(&self, file: &str) -> Vec<PathBuf> {
+        let devices = fs::read_dir(self.folder.join("evidence")).unwrap().map(|entry| entry.unwrap().path());
+        devices.filter(|device| device.join(file).is_file()).collect()
+    }
 }
 
 /// What devices got by Wi-Fi Easy Connect is there, but for their secrets; the devices' folders.
-fn easily_joined(folder: &Path) -> Vec<PathBuf> {
-    let devices = evidence(folder);
-    assert!(devices.len() >= 8, "{devices:?}");
+fn easily_joined() -> Vec<PathBuf> {
+    let devices = LAB.evidence("configuration-1.json");
+    assert!(devices.len() >= 16, "{devices:?}");
     for device in &devices {
         let read = |name: &str| fs::read_to_string(device.join(name)).unwrap();
         assert!(read("bootstrapping-uri.txt").starts_with("DPP:"));
