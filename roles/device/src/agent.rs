@@ -30,6 +30,8 @@ const REST: Duration = Duration::from_secs(10);
 const TRIES: u32 = 2;
 /// How often wpa_supplicant is looked at, which may have been started anew.
 const LOOK: Duration = Duration::from_secs(30);
+/// A registrar that is shown evidence answers within that time.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Who watches an onboarding or a renewal.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress) + Send + Sync);
@@ -273,26 +275,70 @@ impl Agent {
     /// # Errors
     /// [`DeviceError::NotOnboarded`], or if the device itself fails.
     pub async fn renew(&self, now: bool, limit: Option<Duration>, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
-        let _lock = self.tidy()?;
-        let credential = self.state.read()?.ok_or(DeviceError::NotOnboarded)?.credential;
+        let credential = self.credential()?;
         if now && let Err(refusal) = self.service_attested(&credential).await? {
             let outcome = Outcome::Refused(refusal);
             self.log("renewed", &outcome, Duration::ZERO);
             return Ok(outcome);
         }
-        let config = RenewalConfig {
-            serial_number: self.birth.serial_number.clone(),
-            rekey: self.config.rekey,
-            clock: self.config.clock,
-            timing: Timing::default(),
-        };
-        let mut machine = Renewal::new(config, credential, random);
+        self.renew_with(now, limit, watch).await
+    }
+
+    /// The same, where the registrar has shown itself.
+    async fn renew_with(&self, now: bool, limit: Option<Duration>, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        let _lock = self.tidy()?;
+        let mut machine = self.renewal()?;
         tracing::info!(process = "network", role = "device", due = %machine.due(), "renewal");
         let outcome = self.drive(&mut machine, "renewed", true, now, limit, watch).await?;
         if let Outcome::Onboarded(_) = outcome {
             self.hand_over().await;
         }
         Ok(outcome)
+    }
+
+    fn renewal(&self) -> Result<Renewal, DeviceError> {
+        let config = RenewalConfig {
+            serial_number: self.birth.serial_number.clone(),
+            rekey: self.config.rekey,
+            clock: self.config.clock,
+            timing: Timing::default(),
+        };
+        Ok(Renewal::new(config, self.credential()?, random))
+    }
+
+    /// Renews the credential when it is time. A registrar of which is known what it has to look like shows itself first, and is
+    /// asked again later if it does not.
+    async fn renew_in_time(&self, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
+        if self.config.attestation.service_values.is_none() {
+            return self.renew_with(false, None, watch).await;
+        }
+        let due = self.renewal()?.due();
+        loop {
+            // The clock may be set meanwhile.
+            while Time::now() < due {
+                sleep(LOOK.min(due.since(Time::now()))).await;
+            }
+            match self.service_attested(&self.credential()?).await {
+                Ok(Ok(())) => return self.renew_with(true, None, watch).await,
+                Ok(Err(why)) => tracing::warn!(role = "device", %why, "the registrar may not renew the credential"),
+                Err(DeviceError::Net(why)) => tracing::warn!(role = "device", %why, "the registrar shows nothing"),
+                Err(error) => return Err(error),
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Shows the registrar from time to time what software runs, if that is wanted.
+    async fn show_again_and_again(&self) {
+        let Some(seconds) = self.config.attestation.every_seconds else { return std::future::pending().await };
+        loop {
+            match self.show(ANSWER).await {
+                Ok(Ok((ear, _))) => tracing::info!(process = "assurance", role = "device", tier = %ear.tier, "shown"),
+                Ok(Err(why)) => tracing::warn!(role = "device", %why, "what runs could not be shown"),
+                Err(why) => tracing::warn!(role = "device", %why, "what runs could not be shown"),
+            }
+            sleep(Duration::from_secs(seconds.max(1))).await;
+        }
     }
 
     /// Onboards the device if it is not, keeps it in the network and its credential alive; ends only when it cannot go on.
@@ -305,7 +351,7 @@ impl Agent {
         }
         let renewing = async {
             loop {
-                if let Outcome::Refused(refusal) = self.renew(false, None, &mut *watch).await? {
+                if let Outcome::Refused(refusal) = self.renew_in_time(&mut *watch).await? {
                     return Ok(refusal);
                 }
             }
@@ -324,6 +370,7 @@ impl Agent {
         tokio::select! {
             ended = renewing => ended,
             never = staying => never,
+            () = self.show_again_and_again() => Err(DeviceError::Defect("it has stopped to show what runs".into())),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Attestation {
     pub firmware: Option<PathBuf>,
     /// Its version.
     pub release: String,
+    /// How often `run` shows the registrar what runs; by default only when a certificate is asked for.
+    pub every_seconds: Option<u64>,
     /// What the registrar's own software must look like, before it may act on the device: signed reference values.
     pub service_values: Option<PathBuf>,
     /// The certificates or public keys, in PEM, of those who may say so.
@@ -45,6 +47,7 @@ impl Default for Attestation {
             event_log: None,
             firmware: None,
             release: "unknown".into(),
+            every_seconds: None,
             service_values: None,
             service_signers: Vec::new(),
         }

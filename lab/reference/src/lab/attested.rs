@@ -24,12 +24,17 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 
 const MODEL: &str = "THERMOSTAT-1";
 /// What is measured before it runs, and into which PCR: what a boot loader measures the rest into.
 const FIRMWARE: &[u8] = b"thermostat 1.4.2";
 const PCR: u8 = 8;
+/// A device that shows itself every second has done so by then.
+const LIMIT: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(50);
 /// What is measured on the registrar's machine.
 const REGISTRAR: &[u8] = b"registrar 0.4";
 
@@ -195,7 +200,20 @@ impl Watched {
         })
     }
 
-    /// S4.C3: before it gets its credential renewed, and whenever it is asked. Once something else was measured, the same device
+    /// Waits until a device that runs has shown itself so many times.
+    async fn shown_again(&self, device: &Device, times: usize) -> Result<usize> {
+        let (begun, mut last) = (Instant::now(), self.result(device)?.at);
+        for _ in 0..times {
+            while self.result(device)?.at == last {
+                ensure!(begun.elapsed() < LIMIT, "{} does not show itself again", device.serial);
+                sleep(GLANCE).await;
+            }
+            last = self.result(device)?.at;
+        }
+        Ok(times)
+    }
+
+    /// S4.C3: before it gets its credential renewed, from time to time, and whenever it is asked. Once something else was measured, the same device
     /// gets neither a good result nor a certificate.
     pub(super) async fn before_an_operation(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
@@ -203,6 +221,9 @@ impl Watched {
         device.renew(place, 20).await?.onboarded()?;
         let good = shows(&device, place).await?;
         ensure!(good == "affirming", "it is {good}");
+        let running = device.stay(place, None)?;
+        let times = self.shown_again(&device, 2).await?;
+        drop(running);
         let added = device.body.folder.join("added.bin");
         fs::write(&added, b"what was not there at the start")?;
         let added = added.display().to_string();
@@ -214,7 +235,10 @@ impl Watched {
         let judged = self.result(&device)?;
         self.collect(place, &device, "changed")?;
         Ok(Shown {
-            shown: format!("{} is {good} when it is asked, and gets its credential renewed", device.serial),
+            shown: format!(
+                "{} is {good} when it is asked, gets its credential renewed, and showed itself {times} times more as it ran",
+                device.serial
+            ),
             refused: format!("renewal with something added: {}: {}", refusal.check, judged.why),
         })
     }

@@ -175,9 +175,9 @@ impl Device {
         }
     }
 
-    /// Has its agent run, which goes into the network by itself and stays there, until this is dropped.
-    pub(crate) fn stay(&self, place: &Place, way: Way) -> Result<Child> {
-        *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+    /// Has its agent run, which stays in the network until this is dropped.
+    pub(crate) fn stay(&self, place: &Place, way: Option<Way>) -> Result<Child> {
+        *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = way;
         let mut command = self.body.command(place, &["run"])?;
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().with_context(|| format!("running {}", place.program.display()))
@@ -309,7 +309,7 @@ impl Body {
         };
         let text = format!(
             "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
-             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\n{service}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
+             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\nevery-seconds = 1\n{service}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
             place.discovery(),
             connect.unwrap_or_default()

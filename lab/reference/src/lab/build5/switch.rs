@@ -203,7 +203,7 @@ impl Switch {
     /// The same, and it stays as long as what is returned.
     pub(super) async fn stay_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Child> {
         self.authenticator(port).await?;
-        device.stay(place, Way::Itself("link0"))
+        device.stay(place, Some(Way::Itself("link0")))
     }
 
     async fn authenticator(&self, port: usize) -> Result<()> {
