@@ -41,6 +41,8 @@ mod lab;
 mod line;
 #[path = "it/operations.rs"]
 mod operations;
+#[path = "it/posture.rs"]
+mod posture;
 #[path = "it/provision.rs"]
 mod provision;
 #[path = "it/survives.rs"]

@@ -237,7 +237,7 @@ pub(super) fn who(console: &Console, authorizer: &Authorizer, name: &str) -> Res
 pub(super) fn refused(why: Refusal) -> ApiError {
     match (why.check.as_ref(), why.fault) {
         ("policy-version", _) => ApiError::new(StatusCode::NOT_FOUND, why),
-        (_, Fault::Malformed | Fault::Incompatible) => ApiError::invalid(why),
+        (_, Fault::Malformed | Fault::Incompatible | Fault::Peer) => ApiError::invalid(why),
         (_, Fault::Denied) => ApiError::conflict(why),
         _ => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why),
     }

@@ -24,7 +24,7 @@ use landfall_store::Store;
 use landfall_types::{Changes, Fault, Fingerprint, Refusal, Time};
 use record::ListRecord;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{PoisonError, RwLockReadGuard},
 };
 
@@ -38,6 +38,7 @@ const LISTS: usize = 1000;
 /// The checks that say that a credential was taken back by who may do so, and not only that it does not count.
 const TAKEN_BACK: [&str; 3] = ["credential-revoked", "credential-retracted", WITHDRAWN];
 const WITHDRAWN: &str = "credential-withdrawn";
+const EXPIRED: &str = "credential-expired";
 
 /// What is asserted, and who may.
 #[derive(Debug, Default)]
@@ -129,11 +130,14 @@ impl Credentials {
 
     /// Whether a credential is to be believed now, about a device if it is about one that is known.
     fn standing(&self, held: &Held, about: Option<&About>, now: Time) -> Result<Verified, Refusal> {
-        if let Some(withdrawal) = &held.record.withdrawn {
-            let why = format!("an operator took it back at {}: {}", withdrawal.at, withdrawal.why);
-            return Err(Refusal::new(Fault::Denied, WITHDRAWN, SECTION, why));
+        let verified = self.check(held.credential.clone(), about, now)?;
+        match &held.record.withdrawn {
+            None => Ok(verified),
+            Some(withdrawal) => {
+                let why = format!("an operator took it back at {}: {}", withdrawal.at, withdrawal.why);
+                Err(Refusal::new(Fault::Denied, WITHDRAWN, SECTION, why))
+            }
         }
-        self.check(held.credential.clone(), about, now)
     }
 
     fn check(&self, credential: Credential, about: Option<&About>, now: Time) -> Result<Verified, Refusal> {
@@ -168,7 +172,7 @@ impl Credentials {
             for fact in self.told(held, about, now) {
                 let place = (fact.kind, fact.source.clone());
                 let fact = match facts.remove(&place) {
-                    Some(other) => both(other, fact),
+                    Some(other) => both(other, fact, now),
                     None => fact,
                 };
                 facts.insert(place, fact);
@@ -184,11 +188,10 @@ impl Credentials {
         let (stands, expires) = match self.standing(held, Some(about), now) {
             Ok(verified) => (true, verified.expires),
             Err(why) if TAKEN_BACK.contains(&why.check.as_ref()) => (false, credential.valid_until),
+            // It stays known that it was so, for as long as the operator lets it count.
+            Err(why) if why.check == EXPIRED => (held.record.withdrawn.is_none(), credential.valid_until),
             Err(_) => return Vec::new(),
         };
-        if expires.is_some_and(|expires| expires <= now) {
-            return Vec::new();
-        }
         let issuer = credential.issuer.fingerprint();
         let source = format!("credential of {}", self.name(issuer));
         let fact = |kind, value: Value| Fact {
@@ -233,8 +236,12 @@ impl Credentials {
     }
 }
 
-/// Two facts of one issuer and kind. What was asserted anew counts, whatever was taken back before; lists are joined.
-fn both(one: Fact, other: Fact) -> Fact {
+/// Two facts of one issuer and kind. What still holds counts, and what was asserted anew, whatever was taken back before; lists
+/// are joined.
+fn both(one: Fact, other: Fact, now: Time) -> Fact {
+    if one.holds(now) != other.holds(now) {
+        return if one.holds(now) { one } else { other };
+    }
     let soonest = [one.expires, other.expires].into_iter().flatten().min();
     match (&one.value, &other.value) {
         (Value::Bool(a), Value::Bool(b)) if a != b => {
@@ -324,7 +331,7 @@ impl Authorizer {
             credentials.retract(now);
             credentials.report(&held, about.as_ref(), now)
         };
-        let devices = self.follow_claim(&held.credential.claim).await?;
+        let devices = self.follow_claims(&[held.credential.claim]).await?;
         Ok(Brought::Credential(Box::new(report), devices))
     }
 
@@ -338,7 +345,7 @@ impl Authorizer {
                 return denied("credential-issuer", format!("the key {issuer} has no role here"));
             }
             if list.valid_until.is_some_and(|until| until <= now) {
-                return denied("credential-expired", "it does not hold any more".into());
+                return denied(EXPIRED, "it does not hold any more".into());
             }
             match credentials.lists.get(&key) {
                 Some(held) if held.valid_from > list.valid_from => {
@@ -405,24 +412,10 @@ impl Authorizer {
         reports.collect()
     }
 
-    async fn follow_claims(&self, claims: &[Claim]) -> Result<(), Refusal> {
-        for claim in claims {
-            self.follow_claim(claim).await?;
-        }
-        Ok(())
-    }
-
-    async fn follow_claim(&self, claim: &Claim) -> Result<usize, Refusal> {
-        let claims: Vec<Claim> = match claim {
-            Claim::Retraction { credential } => {
-                let credentials = self.credentials();
-                let others = credentials.held.values().filter(|held| held.credential.id == *credential);
-                others.map(|held| held.credential.claim.clone()).collect()
-            }
-            claim => vec![claim.clone()],
-        };
-        let vendors = self.credentials().vendors.clone();
-        self.retell(|about| claims.iter().any(|claim| concerns(claim, about, &vendors))).await
+    /// Tells again what follows about the devices that these claims are about: how many they are.
+    async fn follow_claims(&self, claims: &[Claim]) -> Result<usize, Refusal> {
+        let concerned = Concerned::by(claims, &self.credentials());
+        self.retell(|about| concerned.has(about)).await
     }
 
     /// The device that was born with that key.
@@ -441,13 +434,41 @@ impl Authorizer {
     }
 }
 
-fn concerns(claim: &Claim, about: &About, vendors: &BTreeMap<Fingerprint, String>) -> bool {
-    match claim {
-        Claim::ManufacturerTrust { manufacturer } => {
-            vendors.get(manufacturer).is_some_and(|vendor| about.vendor() == Some(vendor))
+/// Devices that claims are about, however many of both there are.
+#[derive(Default)]
+struct Concerned {
+    keys: HashSet<Fingerprint>,
+    types: HashSet<String>,
+    vendors: HashSet<String>,
+}
+
+impl Concerned {
+    fn by(claims: &[Claim], credentials: &Credentials) -> Self {
+        let mut concerned = Self::default();
+        for claim in claims {
+            concerned.add(claim, credentials);
+            if let Claim::Retraction { credential: id } = claim {
+                let meant = credentials.held.values().filter(|held| held.credential.id == *id);
+                meant.for_each(|held| concerned.add(&held.credential.claim, credentials));
+            }
         }
-        Claim::TestResult { subject: Subject::Type(name), .. }
-        | Claim::Vulnerability { subject: Subject::Type(name), .. } => about.device_type.as_ref() == Some(name),
-        claim => claim.key().is_some() && claim.key() == about.key,
+        concerned
+    }
+
+    fn add(&mut self, claim: &Claim, credentials: &Credentials) {
+        match claim {
+            Claim::ManufacturerTrust { manufacturer } => {
+                self.vendors.extend(credentials.vendors.get(manufacturer).cloned())
+            }
+            Claim::TestResult { subject: Subject::Type(name), .. }
+            | Claim::Vulnerability { subject: Subject::Type(name), .. } => drop(self.types.insert(name.clone())),
+            claim => self.keys.extend(claim.key()),
+        }
+    }
+
+    fn has(&self, about: &About) -> bool {
+        about.key.is_some_and(|key| self.keys.contains(&key))
+            || about.device_type.as_ref().is_some_and(|name| self.types.contains(name))
+            || about.vendor().is_some_and(|vendor| self.vendors.contains(vendor))
     }
 }

@@ -93,8 +93,8 @@ impl Software {
     pub(super) fn facts(&self, about: &About, now: Time) -> Vec<Fact> {
         let Some(Held { assessment, .. }) = self.list_of(about) else { return Vec::new() };
         let mut facts = vec![about.fact(Kind::SbomKnown, assessment.is_known, SBOM, SOFTWARE, now)];
-        // A result that cannot be told is no fact, and what feeds said that are stale is none any more.
-        let Some(feeds) = self.known.feeds.as_ref().filter(|feeds| now < feeds.fresh_until) else { return facts };
+        // A result that cannot be told is no fact. What feeds say ends with their bundle: told after that, it is nothing.
+        let Some(feeds) = &self.known.feeds else { return facts };
         let mut tell = |kind, value: Value, expires| {
             facts.push(Fact { expires: Some(expires), ..about.fact(kind, value, FEEDS, SOFTWARE, now) });
         };

@@ -291,4 +291,7 @@ async fn a_credential_waits_for_its_device_and_ends_by_itself() {
     assert_eq!(office.value_of(&device, Kind::DeviceTrusted), Some(true.into()));
     office.pass(86_400);
     assert!(!office.asserted(&device, Kind::DeviceTrusted).unwrap().holds(office.now()));
+    office.say(&device, Kind::Firmware, "1.0", "attestation").await;
+    assert!(office.asserted(&device, Kind::DeviceTrusted).is_some(), "it stays known that it was so");
+    office.bring(&signed("2", &cast.alice, cast.trust())).await.unwrap_err();
 }

@@ -1,7 +1,7 @@
 //! What devices run: lists of components and bundles of feeds in, facts out.
 
 use super::{Office, START, config};
-use landfall_assurance::{Fact, Kind, Known, Level};
+use landfall_assurance::{Fact, Grace, Kind, Known, Level};
 use landfall_pki::{Algorithm, SoftwareKey};
 use landfall_policy::Value;
 use landfall_server::authorizer::{Believed, Config, Scope};
@@ -268,6 +268,11 @@ async fn what_feeds_say_ends_with_their_bundle() {
     assert!(known(&office));
     office.pass(2 * 86_400);
     assert!(!known(&office));
+    // It stays known that it was so, for an operator who lets it count for a while longer.
+    office.say(&device, Kind::Firmware, "1.0", "attestation").await;
+    let grace = Grace([(Kind::VulnerabilityScore, Duration::from_secs(10))].into());
+    let dossier = office.authorizer.view(&device).unwrap().dossier;
+    assert!(matches!(dossier.known(Kind::VulnerabilityScore, &grace, office.now()), Known::Holds(..)));
     assert!(!office.authorizer.feeds().unwrap().is_fresh);
     office.add(thermostats(), None, &sbom("pkg:cargo/smallvec@1.6.0")).await;
     assert_eq!(office.value(&device, Kind::VulnerabilityScore), None, "a stale bundle says nothing of a new list");
