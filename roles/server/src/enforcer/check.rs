@@ -1,7 +1,7 @@
 //! Holds what the kernel has against what should be, and puts it right.
 
 use super::{
-    Enforcer, State,
+    Enforcer, State, hearing,
     picture::Picture,
     plan::{self, Contents, FAMILIES, Loaded, TABLE},
 };
@@ -71,12 +71,14 @@ impl Enforcer {
     /// Loads everything anew, and learns how the kernel tells it.
     pub(super) async fn replace(&self, state: &mut State, picture: Picture) -> Result<(), KernelError> {
         let next = state.generation.wrapping_add(1);
-        self.told(self.kernel.apply(&plan::whole(&picture, next)).await)?;
+        let mut commands = plan::whole(&picture, next);
+        commands.extend(self.kept_sources(&picture).await?);
+        self.told(self.kernel.apply(&commands).await)?;
         (state.generation, state.loaded) = (next, picture);
         let unclear = || KernelError::Unable { program: "nft", why: "does not tell what it has just loaded".into() };
         // What was left by somebody who did hear is taken away at the start.
         let are_ears = state.loaded.claims || next == 1;
-        if are_ears && let Err(why) = self.kernel.apply(&plan::ears(&state.loaded)).await {
+        if are_ears && let Err(why) = self.kernel.apply(&hearing::ears(&state.loaded)).await {
             // What they would hear is only claimed.
             tracing::warn!(role = "enforcer", %why, "what devices say of themselves by LLDP is not heard");
         }

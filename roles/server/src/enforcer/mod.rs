@@ -12,6 +12,7 @@ mod check;
 mod claim;
 mod contact;
 mod guest;
+mod hearing;
 mod intent;
 mod line;
 pub mod manager;
@@ -20,6 +21,7 @@ mod order;
 pub mod picture;
 pub mod plan;
 mod purpose;
+mod source;
 mod start;
 mod tell;
 mod told;
@@ -145,6 +147,9 @@ impl Enforcer {
             // Whoever was there may still be; what is half done is undone by the next check.
             state.wanted = before;
             return Err(unable(&why));
+        }
+        if before_it.is_some_and(|before| before.mac != mac) {
+            self.release(&state, std::slice::from_ref(port)).await;
         }
         let now = self.world.clock.now();
         let guest = Guest {
@@ -312,6 +317,7 @@ impl Enforcer {
                 Err(why) => tracing::error!(role = "enforcer", %why, "nor could the links"),
             }
         }
+        self.release(state, ports).await;
         for port in ports {
             if let Some(guest) = state.guests.get(port) {
                 tracing::info!(role = "enforcer", device = %guest.device, %port, why, "a device is out");

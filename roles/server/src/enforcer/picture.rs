@@ -69,6 +69,8 @@ pub struct Picture {
     pub resolvers: Option<Resolvers>,
     /// Whether it is heard what devices say of themselves by DHCP and LLDP.
     pub claims: bool,
+    /// Whether an address of IP is that of the device that used it first.
+    pub bound: bool,
 }
 
 /// The resolvers of devices of which a manufacturer's word counts.

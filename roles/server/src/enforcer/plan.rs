@@ -10,8 +10,10 @@
 //! maps, which change element by element. 802.1X is spoken with the port itself, whatever the maps say.
 
 use super::{
+    hearing,
     intent::{self, Groups},
     picture::{Picture, Segment},
+    source,
 };
 use crate::settings::{Protocol, Reach, SegmentKind};
 use landfall_mud::Direction;
@@ -23,9 +25,6 @@ use std::{collections::BTreeMap, net::IpAddr};
 pub const TABLE: &str = "landfall";
 /// Their families: what bridges carry, and what this machine routes between bridges.
 pub const FAMILIES: [&str; 2] = ["bridge", "inet"];
-
-/// The family of rules that ports have for themselves.
-const EARS: &str = "netdev";
 
 /// Coming in, by port and address.
 const INWARD: &str = "inward";
@@ -44,7 +43,7 @@ pub const TOLD: u16 = 8520;
 /// Frames that were dropped, by port, from and to devices.
 const DROPPED: [&str; 2] = ["dropped-from", "dropped-to"];
 /// How often is told of the frames of a port.
-const HEARD: &str = "heard";
+pub(super) const HEARD: &str = "heard";
 /// Where frames end that are dropped, from and to devices.
 pub(super) const STOPS: [&str; 2] = ["stop-from", "stop-to"];
 /// And those of nobody who is there.
@@ -59,7 +58,6 @@ const EAPOL: u16 = 0x888e;
 /// Tags that a device has no business to write.
 pub(super) const TAGS: [u16; 2] = [0x8100, 0x88a8];
 pub(super) const ARP: u16 = 0x0806;
-const LLDP: u16 = 0x88cc;
 /// RFC 4861, RFC 3810: what a device must say to have neighbours, and hear from them.
 pub(super) const NEIGHBOURS_SAY: [u8; 6] = [133, 135, 136, 131, 132, 143];
 pub(super) const NEIGHBOURS_HEAR: [u8; 5] = [134, 135, 136, 130, 137];
@@ -122,6 +120,9 @@ impl Contents {
             let name = intent.map_or_else(|| segment.name.clone(), |number| format!("mud-{number}"));
             if let Some(occupant) = picture.occupants.get(port) {
                 contents.insert((INSIDERS.to_owned(), vec![occupant.mac.to_string()]), None);
+                if picture.bound {
+                    contents.insert((source::SETTLED.to_owned(), vec![port_name.clone()]), None);
+                }
             }
             let mut lead = |map: &str, key, to| contents.insert((map.to_owned(), key), Some(format!("{to}-{name}")));
             match picture.occupants.get(port) {
@@ -175,10 +176,11 @@ impl Loaded {
             body.remove("handle");
             let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
             let is_chain = kind == "chain";
-            let moves = [INWARD, DOORS, OUTWARD, APART, INSIDERS].contains(&name) || intent::is_of_members(name);
+            let moves = [INWARD, DOORS, OUTWARD, APART, INSIDERS, source::SETTLED].contains(&name)
+                || intent::is_of_members(name);
             let (moves, name) = (moves && !is_chain, name.to_owned());
             let (counts, drops) = (name == GENERATION, DROPPED.iter().position(|set| *set == name));
-            let grows = drops.is_some() || name.starts_with(HEARD);
+            let grows = drops.is_some() || name.starts_with(HEARD) || source::is_learnt(&name);
             let elements = if moves || counts || (grows && !is_chain) { body.remove("elem") } else { None };
             let elements = elements.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             if moves {
@@ -225,6 +227,12 @@ pub(super) async fn count_dropped(kernel: &Kernel) -> Result<BTreeMap<String, [u
 pub(super) fn counts(listed: &[Value]) -> BTreeMap<Vec<String>, u64> {
     let elements = listed.iter().filter_map(|object| object.pointer("/set/elem")?.as_array()).flatten();
     elements.filter_map(count).collect()
+}
+
+/// The elements of a set, by what `nft -j list set` says.
+pub(super) fn keys(listed: &[Value]) -> Vec<Vec<String>> {
+    let elements = listed.iter().filter_map(|object| object.pointer("/set/elem")?.as_array()).flatten();
+    elements.filter_map(|element| Some(read_element(element)?.0)).collect()
 }
 
 fn count(element: &Value) -> Option<(Vec<String>, u64)> {
@@ -275,7 +283,7 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         let chain = json!({ "name": hook, "type": "filter", "hook": hook, "prio": -200, "policy": policy });
         commands.push(add("chain", chain));
     }
-    commands.extend(stops());
+    commands.extend(stops(picture));
     for segment in &picture.segments {
         for direction in ["from", "to"] {
             commands.push(add("chain", json!({ "name": format!("{direction}-{}", segment.name) })));
@@ -301,7 +309,10 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
         rule(ELSEWHERE, vec![accept()]),
     ]);
     if picture.claims {
-        commands.extend(claims());
+        commands.extend(hearing::claims());
+    }
+    if picture.bound {
+        commands.extend(source::frame(picture));
     }
     commands.extend([
         // Most frames are of somebody who is there: they are led on with one look.
@@ -338,10 +349,16 @@ fn bridge_frame(picture: &Picture, generation: u32) -> Vec<Value> {
 
 /// Where frames end that are against what a manufacturer says, or come from nobody who is there: they are counted, told of as often as
 /// anyone can read it, and dropped.
-fn stops() -> Vec<Value> {
+fn stops(picture: &Picture) -> Vec<Value> {
     let mut commands = Vec::new();
-    let ends =
-        [(STOPS[0], "iifname", Some(DROPPED[0])), (STOPS[1], "oifname", Some(DROPPED[1])), (STRANGER, "iifname", None)];
+    let mut ends = vec![
+        (STOPS[0], "iifname", Some(DROPPED[0])),
+        (STOPS[1], "oifname", Some(DROPPED[1])),
+        (STRANGER, "iifname", None),
+    ];
+    if picture.bound {
+        ends.push((source::STOP, "iifname", Some(DROPPED[0])));
+    }
     for (chain, port, counted) in ends {
         let port = json!({ "meta": { "key": port } });
         let update = |set: &str, what: Value| json!({ "set": { "op": "update", "elem": port, "set": format!("@{set}"), "stmt": [what] } });
@@ -356,54 +373,6 @@ fn stops() -> Vec<Value> {
         let log = json!({ "log": { "prefix": chain, "group": TOLD, "snaplen": landfall_nft::told::SNAP, "queue-threshold": 1 } });
         commands.push(rule(chain, vec![update(&heard, limit), log]));
         commands.push(rule(chain, vec![json!({ "counter": null }), dropped()]));
-    }
-    commands
-}
-
-/// Tells of what devices say of themselves in messages to DHCP servers, and decides nothing.
-fn claims() -> Vec<Value> {
-    let (heard, few, log) = claim();
-    let mut commands = vec![add("set", json!({ "name": heard, "type": "ifname", "size": 65535 }))];
-    for (from, to) in [(68, 67), (546, 547)] {
-        let what = vec![port("udp", "sport", json!(from)), port("udp", "dport", json!(to)), few.clone(), log.clone()];
-        commands.push(rule("prerouting", what));
-    }
-    commands
-}
-
-/// The set that knows who was told of lately, what lets few pass for each port, and what tells of them.
-fn claim() -> (String, Value, Value) {
-    let come = json!({ "meta": { "key": "iifname" } });
-    let heard = format!("{HEARD}-{CLAIM}");
-    let limit = json!({ "limit": { "rate": 2, "burst": 10, "per": "second" } });
-    let few = json!({ "set": { "op": "update", "elem": come, "set": format!("@{heard}"), "stmt": [limit] } });
-    let log = json!({ "log": { "prefix": CLAIM, "group": TOLD, "snaplen": landfall_nft::told::WHOLE, "queue-threshold": 1 } });
-    (heard, few, log)
-}
-
-/// Tells of what devices say to their neighbour, the port itself (IEEE 802.1AB-2016 s7.1): such frames go past the rules of a bridge, so
-/// that the ports have rules of their own for them, which decide nothing. Apart from all else, since a port that is not there has none.
-pub fn ears(picture: &Picture) -> Vec<Value> {
-    let in_table = |kind: &str, mut what: Value| {
-        if let Some(what) = what.as_object_mut() {
-            what.extend([("family".to_owned(), json!(EARS)), ("table".to_owned(), json!(TABLE))]);
-        }
-        json!({ "add": { kind: what } })
-    };
-    let table = json!({ "table": { "family": EARS, "name": TABLE } });
-    let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
-    if !picture.claims {
-        return commands;
-    }
-    let (heard, few, log) = claim();
-    commands.push(json!({ "add": table }));
-    commands.push(in_table("set", json!({ "name": heard, "type": "ifname", "size": 65535 })));
-    for port in &picture.ports {
-        let name = format!("{CLAIM}-{port}");
-        let chain = json!({ "name": name, "type": "filter", "hook": "ingress", "dev": port.as_str(), "prio": -200, "policy": "accept" });
-        commands.push(in_table("chain", chain));
-        let is_lldp = matches("==", &payload("ether", "type"), json!(LLDP));
-        commands.push(in_table("rule", json!({ "chain": name, "expr": [is_lldp, few, log] })));
     }
     commands
 }
@@ -543,7 +512,7 @@ pub(super) fn payload(protocol: &str, field: &str) -> Value {
     json!({ "payload": { "protocol": protocol, "field": field } })
 }
 
-fn port(protocol: &str, field: &str, which: Value) -> Value {
+pub(super) fn port(protocol: &str, field: &str, which: Value) -> Value {
     matches("==", &payload(protocol, field), which)
 }
 
@@ -567,7 +536,11 @@ pub(super) fn stopped(direction: Direction) -> Value {
     })
 }
 
-fn to_chain(chain: &str) -> Value {
+pub(super) fn jump(chain: &str) -> Value {
+    json!({ "jump": { "target": chain } })
+}
+
+pub(super) fn to_chain(chain: &str) -> Value {
     json!({ "goto": { "target": chain } })
 }
 
@@ -575,7 +548,7 @@ pub(super) fn rule(chain: &str, expression: Vec<Value>) -> Value {
     add("rule", json!({ "chain": chain, "expr": expression }))
 }
 
-fn element(verb: &str, name: &str, elements: &Value) -> Value {
+pub(super) fn element(verb: &str, name: &str, elements: &Value) -> Value {
     json!({ verb: { "element": { "family": "bridge", "table": TABLE, "name": name, "elem": elements } } })
 }
 

@@ -234,6 +234,7 @@ pub(crate) fn read(
         problems.push(Problem::new("enforcer.port", "is empty, so no port would be guarded"));
     }
     let purposes = purpose::read(enforcer, settings, &mut picture, problems);
+    picture.bound = enforcer.bind_addresses;
     picture.claims = enforcer.mud.as_ref().is_some_and(|mud| mud.claims);
     let manager = enforcer.mud.as_ref().and_then(|mud| manager::Config::read(mud, settings, problems));
     (picture, names, purposes, manager)

@@ -6,6 +6,7 @@
 use super::{
     Enforcer, State, names,
     plan::{CLAIM, STOPS, STRANGER, TOLD},
+    source,
 };
 use crate::admin::view::{DroppedView, ViolationView, Violations};
 use landfall_lifecycle::network::DomainDevice;
@@ -216,6 +217,9 @@ impl Enforcer {
         }
         let why = if is_stranger {
             format!("{} is not the address of the device", packet.source)
+        } else if told.prefix == source::STOP {
+            let said = packet.ip.as_ref().map_or_else(|| "what it says by ARP".into(), |ip| ip.source.to_string());
+            format!("{said} is the address of somebody else")
         } else {
             why(&state, port, &packet)
         };

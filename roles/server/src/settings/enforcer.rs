@@ -23,6 +23,8 @@ pub struct EnforcerSettings {
     /// The resolver of devices; without it names mean the hosts among `members`, and nobody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<NamesSettings>,
+    /// Whether an address of IP is that of the device that used it first, for as long as that is there (RFC 6620).
+    pub bind_addresses: bool,
     /// How often what the kernel has loaded is held against what should be.
     pub check: Span,
     /// The network namespace whose bridges these are; this program's own if none is named.
@@ -39,6 +41,7 @@ impl Default for EnforcerSettings {
             members: BTreeMap::new(),
             mud: None,
             names: None,
+            bind_addresses: false,
             check: Span::seconds(5),
             namespace: None,
         }

@@ -9,5 +9,6 @@ mod leak;
 mod manager;
 mod names;
 mod plan;
+mod spoof;
 mod tell;
 mod violation;
