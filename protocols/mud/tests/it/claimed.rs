@@ -1,6 +1,8 @@
 //! MUD URLs in frames, as good ones and with one thing changed.
 
 use landfall_mud::claim::{Claim, Way, read};
+use landfall_testkit::{temp_dir, tool};
+use std::{fs, process::Command};
 
 const URL: &str = "https://lamp.example/lamp.json";
 const DHCP_4: &[u8] = include_bytes!("../../../../fuzz/corpus/mud-claim/good-dhcp");
@@ -27,6 +29,29 @@ fn what_devices_say_by_dhcp_and_lldp_is_heard() {
     // RFC 8520 s10: what follows a space means nothing yet.
     let reserved = changed(DHCP_4, at(DHCP_4, b"lamp.json"), b"x and yz ");
     assert_eq!(read(&reserved).unwrap().unwrap().url.as_str(), "https://lamp.example/x");
+}
+
+/// What others read in the same frames, who find nothing to warn of in them.
+#[test]
+fn tshark_reads_the_same_without_a_warning() {
+    let Some(tshark) = tool("tshark") else { return };
+    let mut capture = [0xa1b2_c3d4_u32.to_be_bytes(), 0x0002_0004_u32.to_be_bytes()].concat();
+    capture.extend([0, 0, 65535, 1].map(u32::to_be_bytes).concat());
+    for frame in [DHCP_4, DHCP_6, LLDP] {
+        let length = u32::try_from(frame.len()).unwrap();
+        capture.extend([0, 0, length, length].map(u32::to_be_bytes).concat());
+        capture.extend(frame);
+    }
+    let folder = temp_dir();
+    fs::write(folder.path().join("claims.pcap"), capture).unwrap();
+    let mut command = Command::new(tshark);
+    command.current_dir(folder.path()).args(["-n", "-r", "claims.pcap", "-T", "fields", "-E", "separator=,"]);
+    for field in ["dhcp.option.mudurl", "dhcpv6.mudurl", "lldp.iana.mudurl", "_ws.expert.message"] {
+        command.args(["-e", field]);
+    }
+    let said = command.output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), [format!("{URL},,,"), format!(",{URL},,"), format!(",,{URL},")]);
 }
 
 #[test]

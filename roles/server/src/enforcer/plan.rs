@@ -19,7 +19,10 @@ use crate::settings::{Protocol, Reach, SegmentKind};
 use landfall_mud::Direction;
 use landfall_nft::{Interface, Kernel, KernelError};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// The name of both tables.
 pub const TABLE: &str = "landfall";
@@ -359,11 +362,12 @@ fn stops(picture: &Picture) -> Vec<Value> {
     if picture.bound {
         ends.push((source::STOP, "iifname", Some(DROPPED[0])));
     }
+    let mut made = BTreeSet::new();
     for (chain, port, counted) in ends {
         let port = json!({ "meta": { "key": port } });
         let update = |set: &str, what: Value| json!({ "set": { "op": "update", "elem": port, "set": format!("@{set}"), "stmt": [what] } });
         let heard = format!("{HEARD}-{chain}");
-        for set in counted.into_iter().chain([heard.as_str()]) {
+        for set in counted.into_iter().chain([heard.as_str()]).filter(|set| made.insert((*set).to_owned())) {
             commands.push(add("set", json!({ "name": set, "type": "ifname", "size": 65535 })));
         }
         commands.push(add("chain", json!({ "name": chain })));
