@@ -24,9 +24,9 @@ mod vault;
 mod wire;
 
 pub use config::TpmConfig;
+pub use landfall_types::octets::Malformed;
 pub use quote::Quote;
 pub use transport::{InvalidTcti, Tcti};
-pub use wire::Malformed;
 
 use landfall_element::{
     Attestation, CertificateStore, ElementError, Evidence, Exposure, KeyAgreement, SecureElement, Trouble, Vault,

@@ -12,7 +12,7 @@ use crate::{
     Malformed, Shared, TpmElement,
     public::{self, Public},
     tpm::{ENDORSEMENT, Failed, Tpm},
-    wire::{Reader, Writer},
+    wire::Writer,
 };
 use aws_lc_rs::{
     agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral},
@@ -27,7 +27,7 @@ use landfall_pki::{
     Algorithm, Anchors, Certificate, KeyKind, PathPolicy, PublicKey, attestation::KeyAttestation, der_from_fixed,
     validate,
 };
-use landfall_types::{Fault, KeyUri, Redacted, Refusal, Time};
+use landfall_types::{Fault, KeyUri, Redacted, Refusal, Time, octets::Reader};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use subtle::ConstantTimeEq;

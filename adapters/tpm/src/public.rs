@@ -1,9 +1,10 @@
 //! Public areas (TPM 2.0 Library part 2, s12.2.4): the templates that keys are made by, and reading what a TPM made.
 
-use crate::wire::{Malformed, Reader, Writer};
+use crate::wire::Writer;
 use aws_lc_rs::digest;
 use landfall_element::ElementError;
 use landfall_pki::{Algorithm, PublicKey};
+use landfall_types::octets::{Malformed, Reader};
 
 pub(crate) const SHA256: u16 = 0x000b;
 pub(crate) const ECDSA: u16 = 0x0018;

@@ -1,9 +1,7 @@
 //! A wrapped key as it is kept in a file.
 
-use crate::{
-    tpm::Blob,
-    wire::{Malformed, Reader, Writer},
-};
+use crate::{tpm::Blob, wire::Writer};
+use landfall_types::octets::{Malformed, Reader};
 
 /// The largest file of an element that is read.
 pub(crate) const LARGEST: u64 = 64 * 1024;

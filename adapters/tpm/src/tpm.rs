@@ -8,11 +8,14 @@ use crate::{
     code::Code,
     public::{ECDSA, NULL, SHA256, SHA384},
     transport::Connection,
-    wire::{Malformed, Reader, Writer},
+    wire::Writer,
 };
 use landfall_element::{ElementError, Trouble};
 use landfall_pki::Algorithm;
-use landfall_types::Redacted;
+use landfall_types::{
+    Redacted,
+    octets::{Malformed, Reader},
+};
 use std::{collections::BTreeMap, thread, time::Duration};
 
 /// Handles that are always there (part 2, s7.4).

@@ -4,11 +4,14 @@
 use crate::{
     TpmElement, code, public,
     tpm::{Auth, Blob, Failed, Tpm},
-    wire::{Malformed, Reader, Writer},
+    wire::Writer,
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use landfall_element::{ElementError, Trouble, Vault, label};
-use landfall_types::Redacted;
+use landfall_types::{
+    Redacted,
+    octets::{Malformed, Reader},
+};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod http;
 pub mod id;
 pub mod json;
+pub mod octets;
 pub mod process;
 pub mod record;
 pub mod redacted;

@@ -23,7 +23,6 @@ pub mod log;
 pub mod reference_values;
 pub mod tpm;
 pub mod verifier;
-mod wire;
 
 pub use challenge::{Challenge, Connection, Nonces, read_answer};
 pub use ear::{Ear, Tier, Vector};

@@ -3,11 +3,9 @@
 //! Crypto-agile logs only: a first event in the old form that names the digests, then TCG_PCR_EVENT2 records. Replayed from
 //! the state after a reset, they say what the PCRs must hold.
 
-use crate::{
-    tpm::Pcrs,
-    wire::{Malformed, Reader},
-};
+use crate::tpm::Pcrs;
 use aws_lc_rs::digest;
+use landfall_types::octets::{Malformed, Reader};
 use std::collections::BTreeMap;
 
 /// How long a log may be. Those of PCs have some 30 to 100 KiB.

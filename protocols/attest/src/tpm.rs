@@ -1,9 +1,9 @@
 //! What a TPM says (TPM 2.0 Library part 2): statements, signatures, selections of PCRs.
 
-pub use crate::wire::Malformed;
-use crate::wire::Reader;
 use aws_lc_rs::digest;
 use landfall_pki::{Algorithm, PublicKey, der_from_fixed};
+pub use landfall_types::octets::Malformed;
+use landfall_types::octets::Reader;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// TPM_GENERATED_VALUE: a restricted key signs nothing else that begins so (s6.2).

@@ -54,7 +54,7 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Why there is none here, and what brings one.
-    pub(super) fn missing() -> &'static str {
+    fn missing() -> &'static str {
         Kind::Tpm.missing().unwrap_or("nobody asked for it")
     }
 
@@ -97,6 +97,24 @@ impl Watched {
         let owner = Owner::settle_with(place, "heronry", "Heron House", &[maker.known()], &[MODEL], more).await?;
         maker.customer(&owner).await?;
         Ok(Self { maker, owner, product, folder, prefix, numbers: AtomicU32::new(1), chip, own })
+    }
+
+    /// Runs one of its rows, or says why it cannot be run.
+    pub(super) async fn row(
+        watched: Option<&Self>,
+        place: &Place,
+        table: &mut Table<'_>,
+        build: &'static str,
+        id: &'static str,
+    ) -> Result<()> {
+        match (watched, id) {
+            (None, _) => table.not_run(build, id, Self::missing()),
+            (Some(watched), "S4.C1") => table.row(build, id, watched.before_the_network(place)).await,
+            (Some(watched), "S4.C2") => table.row(build, id, watched.before_the_application(place)).await,
+            (Some(watched), "S4.C3") => table.row(build, id, watched.before_an_operation(place)).await,
+            (Some(watched), "S5.C3") => table.row(build, id, watched.the_server_too(place)).await,
+            (Some(_), other) => bail!("{other} is no row about attestation"),
+        }
     }
 
     pub(super) async fn close(mut self, place: &Place) {
@@ -151,7 +169,7 @@ impl Watched {
 
     /// S4.C1: a device whose TPM quotes a known release gets a certificate. One that runs something else, and one that has
     /// only its own word, get none, though their vouchers are good.
-    pub(super) async fn before_the_network(&self, place: &Place) -> Result<Shown> {
+    async fn before_the_network(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
         let result = self.result(&device)?;
@@ -181,7 +199,7 @@ impl Watched {
 
     /// S4.C2: an application service over TLS with both sides' network credentials takes the device in by a result of now, and
     /// no more once something else runs.
-    pub(super) async fn before_the_application(&self, place: &Place) -> Result<Shown> {
+    async fn before_the_application(&self, place: &Place) -> Result<Shown> {
         let service = Service::start(place, &self.owner).await?;
         let device = self.started(place, FIRMWARE).await?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
@@ -215,7 +233,7 @@ impl Watched {
 
     /// S4.C3: before it gets its credential renewed, from time to time, and whenever it is asked. Once something else was measured, the same device
     /// gets neither a good result nor a certificate.
-    pub(super) async fn before_an_operation(&self, place: &Place) -> Result<Shown> {
+    async fn before_an_operation(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
         device.renew(place, 20).await?.onboarded()?;
@@ -247,7 +265,7 @@ impl Watched {
 impl Watched {
     /// S5.C3: a device asks the registrar for its own evidence, for a nonce of its own, before it lets it renew its credential.
     /// Once something else was measured on the registrar's machine, the device does not.
-    pub(super) async fn the_server_too(&self, place: &Place) -> Result<Shown> {
+    async fn the_server_too(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
         fs::copy(self.folder.join("service.jwt"), device.body.folder.join("service.jwt"))?;

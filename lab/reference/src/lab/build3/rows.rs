@@ -27,24 +27,15 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
     table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
     table.row(BUILD, "S3.C3", network::onboarded_again(place, site)).await?;
     let watched = Watched::wanted(place, table, "AT3").await?;
-    match &watched {
-        Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
-        None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
-    }
+    Watched::row(watched.as_ref(), place, table, BUILD, "S4.C1").await?;
     table.not_run(BUILD, "S4.C2", NO_APPLICATION)?;
-    match &watched {
-        Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
-        None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
-    }
+    Watched::row(watched.as_ref(), place, table, BUILD, "S4.C3").await?;
     for id in ["S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C6"] {
         table.not_run(BUILD, id, NO_VERIFICATION)?;
     }
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
     table.row(BUILD, "S5.C2", network::renewed_and_revoked(place, site)).await?;
-    match &watched {
-        Some(watched) => table.row(BUILD, "S5.C3", watched.the_server_too(place)).await?,
-        None => table.not_run(BUILD, "S5.C3", Watched::missing())?,
-    }
+    Watched::row(watched.as_ref(), place, table, BUILD, "S5.C3").await?;
     if let Some(watched) = watched {
         watched.close(place).await;
     }

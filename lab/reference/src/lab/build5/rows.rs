@@ -30,18 +30,9 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S3.C2", network::cannot_connect(place, site)).await?;
     table.row(BUILD, "S3.C3", again::onboarded_again(place, site)).await?;
     let watched = Watched::wanted(place, table, "AT5").await?;
-    match &watched {
-        Some(watched) => table.row(BUILD, "S4.C1", watched.before_the_network(place)).await?,
-        None => table.not_run(BUILD, "S4.C1", Watched::missing())?,
-    }
-    match &watched {
-        Some(watched) => table.row(BUILD, "S4.C2", watched.before_the_application(place)).await?,
-        None => table.not_run(BUILD, "S4.C2", Watched::missing())?,
-    }
-    match &watched {
-        Some(watched) => table.row(BUILD, "S4.C3", watched.before_an_operation(place)).await?,
-        None => table.not_run(BUILD, "S4.C3", Watched::missing())?,
-    }
+    Watched::row(watched.as_ref(), place, table, BUILD, "S4.C1").await?;
+    Watched::row(watched.as_ref(), place, table, BUILD, "S4.C2").await?;
+    Watched::row(watched.as_ref(), place, table, BUILD, "S4.C3").await?;
     table
         .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))
         .await?;
@@ -51,10 +42,7 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;
     table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
     table.row(BUILD, "S5.C2", again::renewed_and_revoked(place, site)).await?;
-    match &watched {
-        Some(watched) => table.row(BUILD, "S5.C3", watched.the_server_too(place)).await?,
-        None => table.not_run(BUILD, "S5.C3", Watched::missing())?,
-    }
+    Watched::row(watched.as_ref(), place, table, BUILD, "S5.C3").await?;
     if let Some(watched) = watched {
         watched.close(place).await;
     }
