@@ -22,6 +22,7 @@ pub(crate) struct Wires {
     /// The switch's.
     pub(crate) kernel: Kernel,
     switch: String,
+    host: String,
     device: Kernel,
     peer: Kernel,
     far: String,
@@ -81,14 +82,8 @@ impl Wires {
             "nud",
             "permanent",
         ])?;
-        Ok(Self {
-            kernel,
-            switch,
-            device: Kernel::new(Some(&device))?,
-            peer: Kernel::new(Some(&peer))?,
-            far: peer,
-            _hosts: hosts,
-        })
+        let (there, far) = (Kernel::new(Some(&device))?, Kernel::new(Some(&peer))?);
+        Ok(Self { kernel, switch, host: device, device: there, peer: far, far: peer, _hosts: hosts })
     }
 
     /// Takes the device out of the bridge.
@@ -155,6 +150,12 @@ impl Wires {
         tcpdump.wait()?;
         ensure!(said.contains("No such file"), "tcpdump: {}", said.trim());
         Ok(None)
+    }
+
+    /// Has the device send to its peer whatever is for hosts elsewhere.
+    pub(crate) fn lead(&self) -> Result<()> {
+        let [a, b, c, d] = PEER;
+        ip(&["-n", &self.host, "route", "add", "default", "via", &format!("{a}.{b}.{c}.{d}")])
     }
 
     /// The device's socket, and the peer's at that port.

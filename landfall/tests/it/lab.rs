@@ -114,7 +114,7 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
     let with_a_tpm = 5 * usize::from(landfall_testkit::tool("swtpm").is_some());
-    assert_eq!(passed, 13 + with_a_tpm);
+    assert_eq!(passed, 14 + with_a_tpm);
     let traces = LAB.evidence("let-through.pcap");
     let trace = traces.first().expect("a trace").join("let-through.pcap");
     assert!(fs::metadata(trace).unwrap().len() > 1000);

@@ -1,5 +1,9 @@
 //! What continuous verification costs: how long from a cause to the decision, with many devices and many facts that change.
 
+mod wire;
+
+pub use wire::{Cut, Cuts};
+
 use anyhow::{Context, ensure};
 use landfall_assurance::{Fact, Grace, Kind, Policies};
 use landfall_element::MemoryElement;
@@ -22,6 +26,8 @@ use tokio::task::JoinSet;
 
 /// How many facts are told at once while devices are brought in.
 const AT_ONCE: usize = 980;
+/// How often a device is cut off for each cause.
+const ROUNDS: usize = 200;
 /// What is known of each device.
 const FACTS: usize = 7;
 
@@ -48,6 +54,10 @@ pub struct Measured {
     pub worst_ms: f64,
     /// How many could not be told.
     pub errors: usize,
+    /// From causes to the last packet of a real device, where there can be one.
+    pub cuts: Option<Cuts>,
+    /// Why there is none.
+    pub no_cuts: Option<String>,
 }
 
 /// Brings `devices` into a store in `folder`, and has `rate` facts a second change for so many seconds.
@@ -92,6 +102,10 @@ pub async fn measure(
     let mut took: Vec<Duration> = took.drain(..).flatten().collect();
     took.sort_unstable();
     let at = |share: usize| took.get((took.len() * share / 100).min(took.len().saturating_sub(1)));
+    let (cuts, no_cuts) = match wire::measure(folder, ROUNDS).await {
+        Ok(cuts) => (Some(cuts), None),
+        Err(why) => (None, Some(format!("{why:#}"))),
+    };
     let millis = |took: Option<&Duration>| took.map_or(f64::NAN, |took| took.as_secs_f64() * 1000.0);
     Ok(Measured {
         devices,
@@ -104,6 +118,8 @@ pub async fn measure(
         p99_ms: millis(at(99)),
         worst_ms: millis(took.last()),
         errors,
+        cuts,
+        no_cuts,
     })
 }
 
@@ -111,12 +127,22 @@ pub async fn measure(
 pub fn text(measured: &Measured) -> String {
     let Measured { devices, load_s, decisions_per_second, policy_us, octets_per_device, .. } = measured;
     let Measured { facts_per_second, p50_ms, p99_ms, worst_ms, errors, .. } = measured;
+    let cut = |what: &str, cut: &Cut| {
+        let Cut { rounds, p50_ms, p99_ms, worst_ms } = cut;
+        format!(
+            "\n{what} to the last packet, {rounds} times: {p50_ms:.1} ms (median), {p99_ms:.1} ms (p99), {worst_ms:.1} ms (worst)"
+        )
+    };
+    let cuts = match (&measured.cuts, &measured.no_cuts) {
+        (Some(cuts), _) => cut("contact with a deny list", &cuts.contact) + &cut("trust withdrawn", &cuts.revoked),
+        (None, why) => format!("\nfrom cause to the last packet: not run: {}", why.as_deref().unwrap_or_default()),
+    };
     format!(
         "{devices} devices told of and decided in {load_s:.1} s: {decisions_per_second:.0} decisions a second, durable\n\
          policy alone: {policy_us:.0} µs a decision on one core\n\
          memory of a device: {octets_per_device} octets\n\
          {facts_per_second} facts changing a second: cause to durable decision {p50_ms:.1} ms (median), {p99_ms:.1} ms (p99), \
-         {worst_ms:.1} ms (worst), {errors} errors"
+         {worst_ms:.1} ms (worst), {errors} errors{cuts}"
     )
 }
 

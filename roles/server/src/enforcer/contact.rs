@@ -5,7 +5,11 @@
 //! nothing that it says would come through. What comes from a listed address is dropped as well, so that nobody there can have a
 //! device answer, and be put out for it.
 
-use super::{Enforcer, picture::Mac};
+use super::{
+    Enforcer,
+    picture::Mac,
+    table::{FAMILY, Table, few, guarded, is_in, log},
+};
 use crate::deny::{InForce, contact, source_of};
 use landfall_assurance::{Fact, Kind};
 use landfall_behaviour::deny::Contact;
@@ -21,9 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// The name of the table.
-const TABLE: &str = "landfall-denied";
-const FAMILY: &str = "bridge";
+const TABLE: Table = Table("landfall-denied");
 /// The group to which its rules tell.
 const GROUP: u16 = 8521;
 /// The set whose one element counts the changes.
@@ -276,12 +278,13 @@ impl Enforcer {
         self.world.recorder.close(event).await;
     }
 
-    async fn ports(&self) -> BTreeSet<Interface> {
+    /// The ports that are guarded.
+    pub(super) async fn ports(&self) -> BTreeSet<Interface> {
         self.state.lock().await.wanted.ports.clone()
     }
 
     async fn denied_generation(&self) -> Result<Option<u64>, KernelError> {
-        let listed = self.kernel.set(FAMILY, TABLE, GENERATION).await?.unwrap_or_default();
+        let listed = self.kernel.set(FAMILY, TABLE.0, GENERATION).await?.unwrap_or_default();
         Ok(listed.iter().find_map(|object| object.pointer("/set/elem/0")?.as_u64()))
     }
 }
@@ -298,45 +301,26 @@ fn told_before(view: Option<crate::authorizer::View>, source: &str, now: Time) -
 
 /// The table without addresses.
 fn frame(ports: &BTreeSet<Interface>, generation: u32) -> Vec<Value> {
-    let table = json!({ "table": { "family": FAMILY, "name": TABLE } });
-    let ports: Vec<&str> = ports.iter().map(Interface::as_str).collect();
-    let mut commands = vec![
-        json!({ "add": table }),
-        json!({ "delete": table }),
-        json!({ "add": table }),
-        add("set", json!({ "name": GENERATION, "type": "mark", "elem": [generation] })),
-        add("set", json!({ "name": "guarded", "type": "ifname", "elem": ports })),
-        add("set", json!({ "name": LISTED[0], "type": "ipv4_addr", "flags": ["interval"] })),
-        add("set", json!({ "name": LISTED[1], "type": "ipv6_addr", "flags": ["interval"] })),
-        add("set", json!({ "name": "heard", "type": "ifname", "size": 65535 })),
-        add("chain", json!({ "name": "contact" })),
-    ];
-    for hook in ["prerouting", "forward", "output"] {
-        let chain = json!({ "name": hook, "type": "filter", "hook": hook, "prio": -210, "policy": "accept" });
-        commands.push(add("chain", chain));
-    }
-    let port = |key: &str| json!({ "meta": { "key": key } });
-    let guarded = |key: &str| matches(&port(key), "@guarded");
-    let listed = |index: usize, side: &str| {
-        let protocol = if index == 0 { "ip" } else { "ip6" };
-        let set = if index == 0 { "@listed-4" } else { "@listed-6" };
-        matches(&json!({ "payload": { "protocol": protocol, "field": side } }), set)
-    };
-    for index in [0, 1] {
+    let mut commands = TABLE.anew(ports, &["prerouting", "forward", "output"], -210);
+    commands.extend([
+        TABLE.add("set", json!({ "name": GENERATION, "type": "mark", "elem": [generation] })),
+        TABLE.add("set", json!({ "name": LISTED[0], "type": "ipv4_addr", "flags": ["interval"] })),
+        TABLE.add("set", json!({ "name": LISTED[1], "type": "ipv6_addr", "flags": ["interval"] })),
+        TABLE.add("set", json!({ "name": "heard", "type": "ifname", "size": 65535 })),
+        TABLE.add("chain", json!({ "name": "contact" })),
+    ]);
+    let dropped = || [json!({ "counter": null }), json!({ "drop": null })];
+    for (protocol, set) in ["ip", "ip6"].into_iter().zip(LISTED) {
+        let listed = |side: &str| is_in(&json!({ "payload": { "protocol": protocol, "field": side } }), set);
         let to_them = json!({ "goto": { "target": "contact" } });
-        commands.push(rule("prerouting", vec![guarded("iifname"), listed(index, "daddr"), to_them]));
+        commands.push(TABLE.rule("prerouting", vec![guarded("iifname"), listed("daddr"), to_them]));
         for hook in ["forward", "output"] {
-            let dropped = [json!({ "counter": null }), json!({ "drop": null })];
-            commands
-                .push(rule(hook, [guarded("oifname"), listed(index, "saddr")].into_iter().chain(dropped).collect()));
+            let from_them = [guarded("oifname"), listed("saddr")];
+            commands.push(TABLE.rule(hook, from_them.into_iter().chain(dropped()).collect()));
         }
     }
-    // Who makes much noise is not heard for that, and nobody else is drowned by it.
-    let limit = json!({ "limit": { "rate": 20, "burst": 40, "per": "second" } });
-    let few = json!({ "set": { "op": "update", "elem": port("iifname"), "set": "@heard", "stmt": [limit] } });
-    let log = json!({ "log": { "prefix": "contact", "group": GROUP, "snaplen": told::SNAP, "queue-threshold": 1 } });
-    commands.push(rule("contact", vec![few, log]));
-    commands.push(rule("contact", vec![json!({ "counter": null }), json!({ "drop": null })]));
+    commands.push(TABLE.rule("contact", vec![few("heard", 20, 40), log("contact", GROUP)]));
+    commands.push(TABLE.rule("contact", dropped().into()));
     commands
 }
 
@@ -351,29 +335,9 @@ fn elements(verb: &str, prefixes: &[&(IpAddr, u8)]) -> Vec<Value> {
     };
     let [four, six] = LISTED;
     let sets = [(four, of(true)), (six, of(false))].into_iter().filter(|(_, elements)| !elements.is_empty());
-    sets.map(|(name, elements)| element(verb, name, &elements)).collect()
+    sets.map(|(name, elements)| TABLE.element(verb, name, &elements)).collect()
 }
 
 fn counted(old: u32, new: u32) -> [Value; 2] {
-    [element("delete", GENERATION, &[json!(old)]), element("add", GENERATION, &[json!(new)])]
-}
-
-fn element(verb: &str, name: &str, elements: &[Value]) -> Value {
-    json!({ verb: { "element": { "family": FAMILY, "table": TABLE, "name": name, "elem": elements } } })
-}
-
-fn matches(left: &Value, set: &str) -> Value {
-    json!({ "match": { "op": "==", "left": left, "right": set } })
-}
-
-fn rule(chain: &str, expression: Vec<Value>) -> Value {
-    add("rule", json!({ "chain": chain, "expr": expression }))
-}
-
-fn add(kind: &str, mut what: Value) -> Value {
-    if let Some(object) = what.as_object_mut() {
-        object.insert("family".into(), json!(FAMILY));
-        object.insert("table".into(), json!(TABLE));
-    }
-    json!({ "add": { kind: what } })
+    [TABLE.element("delete", GENERATION, &[json!(old)]), TABLE.element("add", GENERATION, &[json!(new)])]
 }

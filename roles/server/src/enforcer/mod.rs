@@ -11,6 +11,7 @@
 mod check;
 mod claim;
 mod contact;
+mod flows;
 mod guest;
 mod hearing;
 mod intent;
@@ -23,6 +24,7 @@ pub mod plan;
 mod purpose;
 mod source;
 mod start;
+mod table;
 mod tell;
 mod told;
 mod usage;
@@ -67,6 +69,8 @@ pub struct Enforcer {
     state: Mutex<State>,
     /// What is on deny lists, and who spoke with it.
     contacts: Mutex<contact::Contacts>,
+    /// What devices begin, if somebody looks at that.
+    flows: Option<Mutex<flows::Flows>>,
     /// What the authorizer was told.
     said: Mutex<tell::Said>,
     /// Told when somebody has come or gone, or another word counts.

@@ -1,7 +1,9 @@
 //! From settings to an enforcer at work: everything shut first, then who may be inside.
 
 use super::{
-    Enforcer, Guest, Purposes, State, manager,
+    Enforcer, Guest, Purposes, State,
+    flows::Flows,
+    manager,
     names::{Door, Names},
     picture::{Occupant, Picture, Segment},
     purpose,
@@ -11,7 +13,9 @@ use super::{
 use crate::{
     RoleError, World,
     role::{RoleName, Shutdown, Task},
-    settings::{EnforcerSettings, NamesSettings, Problem, Reach, SegmentKind, SegmentSettings, Settings},
+    settings::{
+        BehaviourSettings, EnforcerSettings, NamesSettings, Problem, Reach, SegmentKind, SegmentSettings, Settings,
+    },
 };
 use landfall_lifecycle::network::DomainDevice;
 use landfall_nft::{Change, Interface, Kernel};
@@ -52,6 +56,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// How devices' names are resolved, if they are here.
     pub resolver: Option<NamesSettings>,
+    /// How what devices begin is looked at, if it is.
+    pub behaviour: Option<BehaviourSettings>,
 }
 
 impl Config {
@@ -67,7 +73,8 @@ impl Config {
         }
         let kernel = Kernel::new(enforcer.namespace.as_deref()).map_err(RoleError::while_("the enforcer"))?;
         let (check, resolver) = (enforcer.check.duration(), enforcer.names.clone());
-        Ok(Self { picture, names, purposes, manager, check, kernel, resolver })
+        let behaviour = enforcer.behaviour.clone();
+        Ok(Self { picture, names, purposes, manager, check, kernel, resolver, behaviour })
     }
 
     /// Shuts everything, makes what bridges are missing, puts every port where it belongs, and lets those in again who were
@@ -80,6 +87,7 @@ impl Config {
         let bridges = self.picture.segments.iter().map(|segment| Change::Bridge(segment.bridge.clone()));
         let bridges: Vec<Change> = bridges.collect();
         let joins = world.joins.subscribe();
+        let flows = self.behaviour.as_ref().map(|settings| Mutex::new(Flows::new(settings, world.clock.now())));
         let enforcer = Arc::new(Enforcer {
             state: Mutex::new(State {
                 loaded: self.picture.closed(),
@@ -100,6 +108,7 @@ impl Config {
             purposes: self.purposes,
             check: self.check,
             contacts: Mutex::default(),
+            flows,
             said: Mutex::default(),
             stirred: Notify::new(),
             heard: AtomicBool::default(),
@@ -112,6 +121,7 @@ impl Config {
             enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
         }
         enforcer.watch_for_denied().await.map_err(failed("watching for what is on deny lists"))?;
+        enforcer.watch_flows().await.map_err(failed("looking at what devices begin (enforcer.behaviour)"))?;
         enforcer.check().await.map_err(failed("opening the ports (enforcer.port)"))?;
         let resolver = self.resolver.unwrap_or_default();
         let open = |address: &SocketAddr| Door::open(&enforcer.kernel, *address);
@@ -126,7 +136,8 @@ impl Config {
                 served.follow(joins),
                 served.report_on(),
                 served.follow_denied(),
-                served.hear_contacts()
+                served.hear_contacts(),
+                served.follow_flows()
             );
         });
         if let Some(ear) = violation::ear(&enforcer) {

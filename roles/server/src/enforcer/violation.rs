@@ -5,6 +5,7 @@
 
 use super::{
     Enforcer, State, names,
+    picture::Picture,
     plan::{CLAIM, STOPS, STRANGER, TOLD},
     source,
 };
@@ -267,14 +268,19 @@ fn why(state: &State, port: &Interface, packet: &Packet) -> String {
         return "another resolver than the network's".into();
     }
     let mut context: Context = picture.known.clone();
-    for ((_, name), addresses) in picture.names.iter().filter(|((at, _), _)| at == port) {
-        let members = Members::of(addresses.iter().copied().map(Prefix::host));
-        context.add(Class::Name(name.clone()), members);
-    }
+    add_names(&mut context, picture, port);
     match policy.decides(packet, &context) {
         Some(rule) if !rule.allow => format!("its entry {}", rule.name),
         Some(_) => "devices do not reach each other here".into(),
         None => "no entry permits it".into(),
+    }
+}
+
+/// Adds who the names are that the device behind a port was told.
+pub(super) fn add_names(context: &mut Context, picture: &Picture, port: &Interface) {
+    for ((_, name), addresses) in picture.names.iter().filter(|((at, _), _)| at == port) {
+        let members = Members::of(addresses.iter().copied().map(Prefix::host));
+        context.add(Class::Name(name.clone()), members);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[enforcer]`: the parts of the network on this machine's bridges, and the ports that devices are plugged into.
 
-use super::{MudSettings, Span, Subnet};
+use super::{BehaviourSettings, MudSettings, Span, Subnet};
 use landfall_types::{Model, VendorId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
@@ -25,6 +25,9 @@ pub struct EnforcerSettings {
     pub names: Option<NamesSettings>,
     /// Whether an address of IP is that of the device that used it first, for as long as that is there (RFC 6620).
     pub bind_addresses: bool,
+    /// Looking at what devices begin for what is unusual; without it nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<BehaviourSettings>,
     /// How often what the kernel has loaded is held against what should be.
     pub check: Span,
     /// The network namespace whose bridges these are; this program's own if none is named.
@@ -42,6 +45,7 @@ impl Default for EnforcerSettings {
             mud: None,
             names: None,
             bind_addresses: false,
+            behaviour: None,
             check: Span::seconds(5),
             namespace: None,
         }

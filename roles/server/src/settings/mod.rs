@@ -5,6 +5,7 @@
 
 mod access;
 mod authorizer;
+mod behaviour;
 mod check;
 mod configurator;
 mod deny;
@@ -19,6 +20,7 @@ mod wish;
 
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
 pub use authorizer::{AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings};
+pub use behaviour::BehaviourSettings;
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,

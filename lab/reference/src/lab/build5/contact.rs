@@ -68,7 +68,7 @@ pub(super) async fn contact_quarantines(place: &Place, site: &Site) -> Result<Sh
     })
 }
 
-async fn until_quarantined(site: &Site, device: &Device) -> Result<()> {
+pub(super) async fn until_quarantined(site: &Site, device: &Device) -> Result<()> {
     let begun = Instant::now();
     loop {
         let stands = examined(site, device).await?.view.assessment.context("it was not assessed")?.level;

@@ -3,6 +3,7 @@
 
 mod again;
 mod assurance;
+mod behaviour;
 mod contact;
 mod hardware;
 mod network;

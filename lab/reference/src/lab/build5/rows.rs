@@ -1,6 +1,6 @@
 //! The rows of the table, in its order.
 
-use super::{BUILD, Site, again, assurance, hardware, network};
+use super::{BUILD, Site, again, assurance, behaviour, hardware, network};
 use crate::{
     acceptance::CAPABILITIES,
     lab::{Shown, Table, attested::Watched, chip::Kind, intent, place::Place},
@@ -36,7 +36,7 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table
         .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))
         .await?;
-    table.not_run(BUILD, "S4.C5", "this version analyses no behaviour")?;
+    table.row(BUILD, "S4.C5", behaviour::behaviour_places(place, site)).await?;
     table.row(BUILD, "S4.C6", assurance::moved_by_assessment(place, site)).await?;
     table.row(BUILD, "S4.C7", network::authenticated_again(place, site)).await?;
     table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;

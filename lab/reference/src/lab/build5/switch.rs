@@ -87,7 +87,7 @@ impl Switch {
              [[enforcer.segment]]\nname = \"repair\"\nkind = \"quarantine\"\nbridge = \"lf5-repair\"\nvlan = \"98\"\n\
              reach = [\"udp fe80::/10 {MENDING}\"]\n\
              [authorizer]\nrecover = \"1s\"\ndwell = \"1s\"\n[authorizer.brake]\nat-least = 100\n\
-             [authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
+             [enforcer.behaviour]\n[authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
              deny-list-contact = \"1d\"\n",
             self.radius, self.orders
         );
@@ -254,6 +254,11 @@ fn within(socket: &Namespace) -> Command {
 /// Where the service is, for a device: on its link, whichever that is.
 pub(super) fn service() -> SocketAddr {
     on_link(ADDRESS, SERVICE)
+}
+
+/// That port of whoever has the service, for a device.
+pub(super) fn target(port: u16) -> SocketAddr {
+    on_link(ADDRESS, port)
 }
 
 /// That address as a device writes it.

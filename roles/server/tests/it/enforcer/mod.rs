@@ -3,6 +3,7 @@
 mod chain;
 mod circles;
 mod denied;
+mod flows;
 mod intent;
 mod kernel;
 mod leak;

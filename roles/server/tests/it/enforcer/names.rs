@@ -46,6 +46,8 @@ interface = "lan2"
 file = "FOLDER/thing.json"
 [enforcer.members]
 "owned.thing.example" = ["198.51.100.20"]
+[enforcer.behaviour]
+unanswered = 20
 [enforcer.names]
 listen = ["192.168.30.1:53", "[fd00:30::1]:53"]
 upstream = ["10.99.0.2:53"]
