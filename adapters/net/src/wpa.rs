@@ -83,6 +83,21 @@ impl Control {
         }
     }
 
+    /// Sends a request that must not be in a log: these programs write most requests down at their level of debugging.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub async fn unlogged(&mut self, request: &Redacted<String>) -> Result<Redacted<String>, NetError> {
+        let before = self.request("LOG_LEVEL").await?;
+        let level = before.expose().lines().find_map(|line| line.strip_prefix("Current level: ")).map(str::to_owned);
+        self.order("LOG_LEVEL INFO").await?;
+        let answer = self.request(request.expose()).await;
+        if let Some(level) = level {
+            self.order(&format!("LOG_LEVEL {level}")).await?;
+        }
+        answer
+    }
+
     /// Sends a request whose answer is a number.
     ///
     /// # Errors

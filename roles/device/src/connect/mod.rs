@@ -144,7 +144,8 @@ impl<'a> Door<'a> {
         file::replace(&shown.certificate, crate::state::pem(&held.presented()).as_bytes())?;
         file::replace(&shown.anchors, crate::state::pem(&held.anchors).as_bytes())?;
         let digits = Redacted::new(hex::encode(key.expose()));
-        quietly(control, &Redacted::new(format!("SET blob {} {}", shown.name, digits.expose()))).await
+        control.unlogged(&Redacted::new(format!("SET blob {} {}", shown.name, digits.expose()))).await?;
+        Ok(())
     }
 
     /// Adds the networks that may be ours, and lets wpa_supplicant look for them.
@@ -353,18 +354,6 @@ async fn enable(control: &mut Control, mark: &str, fields: &[Field]) -> Result<u
     control.forget();
     control.order(&format!("ENABLE_NETWORK {id}")).await?;
     Ok(id)
-}
-
-/// An order that must not be in a log. wpa_supplicant writes orders down at its level of debugging.
-async fn quietly(control: &mut Control, order: &Redacted<String>) -> Result<(), DeviceError> {
-    let before = control.request("LOG_LEVEL").await?;
-    let level = before.expose().lines().find_map(|line| line.strip_prefix("Current level: ")).map(str::to_owned);
-    control.order("LOG_LEVEL INFO").await?;
-    let done = control.order(order.expose()).await;
-    if let Some(level) = level {
-        control.order(&format!("LOG_LEVEL {level}")).await?;
-    }
-    Ok(done?)
 }
 
 /// The networks that bear that mark.

@@ -9,7 +9,7 @@ use landfall_dpp::{
     curve::PublicKey,
 };
 use landfall_net::wpa::{Control, Event};
-use landfall_pki::{Certificate, cms, pem};
+use landfall_pki::{Certificate, cms};
 use landfall_types::Redacted;
 use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ impl Join for NoRadio {
 pub struct Supplicant {
     /// Its control socket, such as `/run/wpa_supplicant/wlan0`.
     pub control: PathBuf,
-    /// A folder for our end of that, and for the keys and certificates that it has to read from files.
+    /// A folder for our end of that, and for the certificates that it reads from files.
     pub folder: PathBuf,
     /// How long joining may take.
     pub patience: Duration,
@@ -43,6 +43,8 @@ pub struct Supplicant {
 
 /// What marks the networks that are ours, among those that somebody else has put there.
 const MARK: &str = "landfall";
+/// The name of the key for 802.1X in wpa_supplicant's memory.
+const BLOB: &str = "landfall-dpp";
 /// What wpa_supplicant may say often before it means it.
 const NOT_FOUND: u32 = 4;
 
@@ -76,10 +78,12 @@ impl Supplicant {
     pub(crate) async fn forget(&self) -> Result<(), DeviceError> {
         let mut control = self.attach().await?;
         remove_ours(&mut control).await?;
+        // It forgets no blob, and takes another in its place.
+        control.order(&format!("SET blob {BLOB} 00")).await?;
         self.remove_files()
     }
 
-    /// Removes the files that it reads.
+    /// Removes the files that it reads, and the key that earlier versions left beside them.
     pub(crate) fn remove_files(&self) -> Result<(), DeviceError> {
         ["client.pem", "key.pem", "ca.pem"].iter().try_for_each(|name| file::remove(&self.folder.join(name)))
     }
@@ -99,6 +103,10 @@ impl Supplicant {
     /// Puts the networks in the place of those of ours that are there, for later: their ids.
     pub(super) async fn lay(&self, control: &mut Control, networks: &Networks) -> Result<Vec<u32>, DeviceError> {
         remove_ours(control).await?;
+        if networks.objects.iter().any(|object| object.credential.akm.dot1x) {
+            lend(control, networks).await?;
+        }
+        file::remove(&self.folder.join("key.pem"))?;
         let (mut ids, priorities) = (Vec::new(), (1..=networks.objects.len()).rev());
         for (object, priority) in networks.objects.iter().zip(priorities) {
             let fields = self.fields(object, networks)?;
@@ -168,7 +176,7 @@ impl Supplicant {
         Ok(fields)
     }
 
-    /// EAP-TLS with the certificate for our key. wpa_supplicant reads them from files that its user may read.
+    /// EAP-TLS with the certificate for our key. wpa_supplicant reads certificates from files that its user may read.
     fn enterprise(
         &self,
         enterprise: &Enterprise,
@@ -177,8 +185,6 @@ impl Supplicant {
     ) -> Result<(), DeviceError> {
         let Certificates { chain, anchors } = Certificates::of(enterprise, networks.key.public())?;
         let subject = chain.first().map(Certificate::subject).unwrap_or_default();
-        let key = networks.key.to_pkcs8().map_err(|e| DeviceError::Config(e.to_string()))?;
-        let key = Redacted::new(pem::encode("PRIVATE KEY", key.expose()));
         let put = |name: &str, content: &str| {
             let path = self.folder.join(name);
             file::replace(&path, content.as_bytes()).map(|()| format!("\"{}\"", path.display()))
@@ -186,7 +192,7 @@ impl Supplicant {
         fields.push(field("eap", "TLS"));
         fields.push(field("identity", hex::encode(common_name(&subject))));
         fields.push(field("client_cert", put("client.pem", &crate::state::pem(&chain))?));
-        fields.push(field("private_key", put("key.pem", key.expose())?));
+        fields.push(field("private_key", format!("\"blob://{BLOB}\"")));
         fields.push(field("ca_cert", put("ca.pem", &crate::state::pem(&anchors))?));
         if let Some(name) = &enterprise.server_name {
             fields.push(field("domain_suffix_match", hex::encode(name)));
@@ -202,6 +208,14 @@ pub(super) async fn enable(control: &mut Control, ids: &[u32]) -> Result<(), Dev
     }
     // A wpa_supplicant that is connected elsewhere looks at the new networks only when told so.
     Ok(control.order("REASSOCIATE").await?)
+}
+
+/// Gives wpa_supplicant the key into its memory: what is kept encrypted is not to lie beside it in a file.
+async fn lend(control: &mut Control, networks: &Networks) -> Result<(), DeviceError> {
+    let key = networks.key.to_pkcs8().map_err(|e| DeviceError::Config(e.to_string()))?;
+    let digits = Redacted::new(hex::encode(key.expose()));
+    control.unlogged(&Redacted::new(format!("SET blob {BLOB} {}", digits.expose()))).await?;
+    Ok(())
 }
 
 /// A field of a network block; some hold secrets.

@@ -130,7 +130,8 @@ async fn lend(control: &mut Control, key: &PrivateKey) -> Result<u32, DeviceErro
     let der = key.to_ec_private_key().map_err(|e| DeviceError::Config(e.to_string()))?;
     let der = Redacted::new(hex::encode(der.expose()));
     let line = format!("DPP_BOOTSTRAP_GEN type=qrcode curve={} key={}", key.curve().name(), der.expose());
-    Ok(control.number(Redacted::new(line).expose()).await?)
+    let id = control.unlogged(&Redacted::new(line)).await?;
+    id.expose().parse().map_err(|_| DeviceError::Config("wpa_supplicant gives the key no number".into()))
 }
 
 /// What the events tell.

@@ -1,6 +1,7 @@
-//! Factory DPP (H.4): the bootstrapping key in a secure element, then Build 1's onboarding with it.
+//! Factory DPP (H.4): the bootstrapping key in a secure element, then Build 1's onboarding with it; and devices of such a factory
+//! in Builds 1 and 2.
 
-use super::{Device, Owner, Shown, SupplyChain, Table, cloud, maker};
+use super::{Device, Shown, Site, Table, maker};
 use crate::lab::{
     build1,
     chip::Kind,
@@ -20,13 +21,10 @@ use landfall_types::Time;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The parties of the build.
-struct Site {
-    build: &'static Build,
-    kestrel: maker::Maker,
-    service: SupplyChain,
-    owner: Owner,
-    neighbour: Owner,
+/// A factory whose lamps make their keys in an element, with the owner that buys them.
+pub(super) struct Workshop<'a> {
+    site: &'a Site,
+    kind: Kind,
     lamp: Product,
     numbers: AtomicU32,
 }
@@ -41,48 +39,43 @@ struct Lamp {
 pub(in crate::lab) async fn run(build: &'static Build, place: &Place, table: &mut Table<'_>) -> Result<()> {
     let tell = place.narrator;
     tell.chapter(build.title);
-    let site = Site::prepare(build, place).await?;
-    let lamp = site.told(place).await.context("the story of H.4")?;
+    let site = Site::prepare(&build1::BUILD, place).await?;
+    let shop = Workshop::of(&site, build.kind, build.prefix)?;
+    let lamp = shop.told(place).await.context("the story of H.4")?;
     tell.chapter("The capabilities, each with the case that must be refused");
-    table.row(build.name, "S0.C1", site.birth_credentials(place, &lamp)).await?;
-    table.row(build.name, "S0.C2", site.signed_by_a_trusted_ca(place, &lamp)).await?;
-    table.row(build.name, "S0.C3", site.bootstrapping_information(place)).await?;
-    table.row(build.name, "S1.C6", site.kept_in_hardware(place)).await?;
-    let Site { service, owner, neighbour, .. } = site;
-    owner.leave().await;
-    neighbour.leave().await;
-    service.stop().await;
+    table.row(build.name, "S0.C1", shop.birth_credentials(place, &lamp)).await?;
+    table.row(build.name, "S0.C2", shop.signed_by_a_trusted_ca(place, &lamp)).await?;
+    table.row(build.name, "S0.C3", shop.bootstrapping_information(place)).await?;
+    table.row(build.name, "S1.C6", shop.kept_in_hardware(place)).await?;
+    site.close().await;
     Ok(())
 }
 
-impl Site {
-    async fn prepare(build: &'static Build, place: &Place) -> Result<Self> {
-        let (service, owner, neighbour) = cloud(&build1::BUILD, place).await?;
-        let service = service.context("there is no supply chain service")?;
-        let (kestrel, lamp) =
-            (maker::Maker::found(place, "Kestrel Devices")?, maker::product("LAMP-1", build.prefix, Curve::P256)?);
-        Ok(Self { build, kestrel, service, owner, neighbour, lamp, numbers: AtomicU32::new(1) })
+impl<'a> Workshop<'a> {
+    /// One whose lamps have serial numbers that begin so.
+    pub(super) fn of(site: &'a Site, kind: Kind, prefix: &str) -> Result<Self> {
+        Ok(Self { site, kind, lamp: maker::product("LAMP-1", prefix, Curve::P256)?, numbers: AtomicU32::new(1) })
     }
 
     fn blank(&self, place: &Place) -> Result<Body> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Body::with_chip_here(place, &format!("{}-{number}", self.build.prefix), self.build.kind)
+        Body::with_chip_here(place, &format!("{}-{number}", self.lamp.serials.prefix), self.kind)
     }
 
     /// The steps of the factory and of the owner, told as they happen to one lamp.
     async fn told(&self, place: &Place) -> Result<Lamp> {
-        let (tell, kind) = (place.narrator, self.build.kind);
+        let (tell, kind) = (place.narrator, self.kind);
         tell.line("  The factory (H.4):");
         let lamp = self.make(place).await?;
         tell.step("1", &format!("the {kind} makes the bootstrapping key, and signs that the device has it"));
         tell.step("2", &format!("the factory makes a URI of its public half: {}", lamp.known.uri));
-        let label = self.kestrel.label(&lamp.known)?;
+        let label = self.site.kestrel.label(&lamp.known)?;
         tell.step(
             "3",
             &format!("the URI is printed as a QR code, {}", label.file_name().unwrap_or_default().display()),
         );
-        self.sell(&lamp).await?;
-        tell.step("4", &format!("the supply chain service has it, and hands it to {}", self.owner.name));
+        self.site.sell(place, &lamp.known).await?;
+        tell.step("4", &format!("the supply chain service has it, and hands it to {}", self.site.orchard.name));
         tell.line("  What NIST could not confirm (H.4.2): the device is onboarded with that very key.");
         let standing = self.joined(place, &lamp).await?;
         let key = standing.get("bootstrapping-key").and_then(Value::as_str).unwrap_or("the element");
@@ -99,7 +92,7 @@ impl Site {
         let body = self.blank(place)?;
         let birth = requested(&body, place, &["request"]).await?;
         let bootstrapping = requested(&body, place, &["request", "--dpp"]).await?;
-        let proof = match (self.build.kind, &body.chip) {
+        let proof = match (self.kind, &body.chip) {
             (Kind::Tpm, Some(chip)) => Some(proof(&body, place, &chip.maker()).await?),
             _ => None,
         };
@@ -116,26 +109,20 @@ impl Site {
         bootstrapping: &[u8],
         proof: Option<&Proof>,
     ) -> Result<landfall_types::DeviceBundle> {
-        let (factory, request) = (&self.kestrel.factory, Request { birth, bootstrapping: Some(bootstrapping) });
+        let (factory, request) = (&self.site.kestrel.factory, Request { birth, bootstrapping: Some(bootstrapping) });
         Ok(tokio::task::block_in_place(|| match proof {
             Some(proof) => factory.certify_proven(&self.lamp, request, Choice::Factory, proof),
             None => factory.certify(&self.lamp, Method::InSecureElement, request, Choice::Factory),
         })?)
     }
 
-    async fn sell(&self, lamp: &Lamp) -> Result<()> {
-        self.service.upload("kestrel", self.kestrel.list(&lamp.known)?).await?;
-        self.service.sell("kestrel", self.owner.tenant, &self.kestrel.order(), &lamp.known).await?;
-        self.owner.awaits(&lamp.known, true).await.map(drop)
-    }
-
-    /// Onboards a lamp as in Build 1; what it says of itself then.
+    /// Onboards a lamp at its owner; what it says of itself then.
     async fn joined(&self, place: &Place, lamp: &Lamp) -> Result<Value> {
         self.onboard(place, &lamp.body, "20").await?.onboarded()
     }
 
     async fn onboard(&self, place: &Place, body: &Body, attempts: &str) -> Result<Became> {
-        let at = self.owner.access_point.address.to_string();
+        let at = self.site.orchard.access_point.address.to_string();
         let arguments = ["onboard", "--dpp", "--controller", &at, "--attempts", attempts, "--timeout", "60"];
         became(&body.run(place, &arguments, |_| ()).await?)
     }
@@ -147,13 +134,13 @@ impl Site {
         let clone = body.born(lamp.known.bundle.clone())?;
         match self.onboard(place, &clone.body, "1").await {
             Err(why) => Ok(last(&why)),
-            Ok(_) => bail!("a copy of {} runs with another {}", lamp.known.serial, self.build.kind),
+            Ok(_) => bail!("a copy of {} runs with another {}", lamp.known.serial, self.kind),
         }
     }
 
     /// S0.C1: the element made the key, and keeps it.
     async fn birth_credentials(&self, place: &Place, lamp: &Lamp) -> Result<Shown> {
-        let (serial, kind) = (&lamp.known.serial, self.build.kind);
+        let (serial, kind) = (&lamp.known.serial, self.kind);
         ensure!(lamp.known.bundle.key.is_none(), "the factory has the key of a device that made its own");
         let extracted = probed(&lamp.body, place).await?;
         let cloned = self.cloned(place, lamp).await?;
@@ -175,11 +162,11 @@ impl Site {
     async fn signed_by_a_trusted_ca(&self, place: &Place, lamp: &Lamp) -> Result<Shown> {
         let idevid = Certificate::from_pem(&lamp.known.bundle.idevid)?;
         let (chain, policy) = (Certificate::chain_from_pem(&lamp.known.bundle.chain)?, PathPolicy::at(Time::now()));
-        let path = validate(&idevid, &chain, &Anchors::of([self.kestrel.root.clone()]), &policy)?;
+        let path = validate(&idevid, &chain, &Anchors::of([self.site.kestrel.root.clone()]), &policy)?;
         let other = self.blank(place)?;
         let birth = requested(&other, place, &["request"]).await?;
         let mut bootstrapping = requested(&other, place, &["request", "--dpp"]).await?;
-        let refused = match (self.build.kind, &lamp.body.chip) {
+        let refused = match (self.kind, &lamp.body.chip) {
             (Kind::Tpm, Some(chip)) => {
                 let Err(why) = proof(&other, place, &chip.maker()).await else {
                     bail!("an endorsement chain was made up")
@@ -192,7 +179,7 @@ impl Site {
                 format!("a request that the bootstrapping key did not sign: {}", last(&why))
             }
         };
-        let proven = match self.kestrel.factory.store().find::<FactoryDevice>(&lamp.known.serial)? {
+        let proven = match self.site.kestrel.factory.store().find::<FactoryDevice>(&lamp.known.serial)? {
             Some(found) if found.record.hardware.is_some() => ", and the TPM proved both keys before",
             _ => "",
         };
@@ -209,38 +196,42 @@ impl Site {
     /// S0.C3: by the supply chain service to the owner; whose device was not sold is not answered.
     async fn bootstrapping_information(&self, place: &Place) -> Result<Shown> {
         let lamp = self.make(place).await?;
-        self.service.upload("kestrel", self.kestrel.list(&lamp.known)?).await?;
+        let service = self.site.supply_chain.as_ref().context("there is no supply chain service")?;
+        service.upload("kestrel", self.site.kestrel.list(&lamp.known)?).await?;
         self.onboard(place, &lamp.body, "1").await?.refused()?;
-        let unanswered = self.owner.unanswered(&lamp.known).await?;
-        self.service.sell("kestrel", self.owner.tenant, &self.kestrel.order(), &lamp.known).await?;
-        let booked = self.owner.awaits(&lamp.known, true).await?;
+        let unanswered = self.site.orchard.unanswered(&lamp.known).await?;
+        service.sell("kestrel", self.site.orchard.tenant, &self.site.kestrel.order(), &lamp.known).await?;
+        let booked = self.site.orchard.awaits(&lamp.known, true).await?;
         self.joined(place, &lamp).await?;
         Ok(Shown {
-            shown: format!("the book of {} has the URI of {} by {}", self.owner.name, lamp.known.serial, booked.via),
+            shown: format!(
+                "the book of {} has the URI of {} by {}",
+                self.site.orchard.name, lamp.known.serial, booked.via
+            ),
             refused: format!("before it was sold it heard nothing: {}: {}", unanswered.check, unanswered.why),
         })
     }
 
     /// S1.C6: what a device gets is sealed by its element, a TPM's to the state of the platform too.
-    async fn kept_in_hardware(&self, place: &Place) -> Result<Shown> {
+    pub(super) async fn kept_in_hardware(&self, place: &Place) -> Result<Shown> {
         let lamp = self.make(place).await?;
-        self.sell(&lamp).await?;
+        self.site.sell(place, &lamp.known).await?;
         self.joined(place, &lamp).await?;
         let (extracted, cloned) = (probed(&lamp.body, place).await?, self.cloned(place, &lamp).await?);
         ensure!(
             lamp.body.run(place, &["reset"], |_| ()).await?.get("forgot") == Some(&true.into()),
             "nothing was forgotten"
         );
-        let bound = match self.build.kind {
+        let bound = match self.kind {
             Kind::Tpm => " to PCRs 0 and 7",
             Kind::Token => "",
         };
         Ok(Shown {
             shown: format!(
                 "the networks of {} and their key are sealed by its {}{bound}; it forgot them on reset",
-                lamp.known.serial, self.build.kind
+                lamp.known.serial, self.kind
             ),
-            refused: format!("key taken out: {extracted}; its files at another {}: {cloned}", self.build.kind),
+            refused: format!("key taken out: {extracted}; its files at another {}: {cloned}", self.kind),
         })
     }
 }

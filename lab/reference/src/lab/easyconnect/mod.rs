@@ -14,9 +14,10 @@ mod network;
 mod owner;
 mod story;
 
-use super::{Shown, Table, intent, place::Place};
+use super::{Shown, Table, chip::Kind, intent, place::Place};
 use anyhow::{Context, Result};
 use device::{Device, Joined};
+use hardware::Workshop;
 use landfall_dpp::Curve;
 use landfall_lifecycle::factory::Product;
 use maker::{Maker, SupplyChain};
@@ -84,6 +85,10 @@ pub(super) async fn run(build: &'static Build, place: &Place, table: &mut Table<
     table.row(number, "S1.C3", network::network_authenticated(place, &site)).await?;
     table.row(number, "S1.C4", network::network_may_take_over(place, &site)).await?;
     table.row(number, "S1.C5", network::unique_credentials(place, &site)).await?;
+    match Kind::Tpm.missing() {
+        None => table.row(number, "S1.C6", kept_in_hardware(place, &site)).await?,
+        Some(why) => table.not_run(number, "S1.C6", why)?,
+    }
     table.row(number, "S1.C7", network::selection(place, &site)).await?;
     table.row(number, "S1.C8", network::two_types(place, &site)).await?;
     table.row(number, "S3.C1", again::credential_deleted(place, &site)).await?;
@@ -103,12 +108,16 @@ pub(super) async fn run(build: &'static Build, place: &Place, table: &mut Table<
     Ok(site)
 }
 
+/// S1.C6: a lamp of which the maker put a TPM into each is bought and onboarded like any other.
+async fn kept_in_hardware(place: &Place, site: &Site) -> Result<Shown> {
+    Workshop::of(site, Kind::Tpm, &format!("K{}H", site.build.number))?.kept_in_hardware(place).await
+}
+
 const STREAMLINED: &str = "this version has no Diplomat and no onboarding tool for OCF (D.2.1 steps 7 and 8)";
 const NO_VERIFICATION: &str = "the build has no continuous verification";
 
 /// The rows that neither build runs.
 const NOT_RUN: &[(&str, &str)] = &[
-    ("S1.C6", "no hardware element is attached; keys are in encrypted files"),
     ("S4.C1", NO_VERIFICATION),
     ("S4.C2", NO_VERIFICATION),
     ("S4.C3", NO_VERIFICATION),

@@ -4,7 +4,7 @@ use super::random;
 use landfall_dpp::{
     Capabilities, Curve, NetRole, Role, Status, Uri,
     auth::Peer,
-    config::{Akms, ConfigObject, Credential},
+    config::{Akms, ConfigObject, Credential, Enterprise},
     connector::Group,
     curve::{PrivateKey, PublicKey},
     exchange::{
@@ -14,6 +14,7 @@ use landfall_dpp::{
     frame::{Action, AttributeId, Frame, FrameType},
 };
 use landfall_net::dpp::Link;
+use landfall_pki::{CertificateSerial, Csr, Name, Validity, cms, profile::Ldevid};
 use landfall_testkit::Rng;
 use landfall_types::{Machine, Redacted, Refusal, Time};
 use std::{
@@ -229,4 +230,24 @@ pub(crate) fn password(akm: Akms, password: &str) -> Grant {
 pub(crate) fn deny() -> Ruling {
     let refusal = Refusal::new(landfall_types::Fault::Denied, "policy", "", "not this one");
     Ruling::Deny(Status::ConfigureFailure, refusal)
+}
+
+/// Gives the network "lab net" by a certificate of a new domain, and asks for a request before.
+pub(crate) fn certificates() -> impl FnMut(&Facts) -> Ruling + Send + 'static {
+    let domain = landfall_testkit::Domain::new();
+    move |facts| match &facts.csr {
+        None => Ruling::Csr(landfall_dpp::enterprise::challenge_password_only()),
+        Some(csr) => {
+            let authority = &domain.issuing.authority;
+            let leaf =
+                Ldevid { subject: Name::common("SN-0001"), alt_names: Vec::new(), purposes: Vec::new(), crl_url: None };
+            let validity = Validity::forever(Time::EPOCH);
+            let key = Csr::from_der(csr).unwrap().public_key().clone();
+            let leaf = leaf.prepare(authority, &key, CertificateSerial::random().unwrap(), validity).unwrap();
+            let leaf = leaf.checked().unwrap().issue(&*domain.issuing.key).unwrap();
+            let cert_bag = cms::certs_only(&[leaf, authority.certificate.clone(), authority.chain[0].clone()]);
+            let enterprise = Some(Enterprise { cert_bag, eap_methods: vec![13], ..Enterprise::default() });
+            provide(vec![grant(Credential { akm: Akms::DOT1X, enterprise, ..Credential::default() })])
+        }
+    }
 }

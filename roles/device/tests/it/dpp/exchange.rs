@@ -2,20 +2,20 @@
 
 use super::{
     Device,
-    configurator::{Configurator, connector, deny, grant, password, provide},
+    configurator::{Configurator, certificates, connector, deny, grant, password, provide},
     endpoint, random,
 };
 use landfall_device::dpp::{BootstrapKey, Identity, Join, Keep, Networks, Outcome};
 use landfall_dpp::{
     Curve, Status, Uri,
-    config::{Akms, ConnectionStatus, Credential, Enterprise},
+    config::{Akms, ConnectionStatus, Credential},
     connector::SignedConnector,
     curve::{PrivateKey, PublicKey},
-    exchange::{Facts, Grants, Mutual, Ruling},
+    exchange::{Grants, Mutual, Ruling},
 };
 use landfall_element::{MemoryElement, SecureElement};
 use landfall_net::dpp::Link;
-use landfall_pki::{Certificate, CertificateSerial, Csr, Name, Validity, cms, profile::Ldevid};
+use landfall_pki::{Certificate, cms};
 use landfall_testkit::Rng;
 use landfall_types::{Refusal, Time};
 use std::{
@@ -191,22 +191,7 @@ async fn a_certificate_for_the_key_that_is_kept() {
     let device = Device::new(Curve::P256, 71, None);
     let key = device.enrollee.identity.uri.key.clone();
     let configurator = Configurator::start(Curve::P256, Curve::P256, vec![key]).await;
-    let domain = landfall_testkit::Domain::new();
-    configurator.decide(move |facts: &Facts| match &facts.csr {
-        None => Ruling::Csr(landfall_dpp::enterprise::challenge_password_only()),
-        Some(csr) => {
-            let authority = &domain.issuing.authority;
-            let leaf =
-                Ldevid { subject: Name::common("SN-0001"), alt_names: Vec::new(), purposes: Vec::new(), crl_url: None };
-            let validity = Validity::forever(Time::EPOCH);
-            let key = Csr::from_der(csr).unwrap().public_key().clone();
-            let leaf = leaf.prepare(authority, &key, CertificateSerial::random().unwrap(), validity).unwrap();
-            let leaf = leaf.checked().unwrap().issue(&*domain.issuing.key).unwrap();
-            let cert_bag = cms::certs_only(&[leaf, authority.certificate.clone(), authority.chain[0].clone()]);
-            let enterprise = Some(Enterprise { cert_bag, eap_methods: vec![13], ..Enterprise::default() });
-            provide(vec![grant(Credential { akm: Akms::DOT1X, enterprise, ..Credential::default() })])
-        }
-    });
+    configurator.decide(certificates());
     let networks = enrolled(device.announce(&configurator).await);
     let enterprise = networks.objects.first().unwrap().credential.enterprise.clone().unwrap();
     let bag = cms::parse_certs_only(&enterprise.cert_bag).unwrap();

@@ -4,7 +4,7 @@
 use super::{
     Device,
     cli::Place,
-    configurator::{Configurator, connector, grant, password, provide},
+    configurator::{Configurator, certificates, connector, grant, password, provide},
     exchange::enrolled,
 };
 use landfall_device::{
@@ -14,7 +14,7 @@ use landfall_device::{
 use landfall_dpp::{
     Curve, Status,
     config::{Akms, Credential},
-    exchange::Ruling,
+    exchange::{Facts, Ruling},
 };
 use landfall_testkit::{Running, current_test, skip, temp_dir, tool};
 use std::{
@@ -88,10 +88,14 @@ fn radio(control: &Path, dir: &Path) -> Supplicant {
 
 /// What a device gets from a configurator that decides so.
 async fn networks(decide: fn() -> Ruling) -> Arc<Networks> {
+    networks_by(move |_| decide()).await
+}
+
+async fn networks_by(decide: impl FnMut(&Facts) -> Ruling + Send + 'static) -> Arc<Networks> {
     let device = Device::new(Curve::P256, 301, None);
     let configurator =
         Configurator::start(Curve::P256, Curve::P384, vec![device.enrollee.identity.uri.key.clone()]).await;
-    configurator.decide(move |_| decide());
+    configurator.decide(decide);
     enrolled(device.announce(&configurator).await)
 }
 
@@ -147,6 +151,31 @@ async fn ours_takes_the_place_of_ours_alone() {
     said("SET_NETWORK 4 psk \"eight or more\"");
     said("SET_NETWORK 2 priority 3");
     said("SET_NETWORK 4 priority 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_certificate_goes_into_its_memory_alone() {
+    let networks = networks_by(certificates()).await;
+    let played = Played::new(&["CTRL-EVENT-CONNECTED"]);
+    let radio = played.radio();
+    // An earlier version left the key in a file.
+    let old = radio.folder.join("key.pem");
+    fs::create_dir(&radio.folder).unwrap();
+    fs::write(&old, "PRIVATE").unwrap();
+    assert_eq!(radio.join(&networks).await.result, Status::Ok);
+    let heard = played.heard();
+    let key = hex::encode(networks.key.to_pkcs8().unwrap().expose());
+    let lent = heard.iter().position(|line| *line == format!("SET blob landfall-dpp {key}")).unwrap();
+    assert_eq!(heard[lent - 1], "LOG_LEVEL INFO", "it does not write the key down");
+    assert!(heard[lent..].contains(&"SET_NETWORK 2 private_key \"blob://landfall-dpp\"".to_owned()));
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&radio.folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!fs::read_to_string(&path).unwrap().contains("PRIVATE"), "{}", path.display());
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    names.sort();
+    assert_eq!(names, ["ca.pem", "client.pem"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -293,4 +322,5 @@ async fn the_real_one_takes_what_it_is_told() {
         let networks = networks(decide).await;
         radio.try_join(&networks).await.unwrap();
     }
+    radio.try_join(&*networks_by(certificates()).await).await.unwrap();
 }
