@@ -51,6 +51,8 @@ pub(crate) trait Reads {
     fn log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<RawEntry>, ReadError>;
     /// The last entry of a log.
     fn head(&self, log: &str) -> Result<Head, ReadError>;
+    /// A head that the log had once, as it was noted beside it: without that entry the log is not whole.
+    fn noted_head(&self, log: &str) -> Result<Head, ReadError>;
 }
 
 /// What `work` reads, all of one moment.

@@ -67,11 +67,13 @@ impl RawEntry {
     }
 }
 
-/// Follows the chain from the first entry to the head, page by page.
+/// Follows the chain from the first entry to the head, page by page. The log must hold the head that was noted beside
+/// it, and `known`.
 pub(crate) fn verify(store: &dyn Backend, log: &str, known: Option<&Head>) -> Result<Head, LogBroken> {
     const PAGE: usize = 1000;
     // The head is read first: entries that arrive while we read come after it and do not matter.
-    let head = read(store, |reads| reads.head(log))?;
+    let (head, noted) = read(store, |reads| Ok((reads.head(log)?, reads.noted_head(log)?)))?;
+    let held = || known.into_iter().chain([&noted]);
     let mut at = Head::empty(log);
     while at.seq < head.seq {
         let page = read(store, |reads| reads.log(log, at.seq, PAGE))?;
@@ -80,13 +82,13 @@ pub(crate) fn verify(store: &dyn Backend, log: &str, known: Option<&Head>) -> Re
         }
         for raw in page.into_iter().take_while(|raw| raw.seq <= head.seq) {
             at = follow(&at, &raw)?;
-            known.filter(|known| known.seq == at.seq).map_or(Ok(()), |known| same(known, &at))?;
+            held().filter(|held| held.seq == at.seq).try_for_each(|held| same(held, &at))?;
         }
     }
     same(&head, &at)?;
-    match known {
-        Some(known) if known.seq > head.seq => Err(LogBroken::WrongEnd { last: head.seq, head: known.seq }),
-        _ => Ok(head),
+    match held().find(|held| held.seq > head.seq) {
+        Some(beyond) => Err(LogBroken::WrongEnd { last: head.seq, head: beyond.seq }),
+        None => Ok(head),
     }
 }
 

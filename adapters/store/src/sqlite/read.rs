@@ -5,7 +5,7 @@ use crate::{
     error::ReadError,
     log::{Head, RawEntry, fingerprint},
 };
-use landfall_types::record::Version;
+use landfall_types::{Fingerprint, record::Version};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::{
     path::{Path, PathBuf},
@@ -85,8 +85,8 @@ impl Reads for Connection {
     }
 
     fn find_by(&self, collection: &str, index: &str, value: &str, limit: usize) -> Result<Vec<Row>, ReadError> {
-        let query = "SELECT record.key, version, record.value FROM posting JOIN record USING (collection, key)
-            WHERE collection = ?1 AND posting.name = ?2 AND posting.value = ?3 ORDER BY posting.key LIMIT ?4";
+        let query = "SELECT record.key, version, record.value FROM posting JOIN record ON record.id = posting.record
+            WHERE posting.collection = ?1 AND posting.name = ?2 AND posting.value = ?3 ORDER BY posting.key LIMIT ?4";
         rows(self, query, params![collection, index, value, limit_of(limit)])
     }
 
@@ -102,9 +102,9 @@ impl Reads for Connection {
         after: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(String, Row)>, ReadError> {
-        let query =
-            "SELECT record.key, version, record.value, posting.value FROM posting JOIN record USING (collection, key)
-            WHERE collection = ?1 AND posting.name = ?2 AND (posting.value, posting.key) > (?3, ?4)
+        let query = "SELECT record.key, version, record.value, posting.value
+            FROM posting JOIN record ON record.id = posting.record
+            WHERE posting.collection = ?1 AND posting.name = ?2 AND (posting.value, posting.key) > (?3, ?4)
             ORDER BY posting.value, posting.key LIMIT ?5";
         let (value, key) = after.unwrap_or_default();
         let parameters = params![collection, index, value, key, limit_of(limit)];
@@ -140,14 +140,31 @@ impl Reads for Connection {
     fn head(&self, log: &str) -> Result<Head, ReadError> {
         head(self, log).map_err(failed)
     }
+
+    fn noted_head(&self, log: &str) -> Result<Head, ReadError> {
+        noted_head(self, log).map_err(failed)
+    }
 }
 
 /// The end of a log; the writer uses this too.
 pub(super) fn head(connection: &Connection, log: &str) -> rusqlite::Result<Head> {
-    let mut statement = connection.prepare_cached("SELECT seq, hash FROM log_head WHERE log = ?1")?;
-    let found = statement
-        .query_row([log], |row| Ok(Head { seq: row.get(0)?, hash: fingerprint(row.get_ref(1)?.as_blob()?) }))
-        .optional()?;
+    head_by(connection, "SELECT seq, hash FROM log_entry WHERE log = ?1 ORDER BY seq DESC LIMIT 1", log)
+}
+
+/// The head of a log that was noted last; the writer uses this too.
+pub(super) fn noted_head(connection: &Connection, log: &str) -> rusqlite::Result<Head> {
+    head_by(connection, "SELECT seq, hash FROM log_head WHERE log = ?1", log)
+}
+
+/// The hash of an entry; the writer uses this too.
+pub(super) fn hash(connection: &Connection, log: &str, seq: u64) -> rusqlite::Result<Option<Fingerprint>> {
+    let mut statement = connection.prepare_cached("SELECT hash FROM log_entry WHERE log = ?1 AND seq = ?2")?;
+    statement.query_row(params![log, seq], |row| Ok(fingerprint(row.get_ref(0)?.as_blob()?))).optional()
+}
+
+fn head_by(connection: &Connection, query: &str, log: &str) -> rusqlite::Result<Head> {
+    let head = |row: &rusqlite::Row<'_>| Ok(Head { seq: row.get(0)?, hash: fingerprint(row.get_ref(1)?.as_blob()?) });
+    let found = connection.prepare_cached(query)?.query_row([log], head).optional()?;
     Ok(found.unwrap_or_else(|| Head::empty(log)))
 }
 

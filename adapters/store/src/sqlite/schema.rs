@@ -9,7 +9,8 @@ use std::path::Path;
 const APPLICATION_ID: i32 = 0x4C44_464C;
 
 /// Step n brings a file of schema n to schema n + 1. A step that was released never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+"
     -- `indexes` repeats the record's postings, so that they can be found again when it changes.
     CREATE TABLE record (
         id         INTEGER PRIMARY KEY,
@@ -44,6 +45,14 @@ const STEPS: &[&str] = &["
     -- The highest version given out; versions are never used again, not even for a record that was removed.
     CREATE TABLE last_version (value INTEGER NOT NULL) STRICT;
     INSERT INTO last_version VALUES (0);
+",
+"
+    -- A posting leads to the record itself, not to its key in another tree.
+    ALTER TABLE posting ADD COLUMN record INTEGER NOT NULL DEFAULT 0;
+    UPDATE posting SET record =
+        (SELECT id FROM record WHERE record.collection = posting.collection AND record.key = posting.key);
+    -- From here on `log_head` has no longer the last entry of each log, but one that it certainly had: it is written now
+    -- and then, so that few transactions have to touch it.
 "];
 
 /// Makes the tables, or brings those of an older program up to date; refuses what is not ours or newer.

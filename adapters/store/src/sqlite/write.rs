@@ -52,6 +52,9 @@ impl Writer {
             }
             self.commit_group(group);
         }
+        if let Err(e) = self.heads.note(&self.connection, 1) {
+            tracing::debug!(error = %e, "the ends of the logs could not be noted");
+        }
         if let Err(e) = self.connection.execute_batch("PRAGMA optimize;") {
             tracing::debug!(error = %e, "the store could not be tidied");
         }
@@ -93,7 +96,7 @@ impl Writer {
         for changes in group {
             outcomes.push(self.one(changes)?);
         }
-        self.heads.write(&self.connection).map_err(failed)?;
+        self.heads.note(&self.connection, Heads::SELDOM).map_err(failed)?;
         self.versions.reserve(&self.connection).map_err(failed)?;
         self.run_statement("COMMIT")?;
         Ok(outcomes)
@@ -188,14 +191,14 @@ impl Writer {
         found: Option<&Stored>,
     ) -> rusqlite::Result<()> {
         let postings = serde_json::to_string(indexes).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-        let before = match found {
+        let (id, before) = match found {
             Some(found) => {
                 let update = "UPDATE record SET version = ?2, indexes = ?3, value = ?4 WHERE id = ?1";
                 self.connection.prepare_cached(update)?.execute(params![found.id, version.0, postings, value])?;
                 if found.indexes == postings {
                     return Ok(());
                 }
-                found.postings()?
+                (found.id, found.postings()?)
             }
             None => {
                 let insert =
@@ -203,16 +206,16 @@ impl Writer {
                 self.connection
                     .prepare_cached(insert)?
                     .execute(params![collection, key, version.0, postings, value])?;
-                Vec::new()
+                (self.connection.last_insert_rowid(), Vec::new())
             }
         };
         let is = |(a, b): &(String, String), (name, value): &(&str, String)| a == name && b == value;
         self.remove_postings(collection, key, before.iter().filter(|old| !indexes.iter().any(|new| is(old, new))))?;
         // A record may have one posting twice.
-        let insert = "INSERT OR IGNORE INTO posting (collection, name, value, key) VALUES (?1, ?2, ?3, ?4)";
+        let insert = "INSERT OR IGNORE INTO posting (collection, name, value, key, record) VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = self.connection.prepare_cached(insert)?;
         for (name, value) in indexes.iter().filter(|new| !before.iter().any(|old| is(old, new))) {
-            insert.execute(params![collection, name, value, key])?;
+            insert.execute(params![collection, name, value, key, id])?;
         }
         Ok(())
     }
@@ -237,12 +240,12 @@ impl Writer {
     }
 
     fn append(&mut self, log: &'static str, entry: &str) -> rusqlite::Result<Head> {
-        let previous = self.heads.of(&self.connection, log)?;
+        let (previous, noted) = self.heads.of(&self.connection, log)?;
         let head = previous.append(entry);
         let insert = "INSERT INTO log_entry (log, seq, entry, hash, previous) VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![log, head.seq, entry, head.hash.0, previous.hash.0];
         self.connection.prepare_cached(insert)?.execute(values)?;
-        self.heads.set(log, head);
+        self.heads.set(log, head, noted);
         Ok(head)
     }
 
@@ -317,29 +320,43 @@ impl Versions {
     }
 }
 
-/// The ends of the logs that were written to, as the transaction under way will leave them.
+/// The ends of the logs that were written to, as the transaction under way will leave them, each with the number of the
+/// entry that is noted as its head.
 #[derive(Clone, Default)]
-struct Heads(BTreeMap<&'static str, (Head, bool)>);
+struct Heads(BTreeMap<&'static str, (Head, u64)>);
 
 impl Heads {
-    fn of(&self, connection: &Connection, log: &'static str) -> rusqlite::Result<Head> {
+    /// After how many entries the head is noted.
+    const SELDOM: u64 = 1024;
+    /// What is noted stays, as evidence: the log has lost that entry.
+    const NEVER: u64 = u64::MAX;
+
+    /// The head and the number noted.
+    fn of(&self, connection: &Connection, log: &'static str) -> rusqlite::Result<(Head, u64)> {
         match self.0.get(log) {
-            Some((head, _)) => Ok(*head),
-            None => read::head(connection, log),
+            Some(known) => Ok(*known),
+            None => {
+                let noted = read::noted_head(connection, log)?;
+                let whole = noted.seq == 0 || read::hash(connection, log, noted.seq)? == Some(noted.hash);
+                Ok((read::head(connection, log)?, if whole { noted.seq } else { Self::NEVER }))
+            }
         }
     }
 
-    fn set(&mut self, log: &'static str, head: Head) {
-        self.0.insert(log, (head, true));
+    fn set(&mut self, log: &'static str, head: Head, noted: u64) {
+        self.0.insert(log, (head, noted));
     }
 
-    /// Writes those that have moved.
-    fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let update = "INSERT INTO log_head (log, seq, hash) VALUES (?1, ?2, ?3)
-            ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
-        for (log, (head, moved)) in self.0.iter_mut().filter(|(_, (_, moved))| *moved) {
+    /// Notes the heads that have moved by `far` entries. Whoever removes a noted entry is found out by it.
+    fn note(&mut self, connection: &Connection, far: u64) -> rusqlite::Result<()> {
+        // Another process may have noted a later one.
+        let update = "INSERT INTO log_head (log, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (log)
+            DO UPDATE SET seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > log_head.seq";
+        for (log, (head, noted)) in
+            self.0.iter_mut().filter(|(_, (head, noted))| head.seq.saturating_sub(*noted) >= far)
+        {
             connection.prepare_cached(update)?.execute(params![log, head.seq, head.hash.0])?;
-            *moved = false;
+            *noted = head.seq;
         }
         Ok(())
     }

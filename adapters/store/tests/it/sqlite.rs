@@ -153,6 +153,40 @@ fn a_log_that_was_cut_is_found_with_a_head_kept_elsewhere() {
 }
 
 #[test]
+fn a_log_that_was_cut_and_goes_on_stays_found() {
+    let place = Place::new();
+    let append = |store: &Store, n: u64| store.commit_blocking(Changes::new().append("diary", &n).unwrap()).unwrap();
+    let store = place.open();
+    (0..5).for_each(|n| drop(append(&store, n)));
+    drop(store);
+    place.tamper("DELETE FROM log_entry WHERE seq = 5");
+    for n in 5..8 {
+        let store = place.open();
+        append(&store, n);
+        assert_eq!(store.verify_log("diary"), Err(LogBroken::Changed { seq: 5 }), "{n}");
+    }
+}
+
+#[test]
+fn a_store_of_the_first_schema_is_read_and_written_as_before() {
+    let place = Place::new();
+    let store = place.open();
+    for (id, colour) in [("a", "red"), ("b", "red"), ("c", "blue")] {
+        let changes = Changes::new().insert(&thing(id, &[colour], 1)).unwrap().append("diary", &id).unwrap();
+        store.commit_blocking(changes).unwrap();
+    }
+    drop(store);
+    place.tamper("ALTER TABLE posting DROP COLUMN record; UPDATE schema SET version = 1");
+    let store = place.open();
+    let red = || store.find_by::<Thing>("colour", "red", 9).unwrap().iter().map(|t| t.id.clone()).collect::<Vec<_>>();
+    assert_eq!(red(), ["a", "b"]);
+    store.commit_blocking(Changes::new().put(&thing("c", &["red"], 2)).unwrap().delete::<Thing>("a")).unwrap();
+    assert_eq!(red(), ["b", "c"]);
+    store.commit_blocking(Changes::new().append("diary", &"d").unwrap()).unwrap();
+    assert_eq!(store.verify_log("diary").unwrap().seq, 4);
+}
+
+#[test]
 fn a_snapshot_is_of_one_moment() {
     let place = Place::new();
     let store = place.open();
