@@ -3,6 +3,7 @@
 use crate::{
     dossier::{Dossier, Known},
     fact::{Fact, Kind},
+    grace::Grace,
     level::Level,
     policies::{Policies, uid},
 };
@@ -10,10 +11,7 @@ use cedar_policy::{Authorizer, Context, Decision, EntityUid, PolicyId, Request, 
 use landfall_policy::Value;
 use landfall_types::Time;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::BTreeSet;
 
 /// What is asked about a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +24,6 @@ pub enum Question {
     /// May it do this, or have this done?
     Operate(String),
 }
-
-/// For how long an operator lets a kind of fact be unknown: after it has expired, or after the device was first known of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grace(pub BTreeMap<Kind, Duration>);
 
 /// What policies say, and on what it rests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,18 +78,6 @@ impl Question {
             Self::Stay => "stay",
             Self::Operate(_) => "operate",
         }
-    }
-}
-
-impl Grace {
-    /// For how long.
-    pub fn of(&self, kind: Kind) -> Duration {
-        self.0.get(&kind).copied().unwrap_or_default()
-    }
-
-    /// Until when a fact counts, if not for ever.
-    pub(crate) fn end(&self, fact: &Fact) -> Option<Time> {
-        Some(fact.expires? + self.of(fact.kind))
     }
 }
 

@@ -1,8 +1,8 @@
 //! All that is known of one device.
 
 use crate::{
-    decide::Grace,
     fact::{Fact, Kind, Shape},
+    grace::Grace,
 };
 use landfall_policy::Value;
 use landfall_types::{DeviceId, Record, Time};

@@ -10,14 +10,16 @@
 mod decide;
 mod dossier;
 pub mod fact;
+mod grace;
 mod level;
 mod policies;
 mod schema;
 mod tier;
 
-pub use decide::{Grace, Question, Reason, Ruling};
+pub use decide::{Question, Reason, Ruling};
 pub use dossier::{Dossier, Known, Mark, MarkKind, Taken, Unfit};
 pub use fact::{Fact, Kind, Shape};
+pub use grace::Grace;
 pub use level::{Level, UnknownLevel};
 pub use policies::{DEFAULT, EXAMPLES, Policies, PolicyProblem};
 pub use schema::schema;

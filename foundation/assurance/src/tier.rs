@@ -1,9 +1,9 @@
 //! How far a device can be trusted, by its whole background (the guide's 7.10), in steps of which each has its reasons.
 
 use crate::{
-    decide::Grace,
     dossier::{Dossier, Known, Mark, MarkKind},
     fact::Kind,
+    grace::Grace,
 };
 use landfall_policy::Value;
 use landfall_types::Time;

@@ -3,6 +3,7 @@
 
 use super::{
     Device, Shown, Site, contact,
+    evidence::{examined, leave_evidence},
     network::{Traces, come_in, leave, stay_out},
     switch::MENDING,
     witness::{Asserted, Witnesses, birth_key},
@@ -12,12 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use landfall_assurance::{Fact, Kind, Level};
 use landfall_claims::Claim;
 use landfall_policy::Value;
-use landfall_server::admin::{
-    escape,
-    view::{Decided, Examined, Facts, FactsTaken, Page, PolicyInForce},
-};
+use landfall_server::admin::view::{Facts, FactsTaken};
 use landfall_types::Time;
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 /// S4.C4: two devices of a model; one of them has a vulnerability, and is placed where it is mended when it joins.
 pub(super) async fn segment_by_posture(place: &Place, site: &Site) -> Result<Shown> {
@@ -165,38 +163,4 @@ pub(super) async fn say(site: &Site, device: &Device, kind: Kind, value: Value, 
     let told = Facts { facts: vec![fact] };
     let _: FactsTaken = site.orchard.registrar.admin.post("/v1/verification/facts", &told).await?;
     Ok(())
-}
-
-pub(super) async fn examined(site: &Site, device: &Device) -> Result<Examined> {
-    let path = format!("/v1/verification/devices/{}", escape(&device.serial));
-    Ok(site.orchard.registrar.admin.get(&path).await?)
-}
-
-/// Leaves what the decision rests on beside the packets: the facts, the policy and its version, the decisions. Why it is not let
-/// further in.
-pub(super) async fn leave_evidence(place: &Place, site: &Site, device: &Device, measured: &[&str]) -> Result<String> {
-    let admin = &site.orchard.registrar.admin;
-    let examined = examined(site, device).await?;
-    let policy: PolicyInForce = admin.get("/v1/verification/policy").await?;
-    let (mut decisions, mut after) = (Vec::new(), None::<String>);
-    loop {
-        let query = [("limit", Some("500")), ("after", after.as_deref())];
-        let page: Page<Decided> = admin.list("/v1/verification/decisions", &query).await?;
-        let its = page.items.into_iter().map(|it| it.decision).filter(|it| it.device == examined.view.dossier.device);
-        decisions.extend(its);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    let folder = device.evidence();
-    fs::write(folder.join("facts.json"), serde_json::to_string_pretty(&examined.view)?)?;
-    fs::write(folder.join("decisions.json"), serde_json::to_string_pretty(&decisions)?)?;
-    fs::write(folder.join(format!("policy-version-{}.cedar", policy.version)), &policy.text)?;
-    if !measured.is_empty() {
-        fs::write(folder.join("cause-to-effect.txt"), measured.join("\n") + "\n")?;
-    }
-    device.collect(place, &site.orchard)?;
-    let last = decisions.last().context("nothing was decided about it")?;
-    Ok(last.ruling.why())
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Device, Shown, Site,
-    assurance::{examined, leave_evidence},
     contact::until_quarantined,
+    evidence::{examined, leave_evidence},
     network::{come_in, leave},
     switch::{LIMIT, target},
 };

@@ -2,7 +2,7 @@
 
 use super::{
     Device, Shown, Site,
-    assurance::{examined, leave_evidence},
+    evidence::{examined, leave_evidence},
     network::{Traces, come_in, leave},
     switch::LIMIT,
 };

@@ -5,6 +5,7 @@ mod again;
 mod assurance;
 mod behaviour;
 mod contact;
+mod evidence;
 mod hardware;
 mod network;
 mod rows;
