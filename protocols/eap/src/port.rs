@@ -56,6 +56,8 @@ pub enum Output {
     Send(Vec<u8>),
     /// The port is open for us, or stays open.
     Inside,
+    /// It is not, since nobody asks or answers; it goes on trying.
+    Silent(Refusal),
     /// It is not, and why.
     Outside(Refusal),
 }
@@ -119,12 +121,12 @@ impl Supplicant {
             State::Waiting(said) => {
                 let said = said.saturating_add(1);
                 if said == STARTS {
-                    self.outputs.push_back(Output::Outside(silent("nobody at the port asks who we are")));
+                    self.outputs.push_back(Output::Silent(silent("nobody at the port asks who we are")));
                 }
                 self.start(now, said);
             }
             State::Asked(_) => {
-                self.outputs.push_back(Output::Outside(silent("the port fell silent in the middle of a conversation")));
+                self.outputs.push_back(Output::Silent(silent("the port fell silent in the middle of a conversation")));
                 self.start(now, 0);
             }
             State::Held => self.start(now, 0),

@@ -139,7 +139,7 @@ impl Wire {
     fn reasons(&self) -> Vec<String> {
         let reason = |output: &Output| match output {
             Output::Inside => "inside".to_owned(),
-            Output::Outside(why) => why.check.to_string(),
+            Output::Outside(why) | Output::Silent(why) => why.check.to_string(),
             Output::Send(_) => unreachable!(),
         };
         self.said.iter().map(reason).collect()

@@ -47,7 +47,7 @@ impl<'a> Port<'a> {
         let mut why = None;
         loop {
             match timeout_at(until, wire.next()).await {
-                Ok(Output::Outside(refusal)) if refusal.check == "port-silent" => why = Some(refusal),
+                Ok(Output::Silent(refusal)) => why = Some(refusal),
                 Ok(Output::Outside(refusal)) => return Ok(Err(refusal)),
                 Ok(_) => return Ok(Ok(())),
                 Err(_) => return Ok(Err(why.unwrap_or_else(super::unanswered))),
@@ -75,7 +75,9 @@ impl<'a> Port<'a> {
             let look = Instant::now() + LOOK;
             while let Ok(said) = timeout_at(look, wire.next()).await {
                 match said {
-                    Output::Outside(why) => tracing::warn!(process = "network", role = "device", %why, "outside"),
+                    Output::Outside(why) | Output::Silent(why) => {
+                        tracing::warn!(process = "network", role = "device", %why, "outside")
+                    }
                     _ => tracing::info!(process = "network", role = "device", "inside"),
                 }
             }
