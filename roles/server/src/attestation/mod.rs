@@ -16,7 +16,7 @@ use landfall_attest::{
 };
 use landfall_brski::ChannelBinding;
 use landfall_lifecycle::network::DomainDevice;
-use landfall_pki::{Anchors, Certificate, Csr, PublicKey, attestation::evidence, oid, pem};
+use landfall_pki::{Anchors, Csr, PublicKey, attestation::evidence, oid};
 use landfall_types::{Fault, Refusal, Time};
 use std::{
     fs,
@@ -39,6 +39,17 @@ pub struct Verifier {
     folder: Option<PathBuf>,
     /// Who signs results.
     identity: Identity,
+}
+
+/// Who shows evidence (RFC 9334 s3): over which connection, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attester<'a> {
+    pub(crate) binding: &'a ChannelBinding,
+    pub(crate) device: &'a DomainDevice,
+    /// Whom its manufacturer has speak for its TPM, if that is known.
+    pub(crate) anchors: Option<&'a Anchors>,
+    /// What came of its evidence before.
+    pub(crate) before: Option<&'a AttestationRecord>,
 }
 
 impl Verifier {
@@ -79,15 +90,7 @@ impl Verifier {
     }
 
     /// Judges the evidence in a certificate request.
-    pub(crate) fn in_request(
-        &self,
-        csr: &Csr,
-        binding: &ChannelBinding,
-        device: &DomainDevice,
-        anchors: Option<&Anchors>,
-        before: Option<&AttestationRecord>,
-        now: Time,
-    ) -> AttestationRecord {
+    pub(crate) fn in_request(&self, csr: &Csr, attester: &Attester<'_>, now: Time) -> AttestationRecord {
         let absent = || Refusal::new(Fault::Peer, "evidence-absent", SECTION, "the request holds no evidence");
         let shown = csr.attribute(oid::KEY_ATTESTATION).ok_or_else(absent).and_then(|value| {
             let malformed = |why: &dyn std::fmt::Display| {
@@ -95,35 +98,20 @@ impl Verifier {
             };
             evidence(value).map_err(|why| malformed(&why))?.ok_or_else(absent)
         });
-        self.judge(shown, binding, device, anchors, before, now)
+        self.judge(shown, attester, now)
     }
 
     /// Judges evidence that a device shows by itself.
-    pub(crate) fn at_the_door(
-        &self,
-        cmw: &[u8],
-        binding: &ChannelBinding,
-        device: &DomainDevice,
-        anchors: Option<&Anchors>,
-        before: Option<&AttestationRecord>,
-        now: Time,
-    ) -> AttestationRecord {
-        self.judge(Ok(cmw), binding, device, anchors, before, now)
+    pub(crate) fn at_the_door(&self, cmw: &[u8], attester: &Attester<'_>, now: Time) -> AttestationRecord {
+        self.judge(Ok(cmw), attester, now)
     }
 
-    fn judge(
-        &self,
-        cmw: Result<&[u8], Refusal>,
-        binding: &ChannelBinding,
-        device: &DomainDevice,
-        anchors: Option<&Anchors>,
-        before: Option<&AttestationRecord>,
-        now: Time,
-    ) -> AttestationRecord {
+    fn judge(&self, cmw: Result<&[u8], Refusal>, attester: &Attester<'_>, now: Time) -> AttestationRecord {
+        let Attester { binding, device, before, .. } = *attester;
         let shown = cmw.and_then(|cmw| Ok((cmw, Evidence::from_cmw(cmw)?)));
         let nonce = shown.as_ref().map(|(_, evidence)| evidence.nonce().to_vec()).unwrap_or_default();
         let appraisal = match &shown {
-            Ok((_, evidence)) => self.appraise(evidence, binding, device, anchors, before, now),
+            Ok((_, evidence)) => self.appraise(evidence, attester, now),
             Err(why) => Appraisal::absent(why.clone()),
         };
         let subject = device.identity.serial_number.to_string();
@@ -148,15 +136,8 @@ impl Verifier {
         record
     }
 
-    fn appraise(
-        &self,
-        evidence: &Evidence,
-        binding: &ChannelBinding,
-        device: &DomainDevice,
-        anchors: Option<&Anchors>,
-        before: Option<&AttestationRecord>,
-        now: Time,
-    ) -> Appraisal {
+    fn appraise(&self, evidence: &Evidence, attester: &Attester<'_>, now: Time) -> Appraisal {
+        let Attester { binding, device, anchors, before } = *attester;
         let challenge = self.challenge(evidence.nonce(), binding, now);
         let vendor = device.identity.vendor.as_ref().map(ToString::to_string).unwrap_or_default();
         let model = device.identity.model.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -202,11 +183,5 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn key_in(path: &Path) -> Result<PublicKey, RoleError> {
     let what = || format!("the key of {} (registrar.attestation.signers)", path.display());
     let text = fs::read_to_string(path).map_err(|why| RoleError::new(what(), why))?;
-    let blocks = pem::decode(&text).map_err(|why| RoleError::new(what(), why))?;
-    let first = blocks.first().ok_or_else(|| RoleError::new(what(), "there is none"))?;
-    let key = match first.label.as_str() {
-        "PUBLIC KEY" => PublicKey::from_spki_der(&first.der),
-        _ => Certificate::from_der(&first.der).map(|certificate| certificate.public_key().clone()),
-    };
-    key.map_err(|why| RoleError::new(what(), why))
+    PublicKey::from_pem(&text).map_err(|why| RoleError::new(what(), why))
 }

@@ -3,7 +3,7 @@
 
 use super::{CertificateRecord, Registrar, device::Tracked};
 use crate::{
-    attestation::{AttestationRecord, Verifier},
+    attestation::{AttestationRecord, Attester, Verifier},
     exchange::{Ending, Failure, Kind},
 };
 use landfall_attest::{CMW_JSON, EAT_JWT, FRESHNESS_JSON};
@@ -113,7 +113,8 @@ async fn judged(
     ending.device = tracked.device.identity.serial_number.to_string();
     let before = before(registrar, &tracked.device).map_err(|why| backend(&why.why))?;
     let anchors = anchors(registrar, &tracked.device);
-    let record = verifier.at_the_door(&request.body, &client.binding, &tracked.device, anchors, before.as_ref(), now);
+    let attester = Attester { binding: &client.binding, device: &tracked.device, anchors, before: before.as_ref() };
+    let record = verifier.at_the_door(&request.body, &attester, now);
     keep(registrar, &record).await.map_err(|why| backend(&why.why))?;
     Ok(record)
 }
@@ -128,8 +129,8 @@ pub(super) fn in_request<'a>(
     let Some(verifier) = &registrar.verifier else { return Ok(None) };
     let before = before(registrar, device)?;
     let now = registrar.world.clock.now();
-    let anchors = anchors(registrar, device);
-    Ok(Some((verifier, verifier.in_request(csr, binding, device, anchors, before.as_ref(), now))))
+    let attester = Attester { binding, device, anchors: anchors(registrar, device), before: before.as_ref() };
+    Ok(Some((verifier, verifier.in_request(csr, &attester, now))))
 }
 
 /// Keeps a result, and the log of it.
