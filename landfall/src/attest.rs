@@ -10,7 +10,7 @@ use landfall_attest::{
     Ear, EventLog, ReferenceValues, Release, Tier,
     log::{IPL, event},
 };
-use landfall_pki::{Certificate, PublicKey, SoftwareKey, pem};
+use landfall_pki::{PublicKey, SoftwareKey, pem};
 use landfall_types::{Fingerprint, Redacted, Time};
 use std::{
     fs,
@@ -194,10 +194,5 @@ fn private_key(path: &Path) -> anyhow::Result<SoftwareKey> {
 }
 
 fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
-    let blocks = pem::decode(&text(path)?)?;
-    let first = blocks.first().with_context(|| format!("{} holds nothing in PEM", path.display()))?;
-    Ok(match first.label.as_str() {
-        "PUBLIC KEY" => PublicKey::from_spki_der(&first.der)?,
-        _ => Certificate::from_der(&first.der)?.public_key().clone(),
-    })
+    PublicKey::from_pem(&text(path)?).with_context(|| format!("reading {}", path.display()))
 }

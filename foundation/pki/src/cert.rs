@@ -379,3 +379,18 @@ impl fmt::Debug for Certificate {
         write!(f, "Certificate({}, serial {}, {})", self.subject(), self.serial_hex(), self.fingerprint())
     }
 }
+
+impl PublicKey {
+    /// The first key of a PEM text: a public key alone, or that of a certificate.
+    ///
+    /// # Errors
+    /// If there is neither, or it cannot be read.
+    pub fn from_pem(text: &str) -> Result<Self, PkiError> {
+        let found = pem::decode(text)?.into_iter().find_map(|block| match block.label.as_str() {
+            "PUBLIC KEY" => Some(Self::from_spki_der(&block.der)),
+            "CERTIFICATE" => Some(Certificate::from_der(&block.der).map(|it| it.public_key().clone())),
+            _ => None,
+        });
+        found.unwrap_or_else(|| Err(PkiError::malformed("PEM", "it holds neither a public key nor a certificate")))
+    }
+}

@@ -14,7 +14,7 @@ use landfall_claims::{
     identifier::fingerprint_of,
     status::StatusList,
 };
-use landfall_pki::{Certificate, CertificateSerial, PublicKey, Signer, pem};
+use landfall_pki::{CertificateSerial, PublicKey, Signer};
 use landfall_server::admin::{
     escape,
     view::{Count, CredentialBrought, CredentialShown, CredentialTaken, CredentialWithdrawn, Examined},
@@ -259,14 +259,8 @@ fn key(text: &str) -> anyhow::Result<Fingerprint> {
         return Ok(found);
     }
     let pem = fs::read_to_string(text).with_context(|| format!("reading {text}"))?;
-    for block in pem::decode(&pem).with_context(|| format!("reading {text}"))? {
-        match block.label.as_str() {
-            "CERTIFICATE" => return Ok(Certificate::from_der(&block.der)?.public_key().fingerprint()),
-            "PUBLIC KEY" => return Ok(PublicKey::from_spki_der(&block.der)?.fingerprint()),
-            _ => {}
-        }
-    }
-    bail!("{text} holds neither a certificate nor a public key, in PEM")
+    let key = PublicKey::from_pem(&pem).with_context(|| format!("reading {text}"))?;
+    Ok(key.fingerprint())
 }
 
 /// The key that a device of the server was born with.

@@ -7,7 +7,7 @@ use landfall_attest::{
     verifier::Speaks,
 };
 use landfall_brski::pledge::Credential;
-use landfall_pki::{Certificate, PublicKey, pem};
+use landfall_pki::PublicKey;
 use landfall_types::{Fault, Refusal, Time, http::Request};
 use std::path::Path;
 
@@ -65,10 +65,5 @@ fn judged(
 
 fn key_in(path: &Path) -> Result<PublicKey, DeviceError> {
     let text = file::read(path)?.ok_or_else(|| DeviceError::file(path, "there is no such file"))?;
-    let blocks = pem::decode(&String::from_utf8_lossy(&text))?;
-    let first = blocks.first().ok_or_else(|| DeviceError::file(path, "it holds nothing in PEM"))?;
-    Ok(match first.label.as_str() {
-        "PUBLIC KEY" => PublicKey::from_spki_der(&first.der)?,
-        _ => Certificate::from_der(&first.der)?.public_key().clone(),
-    })
+    Ok(PublicKey::from_pem(&String::from_utf8_lossy(&text))?)
 }

@@ -6,7 +6,7 @@ use crate::{
     settings::{AuthorizerSettings, Settings},
 };
 use landfall_claims::{Authorities, Authority, authority::Role};
-use landfall_pki::{Certificate, PublicKey, pem};
+use landfall_pki::PublicKey;
 use landfall_types::Fingerprint;
 use std::{collections::BTreeMap, fmt::Display, fs, path::Path};
 
@@ -53,18 +53,9 @@ impl Believed {
     }
 }
 
-/// The key in a PEM file: that of its first certificate, or a public key alone.
+/// The key in a PEM file: a public key alone, or that of a certificate.
 fn key(path: &Path) -> Result<PublicKey, RoleError> {
     let failed = |why: &dyn Display| RoleError::new(format!("the key in {}", path.display()), why);
     let text = fs::read_to_string(path).map_err(|why| failed(&why))?;
-    let blocks = pem::decode(&text).map_err(|why| failed(&why))?;
-    let found = blocks.iter().find_map(|block| match block.label.as_str() {
-        "CERTIFICATE" => Some(Certificate::from_der(&block.der).map(|certificate| certificate.public_key().clone())),
-        "PUBLIC KEY" => Some(PublicKey::from_spki_der(&block.der)),
-        _ => None,
-    });
-    match found {
-        Some(found) => found.map_err(|why| failed(&why)),
-        None => Err(failed(&"holds neither a certificate nor a public key, in PEM")),
-    }
+    PublicKey::from_pem(&text).map_err(|why| failed(&why))
 }
