@@ -3,7 +3,7 @@
 use crate::{asn1, error::PkiError, oid, oid::Oid};
 use aws_lc_rs::{
     digest,
-    signature::{self, UnparsedPublicKey, VerificationAlgorithm},
+    signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm},
 };
 use der::asn1::AnyRef;
 use landfall_types::Fingerprint;
@@ -163,7 +163,17 @@ impl PublicKey {
 
     /// From the octets of a key on its curve, as X.509 has them in its bit string: a point (RFC 5480 s2.2), or 32 octets
     /// of Ed25519 (RFC 8410 s4).
+    ///
+    /// # Errors
+    /// If that is no point of the curve.
     pub fn from_point(algorithm: Algorithm, point: &[u8]) -> Result<Self, PkiError> {
+        let curve: &'static dyn VerificationAlgorithm = match algorithm {
+            Algorithm::EcdsaP256 => &signature::ECDSA_P256_SHA256_FIXED,
+            Algorithm::EcdsaP384 => &signature::ECDSA_P384_SHA384_FIXED,
+            Algorithm::Ed25519 => &signature::ED25519,
+        };
+        ParsedPublicKey::new(curve, point)
+            .map_err(|_| PkiError::malformed("public key", "it is not a point of its curve"))?;
         let identifier = match algorithm {
             Algorithm::EcdsaP256 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P256)].concat(),
             Algorithm::EcdsaP384 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P384)].concat(),

@@ -3,7 +3,7 @@
 use cryptoki::context::Pkcs11;
 use landfall_element::{ElementError, SecureElement, Trouble, contract::contract};
 use landfall_pkcs11::{Pin, Pkcs11Element, Pkcs11Uri};
-use landfall_pki::{Algorithm, SoftwareKey};
+use landfall_pki::{Algorithm, Signer, SoftwareKey};
 use landfall_testkit::SoftHsm;
 use landfall_types::KeyUri;
 use std::fs;
@@ -100,9 +100,9 @@ fn it_takes_in_no_key_and_agrees_with_no_point_beside_the_curve() {
         assert!(matches!(element.import("one", &made.to_pkcs8_der()), Err(ElementError::Unsupported(_))));
         assert!(matches!(element.generate("one", Algorithm::Ed25519), Err(ElementError::Unsupported(_))));
         let key = element.generate("one", Algorithm::EcdsaP256).unwrap();
-        let mut point = [7; 65];
-        point[0] = 4;
-        let beside = landfall_pki::PublicKey::from_point(Algorithm::EcdsaP256, &point).unwrap();
+        let mut spki = made.public_key().spki_der().to_vec();
+        *spki.last_mut().unwrap() ^= 1;
+        let beside = landfall_pki::PublicKey::from_spki_der(&spki).unwrap();
         let agreed = element.key_agreement().unwrap().agree(&key, &beside);
         assert!(matches!(agreed, Err(ElementError::Unsupported(_))));
     });

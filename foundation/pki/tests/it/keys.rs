@@ -82,3 +82,14 @@ fn the_key_id_is_the_sha1_of_the_bits() {
     assert_eq!(key.kind(), KeyKind::Ed25519);
     assert_eq!(hex::encode(key.key_id()), "00696ab8d421f816366c137ec66813fd218d5927");
 }
+
+/// RFC 5480 s2.2: a key's octets are a point of its curve. One bit of a good one changed.
+#[test]
+fn octets_that_are_no_point_of_the_curve_are_refused() {
+    for algorithm in [Algorithm::EcdsaP256, Algorithm::EcdsaP384] {
+        let mut point = SoftwareKey::generate(algorithm).unwrap().public_key().key_bits().to_vec();
+        PublicKey::from_point(algorithm, &point).unwrap();
+        *point.last_mut().unwrap() ^= 1;
+        assert!(matches!(PublicKey::from_point(algorithm, &point), Err(PkiError::Malformed { .. })), "{algorithm}");
+    }
+}
