@@ -49,6 +49,8 @@ mod provision;
 mod survives;
 #[path = "it/verification.rs"]
 mod verification;
+#[path = "it/vlans.rs"]
+mod vlans;
 
 use std::{
     path::Path,

@@ -1,11 +1,14 @@
 //! The kernel's bridges and packet filter.
 //!
 //! Rules go in by `nft -j -f -`: one transaction, of which the kernel takes all or nothing. Bridges and ports are made and
-//! moved by `ip -batch -`. Both programs are the kernel's own reference for what they do, so what an administrator sees with
-//! them is what was meant. Nothing here decides anything.
+//! moved by `ip -batch -`, and VLANs by `bridge -batch -`. These programs are the kernel's own reference for what they do, so
+//! what an administrator sees with them is what was meant. Nothing here decides anything.
 
 mod inside;
+mod links;
 pub mod told;
+
+pub use links::{Change, Link, Seat};
 
 use serde_json::{Value, json};
 use std::{
@@ -30,6 +33,7 @@ const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 pub struct Kernel {
     nft: PathBuf,
     ip: PathBuf,
+    bridge: PathBuf,
     namespace: Option<String>,
 }
 
@@ -66,27 +70,11 @@ pub struct Interface(String);
 #[error("{0:?} is no name of a network interface: 1 to 15 letters, digits, dots, underscores and hyphens")]
 pub struct NotAnInterface(String);
 
-/// A change to bridges and ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Makes a bridge, and brings it up.
-    Bridge(Interface),
-    /// Puts a port into a bridge, and brings it up.
-    Port {
-        /// Which.
-        port: Interface,
-        /// Where to.
-        bridge: Interface,
-    },
-    /// Takes the link of a port down: nothing goes through, whatever the rules are.
-    Down(Interface),
-}
-
 impl Kernel {
     /// This machine's, or a named network namespace's.
     ///
     /// # Errors
-    /// If `nft` or `ip` is not installed.
+    /// If `nft`, `ip` or `bridge` is not installed.
     pub fn new(namespace: Option<&str>) -> Result<Self, KernelError> {
         Self::with(program("nft")?, namespace)
     }
@@ -94,9 +82,9 @@ impl Kernel {
     /// The same with another `nft`.
     ///
     /// # Errors
-    /// If `ip` is not installed.
+    /// If `ip` or `bridge` is not installed.
     pub fn with(nft: PathBuf, namespace: Option<&str>) -> Result<Self, KernelError> {
-        Ok(Self { nft, ip: program("ip")?, namespace: namespace.map(str::to_owned) })
+        Ok(Self { nft, ip: program("ip")?, bridge: program("bridge")?, namespace: namespace.map(str::to_owned) })
     }
 
     /// Carries out commands of libnftables' JSON, all or none.
@@ -139,34 +127,13 @@ impl Kernel {
         }
     }
 
-    /// Makes these changes, one after the other; those that are already so stay so.
-    ///
-    /// # Errors
-    /// At the first that is refused.
-    pub async fn change(&self, changes: &[Change]) -> Result<(), KernelError> {
-        let there = self.interfaces().await?;
-        let lines: String = changes.iter().map(|change| change.lines(&there)).collect();
-        match lines.is_empty() {
-            true => Ok(()),
-            false => self.run("ip", &["-batch", "-"], lines.into_bytes()).await.map(drop),
-        }
-    }
-
-    /// Every interface, with the bridge that it is a port of.
-    ///
-    /// # Errors
-    /// If the kernel could not be asked.
-    pub async fn interfaces(&self) -> Result<Vec<(Interface, Option<Interface>)>, KernelError> {
-        let said = self.run("ip", &["-json", "link", "show"], Vec::new()).await?;
-        let unclear = |why: serde_json::Error| KernelError::Unable { program: "ip", why: why.to_string() };
-        let said: Vec<Value> = serde_json::from_slice(&said).map_err(unclear)?;
-        let name = |link: &Value, key: &str| link.get(key).and_then(Value::as_str).and_then(|name| name.parse().ok());
-        Ok(said.iter().filter_map(|link| Some((name(link, "ifname")?, name(link, "master")))).collect())
-    }
-
     async fn run(&self, program: &'static str, arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>, KernelError> {
         let unable = |why: &dyn fmt::Display| KernelError::Unable { program, why: why.to_string() };
-        let path = if program == "nft" { &self.nft } else { &self.ip };
+        let path = match program {
+            "nft" => &self.nft,
+            "bridge" => &self.bridge,
+            _ => &self.ip,
+        };
         let mut words: Vec<OsString> = vec![path.into()];
         if let Some(namespace) = &self.namespace {
             let enter = [self.ip.as_os_str(), "netns".as_ref(), "exec".as_ref(), namespace.as_ref()];
@@ -199,21 +166,6 @@ impl Kernel {
                 let why = complaint.split_whitespace().collect::<Vec<_>>().join(" ");
                 Err(KernelError::Refused { program, why: why.chars().take(COMPLAINT).collect() })
             }
-        }
-    }
-}
-
-impl Change {
-    /// What `ip -batch` reads.
-    fn lines(&self, there: &[(Interface, Option<Interface>)]) -> String {
-        match self {
-            // A port's traffic begins at once: in a tree of one bridge there is no loop to look for (forward_delay).
-            Self::Bridge(bridge) => match there.iter().any(|(name, _)| name == bridge) {
-                true => format!("link set {bridge} up\n"),
-                false => format!("link add {bridge} type bridge stp_state 0 forward_delay 0\nlink set {bridge} up\n"),
-            },
-            Self::Port { port, bridge } => format!("link set {port} master {bridge}\nlink set {port} up\n"),
-            Self::Down(port) => format!("link set {port} down\n"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A device and its peer at a bridge: three network namespaces, and cables between them.
 
 use anyhow::{Context, Result, ensure};
-use landfall_nft::{Change, Interface, Kernel};
+use landfall_nft::{Change, Interface, Kernel, Seat};
 use std::{
     io::{self, BufRead, BufReader, Read},
     net::{SocketAddr, UdpSocket},
@@ -66,7 +66,9 @@ impl Wires {
             ip(&["link", "add", port, "netns", &switch, "type", "veth", "peer", "name", "eth0", "netns", host])?;
             ip(&["-n", host, "link", "set", "eth0", "address", mac, "up"])?;
             ip(&["-n", host, "address", "add", &format!("{address}/16"), "dev", "eth0"])?;
-            kernel.change(&[Change::Port { port: port.parse()?, bridge: bridge.clone() }]).await?;
+            kernel
+                .change(&[Change::Port { port: port.parse()?, seat: Seat { bridge: bridge.clone(), vlan: None } }])
+                .await?;
         }
         // Nobody has to be asked for: what goes through is what is counted.
         ip(&[

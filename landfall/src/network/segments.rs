@@ -15,7 +15,7 @@ pub(super) fn show(connection: &Connection, output: &Output) -> anyhow::Result<A
 
 fn text(segments: &Segments) -> String {
     let dash = || "-".to_owned();
-    let mut parts = Table::new(&["segment", "bridge", "vlan", "devices", "reach"], "there is no segment");
+    let mut parts = Table::new(&["segment", "interface", "vlan", "devices", "reach"], "there is no segment");
     for segment in &segments.segments {
         let reach = match (segment.kind, segment.reach.as_slice()) {
             (SegmentKind::Production, _) if segment.lateral => "everything, and each other".into(),

@@ -68,7 +68,8 @@ impl Air {
                 return None;
             }
         };
-        let (strip, _) = (tool("strip")?, tool("busybox")?);
+        let folder = temp_dir();
+        let program = put_program(folder.path())?;
         let ground = Ground::lay(2);
         let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (radius, orders) = (free(), free());
@@ -79,12 +80,6 @@ impl Air {
         ground.change(Role::Registrar, "[registrar]", "[registrar]", &more);
         fs::write(ground.data(Role::Registrar).join("ap.secret"), "a secret of the access point\n").unwrap();
         let servers = [ground.serve(Role::Masa), network(&ground)];
-        // What debuggers want would fill the machine's memory.
-        let folder = temp_dir();
-        let program = folder.path().join("landfall");
-        let stripped =
-            Command::new(strip).arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_landfall")).status().unwrap();
-        assert!(stripped.success());
         let machine = rig.boot_with(&program).await.unwrap();
         Some(Self { ground, machine, radius, _servers: servers })
     }
@@ -150,6 +145,15 @@ impl Air {
         let said = self.machine.sh(&script).await.unwrap();
         serde_json::from_str(&said).unwrap_or_else(|why| panic!("{command}: {why}: {said}"))
     }
+}
+
+/// This program as it goes into a machine: what debuggers want would fill its memory.
+pub(crate) fn put_program(folder: &Path) -> Option<PathBuf> {
+    let (strip, _) = (tool("strip")?, tool("busybox")?);
+    let program = folder.join("landfall");
+    let stripped = Command::new(strip).arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_landfall")).status().unwrap();
+    assert!(stripped.success());
+    Some(program)
 }
 
 /// The registrar, and the access server beside it.

@@ -12,11 +12,11 @@ use std::{
 pub(super) const INIT: &str = include_str!("init.sh");
 
 /// The programs in it.
-pub(super) const PROGRAMS: [&str; 9] =
-    ["busybox", "hostapd", "hostapd_cli", "wpa_supplicant", "wpa_cli", "iw", "ip", "nft", "tcpdump"];
+pub(super) const PROGRAMS: [&str; 10] =
+    ["busybox", "hostapd", "hostapd_cli", "wpa_supplicant", "wpa_cli", "iw", "ip", "bridge", "nft", "tcpdump"];
 
 /// The modules that are loaded, in this order, after those that they need; with their options.
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 18] = [
     ("mac80211_hwsim", "radios=4"),
     ("ccm", ""),
     ("gcm", ""),
@@ -28,6 +28,13 @@ const MODULES: [(&str, &str); 11] = [
     ("virtio_console", ""),
     ("nft_chain_nat", ""),
     ("nft_nat", ""),
+    ("veth", ""),
+    ("bridge", ""),
+    ("8021q", ""),
+    ("nft_meta_bridge", ""),
+    ("nft_limit", ""),
+    ("nft_log", ""),
+    ("nfnetlink_log", ""),
 ];
 
 /// Where Debian puts programs.

@@ -5,6 +5,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
+ln -s /proc/self/fd/0 /dev/stdin
 mount -t tmpfs none /tmp
 mount -t tmpfs none /run
 while read -r module options; do

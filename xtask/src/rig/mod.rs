@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What changes when a rig that is there has to be made anew; its first process is compared too.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Prepares the rig unless it is there; returns its folder.
 pub(crate) fn prepare() -> Result<PathBuf> {

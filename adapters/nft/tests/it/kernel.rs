@@ -1,4 +1,4 @@
-use landfall_nft::{Change, Interface, Kernel, KernelError};
+use landfall_nft::{Change, Interface, Kernel, KernelError, Seat};
 use landfall_testkit::{Hosts, tool};
 use serde_json::{Value, json};
 
@@ -50,12 +50,14 @@ async fn bridges_are_made_once_and_ports_are_moved() {
     kernel.change(&bridges).await.unwrap();
     kernel.change(&bridges).await.unwrap();
     for bridge in [a, b] {
-        kernel.change(&[Change::Port { port: port.clone(), bridge: bridge.clone() }]).await.unwrap();
-        let found = kernel.interfaces().await.unwrap().into_iter().find(|(name, _)| *name == port).unwrap();
-        assert_eq!(found.1, Some(bridge));
+        let seat = Seat { bridge, vlan: None };
+        kernel.change(&[Change::Port { port: port.clone(), seat: seat.clone() }]).await.unwrap();
+        let found = kernel.links().await.unwrap().into_iter().find(|link| link.name == port).unwrap();
+        assert!(found.sits(&seat), "{found:?}");
+        assert!(!found.sits(&Seat { vlan: Some(20), ..seat }), "{found:?}");
     }
     kernel.change(&[Change::Down(port.clone())]).await.unwrap();
     kernel.change(&[]).await.unwrap();
-    let missing = Change::Port { port: name("lan9"), bridge: name("br-a") };
+    let missing = Change::Port { port: name("lan9"), seat: Seat { bridge: name("br-a"), vlan: None } };
     assert!(matches!(kernel.change(&[missing]).await.unwrap_err(), KernelError::Refused { program: "ip", .. }));
 }

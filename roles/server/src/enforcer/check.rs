@@ -5,7 +5,7 @@ use super::{
     picture::Picture,
     plan::{self, Contents, FAMILIES, Loaded, TABLE},
 };
-use landfall_nft::{Change, Interface, KernelError};
+use landfall_nft::{Interface, KernelError, Link};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -41,19 +41,15 @@ impl Enforcer {
             let loaded = state.loaded.clone();
             self.replace(state, loaded).await?;
         }
-        let there = self.kernel.interfaces().await?;
-        let belongs = |port: &Interface, to: &Option<Interface>| {
-            state.wanted.segment_of(port).map(|segment| &segment.bridge) == to.as_ref()
+        let there = self.kernel.links().await?;
+        let belongs = |link: &Link| match state.wanted.seat_of(&link.name) {
+            Some(seat) => link.sits(&seat),
+            None => link.bridge.is_none(),
         };
-        let strayed = there.iter().filter(|(port, bridge)| state.wanted.ports.contains(port) && !belongs(port, bridge));
-        let mut strayed: BTreeSet<Interface> = strayed.map(|(port, _)| port.clone()).collect();
+        let strayed = there.iter().filter(|link| state.wanted.ports.contains(&link.name) && !belongs(link));
+        let mut strayed: BTreeSet<Interface> = strayed.map(|link| link.name.clone()).collect();
         strayed.extend(state.down.iter().cloned());
-        let missing = state.wanted.segments.iter().map(|segment| &segment.bridge);
-        let missing: Vec<Change> = missing
-            .filter(|bridge| there.iter().all(|(name, _)| name != *bridge))
-            .cloned()
-            .map(Change::Bridge)
-            .collect();
+        let missing = state.wanted.missing(&there);
         if strayed.is_empty() && missing.is_empty() && state.loaded == state.wanted {
             return Ok(!is_good);
         }

@@ -332,8 +332,7 @@ impl Enforcer {
 
     /// Has the kernel do what `wanted` says: what closes first, then the moves, then what opens.
     async fn settle(&self, state: &mut State, wanted: Picture) -> Result<(), KernelError> {
-        let bridge = |picture: &Picture, port| picture.segment_of(port).map(|segment| segment.bridge.clone());
-        let moved = wanted.ports.iter().filter(|port| bridge(&wanted, port) != bridge(&state.loaded, port));
+        let moved = wanted.ports.iter().filter(|port| wanted.seat_of(port) != state.loaded.seat_of(port));
         let moved: BTreeSet<Interface> = moved.cloned().collect();
         state.wanted = wanted.clone();
         let mut closed = wanted.clone();
@@ -349,8 +348,8 @@ impl Enforcer {
     /// Puts ports into the bridges where they belong.
     async fn place(&self, picture: &Picture, ports: &BTreeSet<Interface>) -> Result<(), KernelError> {
         let moves = ports.iter().filter_map(|port| {
-            let bridge = picture.segment_of(port)?.bridge.clone();
-            Some(Change::Port { port: port.clone(), bridge })
+            let seat = picture.seat_of(port)?;
+            Some(Change::Port { port: port.clone(), seat })
         });
         self.kernel.change(&moves.collect::<Vec<_>>()).await
     }

@@ -2,7 +2,7 @@
 
 use crate::settings::{Reach, SegmentKind};
 use landfall_mud::{Context, Policy};
-use landfall_nft::Interface;
+use landfall_nft::{Change, Interface, Link, Seat};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -11,15 +11,17 @@ use std::{
     sync::Arc,
 };
 
-/// A part of the network, which has a bridge of its own.
+/// A part of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// What the operator calls it.
     pub name: String,
     /// What it is for.
     pub kind: SegmentKind,
-    /// Its bridge.
+    /// Its bridge, or this machine's own interface in its VLAN.
     pub bridge: Interface,
+    /// Its VLAN in the bridge that all segments share, if they do.
+    pub tag: Option<u16>,
     /// The VLAN by which `[[access.place]]` means it.
     pub vlan: Option<String>,
     /// Whether its devices reach each other.
@@ -53,6 +55,10 @@ pub struct Occupant {
 pub struct Picture {
     /// Segments.
     pub segments: Vec<Segment>,
+    /// The bridge that all segments share, each as a VLAN; otherwise each has its own.
+    pub shared: Option<Interface>,
+    /// Ports of that bridge which carry every segment's frames, with its tag.
+    pub trunks: BTreeSet<Interface>,
     /// The ports that are guarded.
     pub ports: BTreeSet<Interface>,
     /// Who is behind them. A port without occupant belongs to the onboarding segment, if there is one.
@@ -97,6 +103,41 @@ impl Picture {
     pub fn segment_of(&self, port: &Interface) -> Option<&Segment> {
         let index = self.occupants.get(port).map(|occupant| occupant.segment).or_else(|| self.onboarding())?;
         self.segments.get(index)
+    }
+
+    /// Where in the kernel that is.
+    pub fn seat_of(&self, port: &Interface) -> Option<Seat> {
+        let segment = self.segment_of(port)?;
+        let bridge = self.shared.as_ref().unwrap_or(&segment.bridge).clone();
+        Some(Seat { bridge, vlan: segment.tag })
+    }
+
+    /// What is to be there beside the ports and is not, as far as `there` tells.
+    pub fn missing(&self, there: &[Link]) -> Vec<Change> {
+        let find = |name: &Interface| there.iter().find(|link| link.name == *name);
+        let Some(shared) = &self.shared else {
+            let missing = self.segments.iter().map(|segment| &segment.bridge).filter(|bridge| find(bridge).is_none());
+            return missing.cloned().map(Change::Bridge).collect();
+        };
+        let bridge = find(shared).filter(|link| link.filters);
+        let mut missing = Vec::new();
+        if bridge.is_none() {
+            missing.push(Change::VlanBridge(shared.clone()));
+        }
+        let tags: BTreeSet<u16> = self.segments.iter().filter_map(|segment| segment.tag).collect();
+        for segment in &self.segments {
+            let Some(vlan) = segment.tag else { continue };
+            if find(&segment.bridge).is_none() || bridge.is_none_or(|bridge| !bridge.tagged.contains(&vlan)) {
+                missing.push(Change::Own { name: segment.bridge.clone(), bridge: shared.clone(), vlan });
+            }
+        }
+        for port in &self.trunks {
+            // One that is not plugged in is seen to when it is.
+            if find(port).is_some_and(|link| !link.carries(shared, &tags)) {
+                missing.push(Change::Trunk { port: port.clone(), bridge: shared.clone(), vlans: tags.clone() });
+            }
+        }
+        missing
     }
 
     /// What the manufacturer of the device behind a port says of it, if it counts: in quarantine and onboarding only the owner's word

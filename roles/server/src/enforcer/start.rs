@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use landfall_lifecycle::network::DomainDevice;
-use landfall_nft::{Change, Interface, Kernel};
+use landfall_nft::{Interface, Kernel};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -84,8 +84,10 @@ impl Config {
     /// If the kernel does not do it: then nothing has been opened.
     pub async fn build(self, world: World, shutdown: Shutdown) -> Result<(Task, Arc<Enforcer>), RoleError> {
         let failed = RoleError::while_::<landfall_nft::KernelError>;
-        let bridges = self.picture.segments.iter().map(|segment| Change::Bridge(segment.bridge.clone()));
-        let bridges: Vec<Change> = bridges.collect();
+        let bridges = match &self.picture.shared {
+            None => "making the bridges (enforcer.segment)",
+            Some(_) => "making the bridge (enforcer.bridge; where the kernel has no VLANs, leave it out)",
+        };
         let joins = world.joins.subscribe();
         let flows = self.behaviour.as_ref().map(|settings| Mutex::new(Flows::new(settings, world.clock.now())));
         let enforcer = Arc::new(Enforcer {
@@ -117,7 +119,8 @@ impl Config {
             let state = &mut *enforcer.state.lock().await;
             let closed = state.wanted.closed();
             enforcer.replace(state, closed).await.map_err(failed("shutting every port"))?;
-            enforcer.kernel.change(&bridges).await.map_err(failed("making the bridges (enforcer.segment)"))?;
+            let there = enforcer.kernel.links().await.map_err(failed("looking at interfaces"))?;
+            enforcer.kernel.change(&state.wanted.missing(&there)).await.map_err(failed(bridges))?;
             enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
         }
         enforcer.watch_for_denied().await.map_err(failed("watching for what is on deny lists"))?;
@@ -209,6 +212,7 @@ pub(crate) fn read(
     problems: &mut Vec<Problem>,
 ) -> (Picture, BTreeMap<String, Interface>, Purposes, Option<manager::Config>) {
     let mut picture = Picture::default();
+    shared(enforcer, &mut picture, problems);
     let proxy = settings.proxy.as_ref().map(|proxy| proxy.listen.port()).filter(|port| *port != 0);
     for (index, settings) in enforcer.segment.iter().enumerate() {
         let key = format!("enforcer.segment[{index}]");
@@ -227,6 +231,9 @@ pub(crate) fn read(
                 continue;
             }
         };
+        if picture.trunks.contains(&interface) {
+            problems.push(Problem::new(format!("{key}.interface"), "is also among the trunks"));
+        }
         if !picture.ports.insert(interface.clone()) {
             problems.push(Problem::new(format!("{key}.interface"), "is there twice"));
         }
@@ -251,20 +258,60 @@ pub(crate) fn read(
     (picture, names, purposes, manager)
 }
 
+/// The bridge that all segments share, and its trunks.
+fn shared(enforcer: &EnforcerSettings, picture: &mut Picture, problems: &mut Vec<Problem>) {
+    match enforcer.bridge.as_deref().map(str::parse) {
+        Some(Ok(bridge)) => picture.shared = Some(bridge),
+        Some(Err(why)) => problems.push(Problem::new("enforcer.bridge", why)),
+        None if !enforcer.trunks.is_empty() => {
+            problems.push(Problem::new("enforcer.trunks", "are of one bridge for all segments (enforcer.bridge)"));
+        }
+        None => {}
+    }
+    for (index, trunk) in enforcer.trunks.iter().enumerate() {
+        match trunk.parse() {
+            Ok(trunk) => drop(picture.trunks.insert(trunk)),
+            Err(why) => problems.push(Problem::new(format!("enforcer.trunks[{index}]"), why)),
+        }
+    }
+}
+
+/// The VLAN of a segment in the bridge that all share.
+fn tag(settings: &SegmentSettings, before: &Picture) -> Result<Option<u16>, (&'static str, String)> {
+    if before.shared.is_none() {
+        let why = "is for one bridge for all segments (enforcer.bridge)";
+        return if settings.tag.is_none() { Ok(None) } else { Err(("tag", why.into())) };
+    }
+    let tag = settings.tag.or_else(|| settings.vlan.as_deref()?.parse().ok());
+    let tag = tag.ok_or_else(|| ("tag", "is missing, and vlan is no number in its place".to_owned()))?;
+    if !(1..=4094).contains(&tag) {
+        return Err(("tag", "is not from 1 to 4094 (IEEE 802.1Q s9.6)".into()));
+    }
+    if before.segments.iter().any(|other| other.tag == Some(tag)) {
+        return Err(("tag", "is also that of another segment".into()));
+    }
+    Ok(Some(tag))
+}
+
 fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<Segment, (&'static str, String)> {
     let name = &settings.name;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
         return Err(("name", "has not 1 to 32 small letters, digits and hyphens".into()));
     }
-    let bridge = settings.bridge.clone().unwrap_or_else(|| format!("{PREFIX}{name}"));
+    let tag = tag(settings, before)?;
+    let usual = || match (&before.shared, tag) {
+        (Some(shared), Some(tag)) => format!("{shared}.{tag}"),
+        _ => format!("{PREFIX}{name}"),
+    };
+    let bridge = settings.bridge.clone().unwrap_or_else(usual);
     let bridge = bridge.parse::<Interface>().map_err(|why| ("bridge", why.to_string()))?;
     let is_taken = |test: &dyn Fn(&Segment) -> bool| before.segments.iter().any(test);
     if is_taken(&|other| other.name == *name) {
         return Err(("name", "is also that of another segment".into()));
     }
-    if is_taken(&|other| other.bridge == bridge) {
-        return Err(("bridge", "is also that of another segment".into()));
+    if is_taken(&|other| other.bridge == bridge) || before.shared.as_ref() == Some(&bridge) {
+        return Err(("bridge", "is also that of another, or of all".into()));
     }
     if settings.vlan.is_some() && is_taken(&|other| other.vlan == settings.vlan) {
         return Err(("vlan", "is also that of another segment".into()));
@@ -290,5 +337,5 @@ fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<S
         return Err(("lateral", "is for production: others do not reach each other".into()));
     }
     let (name, vlan, lateral) = (name.clone(), settings.vlan.clone(), settings.lateral);
-    Ok(Segment { name, kind: settings.kind, bridge, vlan, lateral, reach })
+    Ok(Segment { name, kind: settings.kind, bridge, tag, vlan, lateral, reach })
 }

@@ -11,6 +11,11 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromS
 pub struct EnforcerSettings {
     /// The parts of the network.
     pub segment: Vec<SegmentSettings>,
+    /// One bridge for all segments, which keeps them apart as VLANs (IEEE 802.1Q); without it each segment has a bridge of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// Interfaces that carry every segment's frames, with its tag, to switches and routers beyond; with `bridge` only.
+    pub trunks: Vec<String>,
     /// The ports that devices are plugged into.
     pub port: Vec<PortSettings>,
     /// What manufacturers say of their devices (RFC 8520); the first that fits a device counts.
@@ -39,6 +44,8 @@ impl Default for EnforcerSettings {
     fn default() -> Self {
         Self {
             segment: Vec::new(),
+            bridge: None,
+            trunks: Vec::new(),
             port: Vec::new(),
             intent: Vec::new(),
             members: BTreeMap::new(),
@@ -89,9 +96,13 @@ pub struct SegmentSettings {
     pub name: String,
     /// What it is for.
     pub kind: SegmentKind,
-    /// Its bridge; `br-` and its name if none is given.
+    /// Its bridge; `br-` and its name if none is given. With a bridge for all segments, this machine's own interface in it: that
+    /// bridge's name, a dot and the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
+    /// The number of its VLAN in the bridge for all segments; that of `vlan` if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<u16>,
     /// The VLAN by which places mean it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<String>,

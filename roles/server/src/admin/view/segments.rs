@@ -29,8 +29,11 @@ pub struct SegmentView {
     pub name: String,
     /// What it is for.
     pub kind: SegmentKind,
-    /// Its bridge.
+    /// Its bridge, or the server's own interface in its VLAN.
     pub bridge: String,
+    /// Its VLAN in the bridge that all segments share, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<u16>,
     /// The VLAN by which places mean it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<String>,

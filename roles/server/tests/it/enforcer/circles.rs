@@ -1,7 +1,7 @@
 //! Devices whose manufacturers speak of each other, around in a circle, and of themselves.
 
 use landfall_mud::Policy;
-use landfall_nft::{Change, Interface, Kernel};
+use landfall_nft::{Change, Interface, Kernel, Seat};
 use landfall_server::{
     enforcer::{
         picture::{Occupant, Picture, Segment},
@@ -57,6 +57,7 @@ async fn switch(policies: &[Arc<Policy>]) -> Option<(Hosts, Vec<UdpSocket>)> {
             name: "things".into(),
             kind: SegmentKind::Production,
             bridge: bridge.clone(),
+            tag: None,
             vlan: Some("30".into()),
             lateral: true,
             reach: Vec::new(),
@@ -72,7 +73,7 @@ async fn switch(policies: &[Arc<Policy>]) -> Option<(Hosts, Vec<UdpSocket>)> {
         let intent = Some(picture.intend(policy, 0));
         picture.occupants.insert(port.clone(), Occupant { mac: mac.parse().unwrap(), segment: 0, intent });
         picture.ports.insert(port.clone());
-        changes.push(Change::Port { port, bridge: bridge.clone() });
+        changes.push(Change::Port { port, seat: Seat { bridge: bridge.clone(), vlan: None } });
     }
     kernel.change(&changes).await.unwrap();
     kernel.apply(&plan::whole(&picture, 1)).await.unwrap();

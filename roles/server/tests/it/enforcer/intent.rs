@@ -6,7 +6,7 @@ use landfall_mud::{
     judge::Judge,
     packet::{Ip, Mac as Address, Prefix},
 };
-use landfall_nft::{Change, Interface, Kernel};
+use landfall_nft::{Change, Interface, Kernel, Seat};
 use landfall_pki::{Algorithm, CertificateSerial, Name, SoftwareKey, Validity, profile};
 use landfall_server::{
     Settings,
@@ -57,6 +57,7 @@ fn picture(policies: Vec<Policy>, lateral: bool) -> Picture {
         name: "things".into(),
         kind: SegmentKind::Production,
         bridge: "br-things".parse().unwrap(),
+        tag: None,
         vlan: Some("30".into()),
         lateral,
         reach: Vec::new(),
@@ -156,8 +157,8 @@ impl Ground {
         let up = "uplink".parse().unwrap();
         let changes = [
             Change::Bridge(bridge.clone()),
-            Change::Port { port: port(0), bridge: bridge.clone() },
-            Change::Port { port: up, bridge },
+            Change::Port { port: port(0), seat: Seat { bridge: bridge.clone(), vlan: None } },
+            Change::Port { port: up, seat: Seat { bridge, vlan: None } },
         ];
         kernel.change(&changes).await.unwrap();
         // Every frame goes everywhere: what is missing was dropped by a rule.

@@ -10,6 +10,7 @@ mod leak;
 mod manager;
 mod names;
 mod plan;
+mod settings;
 mod spoof;
 mod tell;
 mod violation;
