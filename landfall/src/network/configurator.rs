@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Subcommand;
 use landfall_server::admin::view::{
-    AccessPointFile, Backup, ConfiguratorView, Count, Introduced, NewAccessPoint, NewBackup, NewPkexCode, PkexCode,
-    PkexName, PushButton, Reach, Rotation, Secret, Unanswered,
+    AccessPointFile, Backup, ConfiguratorView, Count, HandOver, HandOverAllowed, Introduced, NewAccessPoint, NewBackup,
+    NewPkexCode, PkexCode, PkexName, PushButton, Reach, Rotation, Secret, Unanswered,
 };
 use landfall_server::labels::Code;
 use landfall_types::Redacted;
@@ -52,6 +52,15 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         passphrase: PathBuf,
         /// Whose, if it is not that of the owner of the service.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Lets a configurator that the book has down as one (`role` `configurator`) get the keys that sign connectors, once and within
+    /// ten minutes, when it asks for them by Wi-Fi Easy Connect.
+    HandOver {
+        /// Its serial number, or the SHA-256 of its bootstrapping key.
+        device: String,
+        /// Whose keys, if not those of the owner of the service.
         #[arg(long)]
         tenant: Option<String>,
     },
@@ -183,6 +192,15 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             let path = "/v1/network/configurator/reach";
             let _: Count = connection.ask(output, "configuring", async |client| client.post(path, &reach).await)?;
             output.show_as(&serde_json::json!({ "device": device }), || format!("{device} has its configuration"))?;
+            Ok(Answer::Yes)
+        }
+        Verb::HandOver { device, tenant } => {
+            let to = HandOver { tenant: tenant.clone(), device: device.clone() };
+            let path = "/v1/network/configurator/hand-over";
+            let allowed: HandOverAllowed =
+                connection.ask(output, "allowing it", async |client| client.post(path, &to).await)?;
+            output
+                .show_as(&allowed, || format!("{device} gets the keys, if it asks for them until {}", allowed.until))?;
             Ok(Answer::Yes)
         }
         Verb::Backup { out, passphrase, tenant } => {

@@ -529,6 +529,7 @@ async fn live(
                 let connector = object.credential.connector.clone().expect("a connector");
                 return Onboarded { connector, times: *store.times.lock().unwrap() };
             }
+            Outcome::TakenOver(_) => panic!("it was given the configurator's keys"),
             Outcome::Refused(refusal) => *tally.lock().unwrap().entry(refusal.check.to_string()).or_default() += 1,
         }
         sleep(Duration::from_millis(100 + rng.below(400))).await;

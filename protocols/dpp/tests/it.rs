@@ -17,6 +17,7 @@ mod it {
     mod exchange;
     mod frame;
     mod gas;
+    mod hand_over;
     mod introduction;
     mod nfc;
     mod party;

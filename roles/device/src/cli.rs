@@ -196,7 +196,7 @@ impl Device {
             Command::Onboard { attempts, timeout, dpp } if dpp.is_wanted() => {
                 dpp.apply(&mut config.dpp);
                 let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs))?;
-                let end = easy::device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
+                let end = dpp.device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
                 let (value, words, yes) = easy::answer(&end, false);
                 return say(out, json, &value, &words, yes);
             }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_dpp::{Curve, Uri, connector::SignedConnector, curve::PublicKey};
 use landfall_lifecycle::{
     network::NetworkCredential,
-    transfer::{Bootstrapping, Held, Via},
+    transfer::{Bootstrapping, DppRole, Held, Via},
 };
 use landfall_pki::{Algorithm, AltName};
 use landfall_reference::peers::{
@@ -17,7 +17,7 @@ use landfall_server::{
     RoleName, Server, Settings, Trigger,
     admin::{
         Address, Client,
-        view::{ConfiguratorView, Device},
+        view::{BootstrapKey, ConfiguratorView, Device, HandOverAllowed},
     },
     domain::NewDomain,
     open,
@@ -34,7 +34,7 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A configurator that runs, until dropped.
-struct Configurator {
+pub(super) struct Configurator {
     address: SocketAddr,
     client: Client,
     store: Store,
@@ -49,7 +49,7 @@ impl Configurator {
     }
 
     /// The same with more in the settings.
-    async fn start_with(kind: &str, more: &str) -> Self {
+    pub(super) async fn start_with(kind: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[metrics]\nlisten = \"\"\n[configurator]\nlisten = \"127.0.0.1:0\"\nannounce = false\nlimits.join = \"0s\"\n\
@@ -71,15 +71,53 @@ impl Configurator {
         Self { address, client, store, _trigger: trigger, _folder: folder }
     }
 
+    /// Where it listens.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn view(&self) -> ConfiguratorView {
+        let mut views: Vec<ConfiguratorView> = self.client.get("/v1/network/configurator").await.unwrap();
+        views.remove(0)
+    }
+
+    async fn key(&self, curve: Curve) -> BootstrapKey {
+        let keys = self.view().await.keys;
+        keys.into_iter().find(|key| key.curve == curve.name()).unwrap()
+    }
+
     /// Its bootstrapping URI on a curve.
-    async fn uri(&self, curve: Curve) -> String {
-        let views: Vec<ConfiguratorView> = self.client.get("/v1/network/configurator").await.unwrap();
-        let key = views[0].keys.iter().find(|key| key.curve == curve.name()).unwrap();
-        key.uri.clone()
+    pub(super) async fn uri(&self, curve: Curve) -> String {
+        self.key(curve).await.uri
+    }
+
+    /// The hash of that key.
+    pub(super) async fn key_hash(&self, curve: Curve) -> String {
+        self.key(curve).await.hash
+    }
+
+    /// The ids of the keys that sign and signed connectors.
+    pub(super) async fn signers(&self) -> Vec<String> {
+        self.view().await.signers
+    }
+
+    /// Lets a configurator in the book have the keys.
+    pub(super) async fn allow_hand_over(&self, serial: &str) {
+        let to = json!({ "device": serial });
+        let _: HandOverAllowed = self.client.post("/v1/network/configurator/hand-over", &to).await.unwrap();
     }
 
     /// Takes the device into the book.
     async fn own(&self, uri: &str, serial: &str) {
+        self.enter(uri, serial, None).await;
+    }
+
+    /// Takes another configurator into the book.
+    pub(super) async fn own_configurator(&self, uri: &str, serial: &str) {
+        self.enter(uri, serial, Some(DppRole::Configurator)).await;
+    }
+
+    async fn enter(&self, uri: &str, serial: &str, role: Option<DppRole>) {
         let key = uri.parse::<Uri>().unwrap().key;
         let entry = Bootstrapping {
             tenant: "home".parse().unwrap(),
@@ -89,7 +127,7 @@ impl Configurator {
             serial_number: Some(serial.parse().unwrap()),
             model: None,
             device: None,
-            role: None,
+            role,
             configurator: None,
             received: Time::now(),
             via: Via::Uri,

@@ -1,11 +1,14 @@
 //! The radio rig: Debian's access points and stations over simulated air, and a controller outside of their machine.
 
-use super::hostap::{Ca, Controller, dot1x, installed};
-use landfall_dpp::Curve;
+use super::{
+    controller::Configurator,
+    hostap::{Ca, Controller, dot1x, installed},
+};
+use landfall_dpp::{Curve, curve::PrivateKey, jwk::kid};
 use landfall_reference::{
     peers::{
         Peer,
-        dpp::{Akm, AuthInit, Configuration, Pkex, Role},
+        dpp::{Akm, AuthInit, Configuration, NetRole, Pkex, Role},
     },
     rig::{
         Eap, Machine, Relay, Rig, Security,
@@ -45,6 +48,7 @@ async fn stations_join_over_the_air() {
     certified(&machine, &ca).await;
     relayed(&machine).await;
     again(&machine).await;
+    handed_over(&machine).await;
 }
 
 /// A station that knows the password joins by SAE.
@@ -148,6 +152,31 @@ async fn again(machine: &Arc<Machine>) {
     completed(&association, "lab-again", "DPP");
     let after = association.configured.as_ref().and_then(|configured| configured.connector());
     assert!(after.is_some() && after != before.connector(), "the connector is the same");
+}
+
+/// Debian's wpa_supplicant as a configurator-to-be asks ours for its keys through an access point: it opens our envelope, once
+/// an operator has allowed it.
+async fn handed_over(machine: &Arc<Machine>) {
+    let ours = Configurator::start_with("connector", "exportable = true\n").await;
+    let uri = ours.uri(Curve::P256).await;
+    let relays = [Relay { controller: ours.address(), key_hash: ours.key_hash(Curve::P256).await }];
+    let security = [Security::Sae(PASSWORD.into())];
+    let access_point = machine.access_point("lab-keys", CHANNEL.0, &security, &relays).await.unwrap();
+    let mut station = machine.station("", &[CHANNEL.1]).await.unwrap();
+    let own = station.peer.bootstrap_gen(Curve::P256, None, "").await.unwrap();
+    ours.own_configurator(&station.peer.uri(own).await.unwrap(), "S-9").await;
+    let peer = station.peer.qr_code(&uri).await.unwrap();
+    let asks = AuthInit { net_role: NetRole::Configurator, ..AuthInit::enrollee(peer).own(own) };
+    station.peer.auth_init(&asks).await.unwrap();
+    station.peer.event(&["DPP-CONF-FAILED"], LIMIT).await.unwrap();
+    ours.allow_hand_over("S-9").await;
+    station.peer.auth_init(&asks).await.unwrap();
+    let id = station.peer.event(&["DPP-CONFIGURATOR-ID"], LIMIT).await.unwrap().text;
+    let key = station.peer.request(&format!("DPP_CONFIGURATOR_GET_KEY {id}")).await.unwrap();
+    let key = PrivateKey::from_pkcs8(&hex::decode(key).unwrap()).unwrap();
+    assert_eq!(vec![kid(key.public())], ours.signers().await);
+    station.stop().await.unwrap();
+    access_point.stop().await.unwrap();
 }
 
 /// A station configures another over the air, with a certificate for which the other asks; that joins by it.

@@ -299,7 +299,7 @@ async fn onboard(device: &Enrollee, at: &Endpoint) -> Result<()> {
             );
             Ok(())
         }
-        Outcome::Enrolled(_) => bail!("configured, but the configurator was not told"),
+        Outcome::Enrolled(_) | Outcome::TakenOver(_) => bail!("configured, but the configurator was not told"),
         Outcome::Refused(refusal) => bail!("{refusal}"),
     }
 }

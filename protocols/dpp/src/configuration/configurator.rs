@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     auth::Session,
+    backup,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::{Connector, SignedConnector},
     curve::{PrivateKey, PublicKey},
@@ -251,6 +252,11 @@ impl State for AwaitRuling {
                 self.turn.new_key = Some(ours);
                 self.again(cx, Status::NewKeyNeeded, rest)
             }
+            Input::Ruled(Ruling::HandOver) => {
+                let session = &self.turn.session;
+                cx.push(Output::Seal { password: backup::password(session.peer.curve, &session.bk) });
+                Box::new(AwaitSealed { turn: self.turn })
+            }
             Input::Ruled(Ruling::Deny(status, refusal)) => self.turn.deny(cx, status, refusal),
             input => match self.turn.meanwhile(cx, input, "AwaitRuling") {
                 Ok(()) => self,
@@ -329,7 +335,7 @@ impl Signing {
         let connectors = self.made.iter().filter_map(|object| object.credential.connector.clone()).collect();
         let issued = Issued { peer: self.turn.session.peer.clone(), key: self.key, connectors };
         cx.push(Output::Persist(Box::new(Record::Issued(issued))));
-        Box::new(AwaitPersisted { turn: self.turn, status: self.status, objects: self.made })
+        Box::new(AwaitPersisted { turn: self.turn, status: self.status, given: Given::Objects(self.made) })
     }
 }
 
@@ -364,11 +370,42 @@ impl State for AwaitSignature {
     }
 }
 
+/// Waits for the envelope with our keys.
+struct AwaitSealed {
+    turn: Turn,
+}
+
+impl State for AwaitSealed {
+    fn name(&self) -> &'static str {
+        "AwaitSealed"
+    }
+
+    fn on(mut self: Box<Self>, cx: &mut Context, input: Input) -> Next {
+        match input {
+            Input::Sealed(envelope) => {
+                cx.push(Output::Persist(Box::new(Record::HandedOver(self.turn.session.peer.clone()))));
+                Box::new(AwaitPersisted { turn: self.turn, status: false, given: Given::Envelope(envelope) })
+            }
+            input => match self.turn.meanwhile(cx, input, "AwaitSealed") {
+                Ok(()) => self,
+                Err(refusal) => cx.refuse(refusal),
+            },
+        }
+    }
+}
+
+/// What an enrollee is given.
+enum Given {
+    Objects(Vec<ConfigObject>),
+    /// The configurator's keys, sealed.
+    Envelope(Vec<u8>),
+}
+
 /// Waits until it is on record what will be handed out.
 struct AwaitPersisted {
     turn: Turn,
     status: bool,
-    objects: Vec<ConfigObject>,
+    given: Given,
 }
 
 impl State for AwaitPersisted {
@@ -380,8 +417,11 @@ impl State for AwaitPersisted {
         match input {
             Input::Persisted => {
                 let mut rest = AttributeWriter::new();
-                for object in &self.objects {
-                    rest.put(AttributeId::ConfigObject, object.to_json().expose().as_bytes());
+                match &self.given {
+                    Given::Objects(objects) => objects.iter().for_each(|object| {
+                        rest.put(AttributeId::ConfigObject, object.to_json().expose().as_bytes());
+                    }),
+                    Given::Envelope(envelope) => drop(rest.put(AttributeId::EnvelopedData, envelope)),
                 }
                 if self.status && self.turn.session.peer.version >= 2 {
                     rest.put(AttributeId::SendConnStatus, &[]);

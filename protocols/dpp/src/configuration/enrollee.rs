@@ -6,13 +6,15 @@ use super::{
 };
 use crate::{
     auth::Session,
+    backup,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::SignedConnector,
     curve::{Curve, PrivateKey, PublicKey},
     enterprise,
-    exchange::{Context, Done, EnrolleeConfig, Event, Input, Next, Output, Received, Record, State, silent},
+    exchange::{Context, Done, EnrolleeConfig, Event, Input, Next, Output, Received, Record, State, TakenOver, silent},
     frame::{AttributeId, AttributeWriter, Attributes, Frame, FrameType},
     gas::{Gas, Reassembly},
+    net_role::NetRole,
     status::Status,
 };
 use landfall_types::{Fault, Refusal};
@@ -133,6 +135,8 @@ impl State for AwaitConfigResponse {
 enum Answer {
     /// These, and whether to tell how joining goes.
     Objects { objects: Vec<ConfigObject>, status: bool },
+    /// Its keys.
+    Keys(Vec<backup::Configurator>),
     /// Another request, with a certificate request that has these attributes.
     Csr(Vec<u8>),
     /// Another request, with a new key on that curve.
@@ -187,6 +191,11 @@ impl AwaitConfigResponse {
         let inner = Attributes::parse(inner.expose())?;
         message::check_nonce(&inner, &self.nonce)?;
         match status {
+            Status::Ok if self.asking.config.request.net_role == NetRole::Configurator => {
+                let session = &self.asking.session;
+                let password = backup::password(session.peer.curve, &session.bk);
+                Ok(Answer::Keys(backup::open(inner.need(AttributeId::EnvelopedData)?, &password)?))
+            }
             Status::Ok => {
                 let objects = inner.all(AttributeId::ConfigObject).take(OBJECTS).map(ConfigObject::parse);
                 let objects = objects.collect::<Result<Vec<_>, _>>().map_err(|e| e.refusal("dpp-config-object"))?;
@@ -225,6 +234,11 @@ impl AwaitConfigResponse {
                     cx.refuse(refusal)
                 }
             },
+            Answer::Keys(configurators) => {
+                let peer = asking.session.peer.clone();
+                cx.push(Output::Persist(Box::new(Record::TakenOver(TakenOver { peer, configurators }))));
+                Box::new(AwaitPersisted { session: asking.session, nonce, status: false })
+            }
             Answer::Csr(attributes) if asking.config.certificates && asking.asked.csr.is_none() => {
                 asking.asked.csr = Some(attributes);
                 asking.ask(cx)

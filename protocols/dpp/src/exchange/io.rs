@@ -2,9 +2,11 @@
 
 use super::Agreement;
 use crate::{
+    backup,
     capabilities::Role,
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::Group,
+    crypto::Secret,
     curve::{Curve, PrivateKey, PublicKey},
     frame::Frame,
     status::Status,
@@ -27,6 +29,8 @@ pub enum Input {
     Peer(PeerKey),
     /// The answer to [`Output::Rule`].
     Ruled(Ruling),
+    /// The answer to [`Output::Seal`]: the envelope.
+    Sealed(Vec<u8>),
     /// The answer to [`Output::Persist`].
     Persisted,
     /// The answer to [`Output::Join`].
@@ -58,6 +62,11 @@ pub enum Output {
     },
     /// As configurator: what does this device get? Answer with [`Input::Ruled`].
     Rule(Box<Facts>),
+    /// As configurator: seal our keys for whoever knows this password ([`backup::seal`]); answer with [`Input::Sealed`].
+    Seal {
+        /// That of this exchange.
+        password: Secret,
+    },
     /// Make this durable; answer with [`Input::Persisted`]. Nothing that depends on it is said before.
     Persist(Box<Record>),
     /// As enrollee: join with what was received, and tell how it went with [`Input::Joined`].
@@ -131,6 +140,8 @@ pub enum Ruling {
     Csr(Vec<u8>),
     /// It shall make a new key on that curve (DPP s6.4.3.1).
     NewKey(Curve),
+    /// It is a configurator, and gets our keys: it can do all that we can from then on (DPP s6.4.6).
+    HandOver,
     /// It gets nothing; the peer is told the status.
     Deny(Status, Refusal),
 }
@@ -160,8 +171,12 @@ pub struct Grant {
 pub enum Record {
     /// As configurator: what was issued.
     Issued(Issued),
+    /// As configurator: that our keys are about to be handed over, and to whom.
+    HandedOver(Authenticated),
     /// As enrollee: what was received.
     Received(Received),
+    /// As enrollee that is to be a configurator: the keys of the one that we asked.
+    TakenOver(TakenOver),
 }
 
 /// What a configurator is about to hand out.
@@ -184,6 +199,15 @@ pub struct Received {
     pub objects: Vec<ConfigObject>,
     /// The key to which the connectors and certificates belong.
     pub key: Arc<PrivateKey>,
+}
+
+/// The keys that a configurator has handed over.
+#[derive(Debug)]
+pub struct TakenOver {
+    /// By whom.
+    pub peer: Authenticated,
+    /// The keys, in its order.
+    pub configurators: Vec<backup::Configurator>,
 }
 
 /// What the operator may want to know while it goes on.

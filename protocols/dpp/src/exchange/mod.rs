@@ -13,7 +13,8 @@ pub use agreement::Agreement;
 pub use config::{Config, ConfiguratorConfig, EnrolleeConfig, Mutual, Timing};
 pub(crate) use context::{Context, Next, State, finished, silent, unexpected};
 pub use io::{
-    Authenticated, Done, Event, Facts, Grant, Grants, Input, Issued, KeyRole, Output, PeerKey, Received, Record, Ruling,
+    Authenticated, Done, Event, Facts, Grant, Grants, Input, Issued, KeyRole, Output, PeerKey, Received, Record,
+    Ruling, TakenOver,
 };
 
 use crate::{auth, frame::Frame, random::Random};

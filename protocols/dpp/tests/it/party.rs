@@ -3,9 +3,11 @@
 use landfall_dpp::{
     Curve,
     auth::Peer,
+    backup::{self, Configurator},
     capabilities::{Capabilities, Role},
     config::{Akms, ConfigObject, ConfigRequest, ConnectionStatus, Credential, Discovery, NetRole},
     connector::Group,
+    crypto::Secret,
     curve::{PrivateKey, PublicKey},
     enterprise,
     exchange::{
@@ -41,21 +43,42 @@ pub(super) struct Party {
     pub(super) sent: Vec<Frame>,
     /// The number of a frame that is replaced on its way, and by what.
     pub(super) replace: Option<(usize, Frame)>,
+    /// What becomes of an envelope with its keys before it is sent.
+    pub(super) envelope: fn(Vec<u8>) -> Vec<u8>,
 }
 
 /// The long-lived keys.
 pub(super) struct Keys {
     pub(super) bootstrap: PrivateKey,
     pub(super) csign: PrivateKey,
+    pub(super) privacy: PrivateKey,
 }
 
 impl Keys {
     pub(super) fn new(curve: Curve, seed: u64) -> Self {
+        Self::signing_on(Curve::P256, curve, seed)
+    }
+
+    /// The same with a key that signs connectors on another curve.
+    pub(super) fn signing_on(csign: Curve, curve: Curve, seed: u64) -> Self {
         let mut random = random(seed);
         Self {
             bootstrap: PrivateKey::generate(curve, &mut random),
-            csign: PrivateKey::generate(Curve::P256, &mut random),
+            csign: PrivateKey::generate(csign, &mut random),
+            privacy: PrivateKey::generate(csign, &mut random),
         }
+    }
+
+    /// What makes it a configurator, sealed.
+    pub(super) fn sealed(&self, password: &Secret) -> Vec<u8> {
+        let copy = |key: &PrivateKey| PrivateKey::from_pkcs8(key.to_pkcs8().unwrap().expose()).unwrap();
+        let ours = Configurator {
+            csign: copy(&self.csign),
+            privacy_key: copy(&self.privacy),
+            config_template: Redacted::new("{}".into()),
+            connector_template: None,
+        };
+        backup::seal(&[ours], password, &mut random(1)).unwrap()
     }
 }
 
@@ -106,6 +129,7 @@ impl Party {
             done: None,
             sent: Vec::new(),
             replace: None,
+            envelope: |sealed| sealed,
         }
     }
 
@@ -199,6 +223,9 @@ impl Side for Party {
                 return Act::Answer(Input::Peer(found.unwrap_or_else(|| self.stranger.clone())));
             }
             Output::Rule(facts) => return Act::Answer(Input::Ruled(self.rule(*facts))),
+            Output::Seal { password } => {
+                return Act::Answer(Input::Sealed((self.envelope)(self.keys.sealed(&password))));
+            }
             Output::Persist(record) => {
                 self.records.push(*record);
                 return Act::Answer(Input::Persisted);

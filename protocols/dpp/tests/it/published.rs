@@ -1,7 +1,7 @@
 //! Whole exchanges, octet by octet: against the published ones, and against themselves on all six curves.
 
 use super::{
-    party::{Keys, Party, config, network, random},
+    party::{Keys, Party, config, network},
     vectors::{octets, vector},
 };
 use landfall_dpp::{
@@ -27,8 +27,7 @@ fn drawn(values: Vec<Vec<u8>>) -> Box<dyn Random> {
 }
 
 fn keys(bootstrap: &Value, curve: Curve) -> Keys {
-    let csign = PrivateKey::generate(Curve::P256, &mut random(1));
-    Keys { bootstrap: PrivateKey::from_bytes(curve, &octets(bootstrap)).unwrap(), csign }
+    Keys { bootstrap: PrivateKey::from_bytes(curve, &octets(bootstrap)).unwrap(), ..Keys::new(curve, 1) }
 }
 
 /// The passphrase of the published configuration object.

@@ -1,6 +1,6 @@
 //! The part of the command line that is about Wi-Fi Easy Connect.
 
-use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Via};
+use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Succession, TakeOver, Via};
 use crate::DeviceError;
 use clap::{Args, ValueEnum};
 use landfall_dpp::pkex::Code;
@@ -46,6 +46,13 @@ pub(crate) struct Options {
     /// The control socket of the wpa_supplicant that shall join the network.
     #[arg(long, requires = "dpp", value_name = "SOCKET")]
     radio: Option<PathBuf>,
+    /// Asks the configurator for its own keys in the place of networks, and leaves them there in an envelope for
+    /// `landfall network configurator restore`; its operator has to allow it (`landfall network configurator hand-over`).
+    #[arg(long, requires_all = ["dpp", "passphrase"], value_name = "FILE", conflicts_with = "via")]
+    take_over: Option<PathBuf>,
+    /// The file with the passphrase for that envelope, of 16 characters or more; `-` reads standard input.
+    #[arg(long, requires = "take_over", value_name = "PASSPHRASE-FILE", conflicts_with = "pkex")]
+    passphrase: Option<PathBuf>,
     /// Onboards even if there are networks; those stay until there are others.
     #[arg(long, requires = "dpp")]
     again: bool,
@@ -76,6 +83,21 @@ impl Options {
         config.radio = self.radio.clone().or(config.radio.take());
     }
 
+    /// The device, which asks for keys if it was told to.
+    pub(crate) fn device(&self, config: crate::Config) -> Result<Device, DeviceError> {
+        /// The envelope's format has a passphrase hashed a thousand times only.
+        const SHORTEST: usize = 16;
+        let device = device(config)?;
+        let Some((envelope, passphrase)) = self.take_over.clone().zip(self.passphrase.as_deref()) else {
+            return Ok(device);
+        };
+        let passphrase = secret(passphrase)?;
+        match passphrase.expose().len() {
+            SHORTEST.. => Ok(device.taking_over(TakeOver { envelope, passphrase })),
+            _ => Err(DeviceError::Config(format!("a passphrase has {SHORTEST} characters or more"))),
+        }
+    }
+
     pub(crate) fn onboarding(&self, attempts: Option<u32>, limit: Option<Duration>) -> Result<Onboarding, DeviceError> {
         let code = self.pkex.as_deref().map(|path| code(path, self.identifier.as_deref())).transpose()?;
         Ok(Onboarding {
@@ -89,16 +111,21 @@ impl Options {
     }
 }
 
-/// The code in a file, without the end of its line.
+/// The code in a file.
 fn code(path: &Path, identifier: Option<&str>) -> Result<Code, DeviceError> {
     let wrong = |why: String| DeviceError::Config(format!("{}: {why}", path.display()));
+    Code::new(identifier, secret(path)?.expose().as_bytes()).map_err(|why| wrong(why.to_string()))
+}
+
+/// A file's one line without its end.
+fn secret(path: &Path) -> Result<Redacted<String>, DeviceError> {
     let content = match path.as_os_str() == "-" {
         true => io::read_to_string(io::stdin()),
         false => fs::read_to_string(path),
     };
-    let content = content.map(Redacted::new).map_err(|why| wrong(why.to_string()))?;
-    Code::new(identifier, content.expose().trim_end_matches(['\r', '\n']).as_bytes())
-        .map_err(|why| wrong(why.to_string()))
+    let wrong = |why: io::Error| DeviceError::Config(format!("{}: {why}", path.display()));
+    let content = content.map(Redacted::new).map_err(wrong)?;
+    Ok(Redacted::new(content.expose().trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The answer to `onboard`, or `reconfigure`, for programs and for people, and whether it is yes.
@@ -107,6 +134,10 @@ pub(crate) fn answer(end: &End, again: bool) -> (Value, String, bool) {
     match end {
         End::Refused(refusal) => {
             (json!({ member: false, "refusal": refusal }), format!("Not {member}: {refusal}\n"), false)
+        }
+        End::TakenOver(Succession { keys, authenticated, told }) => {
+            let result = json!({ "keys": keys, "configurator-authenticated": authenticated, "reported": told });
+            (json!({ "taken-over": true, "result": result }), format!("{keys} keys were handed over.\n"), true)
         }
         End::Onboarded { standing, enrolled } => {
             let (told, took) = match enrolled {

@@ -1,15 +1,15 @@
 //! A device with a folder: looks for configurators until one takes it, and remembers what it got.
 
 use super::{
-    Config, Join, NoRadio, Standing, Supplicant, Via, Watch,
+    Config, Join, NoRadio, Standing, Supplicant, TakeOver, Via, Watch,
     birth::Birth,
-    enrollee::{Enrolled, Enrollee, Outcome, Session, Wishes},
+    enrollee::{Enrolled, Enrollee, Outcome, Session, Succession, Wishes},
     networks::{Keep, Networks, Store},
     search::{Search, of_uri},
     standing, via,
 };
 use crate::{DeviceError, state::State};
-use landfall_dpp::{System, Uri, exchange, pkex::Code};
+use landfall_dpp::{NetRole, System, Uri, exchange, pkex::Code};
 use landfall_element::SecureElement;
 use landfall_net::{dpp::Link, http::Endpoint};
 use landfall_types::{Event, Fault, Process, Refusal, Time};
@@ -30,6 +30,8 @@ pub struct Device {
     store: Store,
     enrollee: Enrollee,
     join: Box<dyn Join>,
+    /// Where keys go that are asked for in the place of networks.
+    keys_to: Option<TakeOver>,
 }
 
 /// How a device goes about it.
@@ -59,6 +61,8 @@ pub enum End {
         /// What the exchange brought; `None` if it had networks before, so that there was none.
         enrolled: Option<Box<Enrolled>>,
     },
+    /// The configurator has handed over its keys, which it was asked for in the place of networks.
+    TakenOver(Succession),
     /// It has none, or no others, for this reason.
     Refused(Refusal),
 }
@@ -100,7 +104,15 @@ impl Device {
             return Err(DeviceError::Config(why.into()));
         }
         let enrollee = Enrollee { identity: birth.identity.clone(), wishes };
-        Ok(Some(Self { config, birth, state, store, enrollee, join }))
+        Ok(Some(Self { config, birth, state, store, enrollee, join, keys_to: None }))
+    }
+
+    /// The same, which asks to be a configurator, and leaves the keys that it gets there (DPP s6.4.6).
+    #[must_use]
+    pub fn taking_over(mut self, to: TakeOver) -> Self {
+        self.enrollee.wishes.request.net_role = NetRole::Configurator;
+        self.keys_to = Some(to);
+        self
     }
 
     /// Where the device stands.
@@ -118,7 +130,7 @@ impl Device {
     /// If the device itself fails; a configurator's refusal is an [`End`].
     pub async fn onboard(&self, how: &Onboarding, watch: Watch<'_>) -> Result<End, DeviceError> {
         let _lock = self.state.lock()?;
-        if let Some(networks) = self.store.read()?.filter(|_| !how.again) {
+        if let Some(networks) = self.store.read()?.filter(|_| !how.again && self.keys_to.is_none()) {
             if let Some(radio) = self.radio() {
                 radio.join(&networks).await;
             }
@@ -164,7 +176,7 @@ impl Device {
             }
             let once = Onboarding { attempts: Some(1), ..Onboarding::default() };
             match self.reconfigure(&once, watch).await? {
-                End::Onboarded { .. } => pause = self.config.dpp.pause(),
+                End::Onboarded { .. } | End::TakenOver(_) => pause = self.config.dpp.pause(),
                 End::Refused(refusal) => {
                     watch(&refusal.to_string());
                     sleep(pause).await;
@@ -198,6 +210,7 @@ impl Device {
                 Ok(End::Onboarded { standing: Box::new(self.standing()?), enrolled: None })
             }
             Outcome::Refused(refusal) => Ok(End::Refused(refusal)),
+            Outcome::TakenOver(succession) => Ok(End::TakenOver(succession)),
             Outcome::Enrolled(enrolled) => {
                 if let Some(radio) =
                     self.radio().filter(|_| self.config.dpp.via == Via::Tcp && enrolled.connection.is_none())
@@ -228,6 +241,9 @@ impl Device {
     /// Looks for a configurator in all the ways that are allowed, at once.
     async fn find(&self, how: &Onboarding, watch: Watch<'_>) -> Result<Outcome, DeviceError> {
         if self.config.dpp.via == Via::WpaSupplicant {
+            if self.keys_to.is_some() {
+                return Err(DeviceError::Config("wpa_supplicant keeps a configurator's keys for itself".into()));
+            }
             return via::onboard(&self.needed_radio()?, &self.enrollee, &self.store, how.attempts, watch).await;
         }
         if how.push_button {
@@ -352,7 +368,11 @@ impl Device {
     }
 
     fn session<'a>(&'a self, watch: Watch<'a>) -> Session<'a> {
-        Session { keep: &self.store, join: &*self.join, random: Box::new(System), watch }
+        let keep: &dyn Keep = match &self.keys_to {
+            Some(keys_to) => keys_to,
+            None => &self.store,
+        };
+        Session { keep, join: &*self.join, random: Box::new(System), watch }
     }
 
     fn radio(&self) -> Option<Supplicant> {
@@ -372,7 +392,7 @@ impl Device {
             action,
             device: self.birth.serial_number.to_string(),
             outcome: match outcome {
-                Outcome::Enrolled(_) => landfall_types::Outcome::Done,
+                Outcome::Enrolled(_) | Outcome::TakenOver(_) => landfall_types::Outcome::Done,
                 Outcome::Refused(refusal) => landfall_types::Outcome::Refused(refusal.clone()),
             },
             duration,

@@ -3,14 +3,14 @@
 use super::{
     Watch,
     birth::Identity,
-    enrollee::{Enrolled, Outcome},
+    enrollee::{Enrolled, Outcome, Succession},
     networks::{Keep, Networks},
     radio::Join,
 };
 use crate::DeviceError;
 use landfall_dpp::{
     config::ConnectionStatus,
-    exchange::{Event, Exchange, Input, Output, PeerKey, Record},
+    exchange::{Event, Exchange, Input, Output, PeerKey, Record, TakenOver},
 };
 use landfall_net::dpp::Link;
 use landfall_types::{Fault, Fingerprint, Machine, Refusal, Time};
@@ -38,7 +38,8 @@ pub(super) async fn drive(
     link: &mut Link,
     world: World<'_>,
 ) -> Result<Outcome, DeviceError> {
-    let mut driver = Driver { world, begun: Instant::now(), received: None, connection: None, dropped: None };
+    let mut driver =
+        Driver { world, begun: Instant::now(), received: None, taken_over: None, connection: None, dropped: None };
     let mut next = Some(first);
     loop {
         let input = match next.take() {
@@ -97,6 +98,7 @@ struct Driver<'a> {
     begun: Instant,
     /// What is durable.
     received: Option<Arc<Networks>>,
+    taken_over: Option<Succession>,
     connection: Option<ConnectionStatus>,
     /// Why the last frame that was dropped was.
     dropped: Option<Refusal>,
@@ -117,7 +119,8 @@ impl Driver<'_> {
                     networks.authenticated &= !self.world.duckling;
                     self.persist(networks)
                 }
-                Record::Issued(_) => not_ours("issue connectors"),
+                Record::TakenOver(taken) => self.take_over(&taken),
+                Record::Issued(_) | Record::HandedOver(_) => not_ours("issue connectors"),
             }),
             Output::Join => {
                 let networks = self.received.clone()?;
@@ -133,7 +136,7 @@ impl Driver<'_> {
                 }
                 None
             }
-            Output::Sign { .. } => Some(not_ours("sign with a key of a configurator")),
+            Output::Sign { .. } | Output::Seal { .. } => Some(not_ours("use a key of a configurator")),
             Output::Rule(_) => Some(not_ours("decide what others get")),
             Output::Send(_) | Output::Done(_) => None,
         }
@@ -157,7 +160,21 @@ impl Driver<'_> {
         }
     }
 
+    fn take_over(&mut self, taken: &TakenOver) -> Input {
+        match self.world.keep.take_over(taken) {
+            Ok(()) => {
+                let (keys, authenticated) = (taken.configurators.len(), taken.peer.peer_proved);
+                self.taken_over = Some(Succession { keys, authenticated, told: false });
+                Input::Persisted
+            }
+            Err(error) => Input::Failed(error.to_string()),
+        }
+    }
+
     fn done(&mut self, told: bool) -> Outcome {
+        if let Some(succession) = self.taken_over.take() {
+            return Outcome::TakenOver(Succession { told, ..succession });
+        }
         match self.received.take() {
             Some(networks) => {
                 let connection = self.connection.take();
@@ -175,9 +192,9 @@ impl Driver<'_> {
 
     /// What is durable was taken, whether the configurator heard of it or not.
     fn refused(&mut self, refusal: Refusal) -> Outcome {
-        match self.received {
-            Some(_) => self.done(false),
-            None => Outcome::Refused(refusal),
+        match self.received.is_some() || self.taken_over.is_some() {
+            true => self.done(false),
+            false => Outcome::Refused(refusal),
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Session<'a> {
 pub enum Outcome {
     /// The device has a configuration.
     Enrolled(Box<Enrolled>),
+    /// The configurator handed its keys over, which were kept.
+    TakenOver(Succession),
     /// It has none, for this reason.
     Refused(Refusal),
 }
@@ -96,6 +98,17 @@ pub struct Enrolled {
     pub connection: Option<ConnectionStatus>,
     /// How long the exchange took.
     pub took: Duration,
+}
+
+/// What a configurator-to-be got, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// How many keys that sign or signed connectors.
+    pub keys: usize,
+    /// Whether the configurator proved who it is.
+    pub authenticated: bool,
+    /// Whether it was told that they were taken.
+    pub told: bool,
 }
 
 impl Enrollee {

@@ -20,15 +20,17 @@ mod radio;
 mod reconfigure;
 mod search;
 mod standing;
+mod take_over;
 mod via;
 
 pub use birth::{BootstrapKey, Identity};
 pub use config::{Config, Mutual, Via};
 pub use device::{Device, End, Onboarding};
-pub use enrollee::{Enrolled, Enrollee, Outcome, Session, Wishes};
+pub use enrollee::{Enrolled, Enrollee, Outcome, Session, Succession, Wishes};
 pub use networks::{Keep, MemoryStore, Networks};
 pub use radio::{Join, NoRadio, Supplicant};
 pub use standing::{Certified, NetworkSummary, Standing};
+pub use take_over::TakeOver;
 
 pub(crate) use birth::{Birth, LABEL};
 pub(crate) use via::unescaped;

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_dpp::{
     config::ConfigObject,
     curve::{PrivateKey, PublicKey},
-    exchange::Received,
+    exchange::{Received, TakenOver},
     reconfiguration::enrollee::Identity,
 };
 use landfall_element::SecureElement;
@@ -61,6 +61,14 @@ pub trait Keep: Send + Sync {
     /// # Errors
     /// If it could not be kept; then the configurator is told nothing.
     fn keep(&self, networks: Arc<Networks>) -> Result<(), DeviceError>;
+
+    /// Makes a configurator's keys durable.
+    ///
+    /// # Errors
+    /// If they could not be kept; and always where nobody wants to be a configurator.
+    fn take_over(&self, _: &TakenOver) -> Result<(), DeviceError> {
+        Err(DeviceError::Config("the device is not to be a configurator".into()))
+    }
 }
 
 /// Keeps it for as long as the process lives: for tests and simulators.

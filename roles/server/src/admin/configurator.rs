@@ -3,8 +3,9 @@
 use super::{
     ApiError, Console, Problem,
     view::{
-        AccessPointFile, Backup, BootstrapKey, ConfiguratorView, Count, Introduced, NetworkView, NewAccessPoint,
-        NewBackup, NewPkexCode, Part, PkexCode, PkexName, PushButton, Reach, Rotation, Unanswered,
+        AccessPointFile, Backup, BootstrapKey, ConfiguratorView, Count, HandOver, HandOverAllowed, Introduced,
+        NetworkView, NewAccessPoint, NewBackup, NewPkexCode, Part, PkexCode, PkexName, PushButton, Reach, Rotation,
+        Unanswered,
     },
 };
 use crate::{
@@ -116,6 +117,23 @@ pub(super) async fn restore(
     let passphrase = backup.passphrase.ok_or_else(|| ApiError::invalid("an envelope has a passphrase"))?;
     configurator.restore(tenant, &envelope, &passphrase.0).await.map_err(ApiError::conflict)?;
     Ok(Json(view(tenant)))
+}
+
+/// Lets a configurator that the book has down as one get the keys that sign connectors, once and within ten minutes, when it asks
+/// for them by Wi-Fi Easy Connect.
+#[utoipa::path(
+    post, path = "/v1/network/configurator/hand-over", tag = "network", request_body = HandOver,
+    responses((status = 200, body = HandOverAllowed), (status = 404, body = Problem), (status = 409, body = Problem))
+)]
+pub(super) async fn hand_over(
+    State(console): State<Arc<Console>>,
+    Json(to): Json<HandOver>,
+) -> Result<Json<HandOverAllowed>, ApiError> {
+    let configurator = console.configurator()?;
+    let tenant = tenant(configurator, to.tenant.as_deref())?;
+    let hash = bootstrap_hash(&console, tenant, &to.device)?;
+    let until = configurator.allow_hand_over(tenant, &hash).await.map_err(ApiError::conflict)?;
+    Ok(Json(HandOverAllowed { device: hash.to_string(), until }))
 }
 
 /// The codes by which devices are to be introduced; never the codes themselves.

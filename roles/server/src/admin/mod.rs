@@ -141,6 +141,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(configurator::show))
         .routes(routes!(configurator::refused))
         .routes(routes!(configurator::reach))
+        .routes(routes!(configurator::hand_over))
         .routes(routes!(configurator::rotate))
         .routes(routes!(configurator::access_point))
         .routes(routes!(configurator::backup))

@@ -6,9 +6,9 @@ use super::{
     keys::{Exported, Unusable},
 };
 use landfall_dpp::{backup, crypto::Secret};
-use landfall_types::{Event, Fault, Outcome, OwnerId, Process, Redacted, Refusal};
+use landfall_types::{Event, Fault, Outcome, Process, Redacted, Refusal};
 use serde_json::json;
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 const SECTION: &str = "DPP s7.5";
 /// The format has a passphrase hashed a thousand times only, which is little: so it has to be a long one.
@@ -26,7 +26,15 @@ impl Configurator {
 
     /// The keys that sign and signed the tenant's connectors, sealed for whoever knows the passphrase.
     pub(crate) async fn backup(&self, tenant: &Tenant, passphrase: &Redacted<String>) -> Result<Vec<u8>, Refusal> {
-        let sealed = sealed(tenant, passphrase);
+        let sealed = match passphrase.expose().len() {
+            SHORTEST.. => sealed(tenant, &Secret::new(passphrase.expose().as_bytes().to_vec())),
+            _ => Err(Refusal::new(
+                Fault::Misuse,
+                "configurator-passphrase",
+                SECTION,
+                format!("a passphrase has {SHORTEST} characters or more"),
+            )),
+        };
         self.tell(&tenant.id, "configurator-backed-up", sealed.as_ref().err().cloned()).await;
         sealed
     }
@@ -51,19 +59,16 @@ impl Configurator {
         restored
     }
 
-    async fn tell(&self, tenant: &OwnerId, action: &'static str, refusal: Option<Refusal>) {
+    pub(super) async fn tell(&self, about: &(impl Display + Sync), action: &'static str, refusal: Option<Refusal>) {
         let (at, process, role, duration) = (self.world.clock.now(), Process::Network, "configurator", Duration::ZERO);
         let outcome = refusal.map_or(Outcome::Done, Outcome::Refused);
-        let device = tenant.to_string();
+        let device = about.to_string();
         self.world.recorder.close(Event { at, process, role, action, device, outcome, duration }).await;
     }
 }
 
-fn sealed(tenant: &Tenant, passphrase: &Redacted<String>) -> Result<Vec<u8>, Refusal> {
-    if passphrase.expose().len() < SHORTEST {
-        let why = format!("a passphrase has {SHORTEST} characters or more");
-        return Err(Refusal::new(Fault::Misuse, "configurator-passphrase", SECTION, why));
-    }
+/// The tenant's keys for whoever knows the password.
+pub(super) fn sealed(tenant: &Tenant, password: &Secret) -> Result<Vec<u8>, Refusal> {
     let keys = tenant.keys.exported().map_err(unusable)?;
     let network = tenant.networks.first();
     let template = json!({
@@ -80,10 +85,9 @@ fn sealed(tenant: &Tenant, passphrase: &Redacted<String>) -> Result<Vec<u8>, Ref
             connector_template: None,
         })
         .collect();
-    let password = Secret::new(passphrase.expose().as_bytes().to_vec());
-    Ok(backup::seal(&configurators, &password, &mut super::keys::random)?)
+    Ok(backup::seal(&configurators, password, &mut super::keys::random)?)
 }
 
-fn unusable(why: Unusable) -> Refusal {
+pub(super) fn unusable(why: Unusable) -> Refusal {
     Refusal::new(Fault::Denied, "configurator-key", SECTION, why.to_string())
 }

@@ -4,6 +4,7 @@ use super::{
     Configurator, Tenant,
     button::Buttons,
     certify::{Domain, Issuer},
+    hand_over::HandOvers,
     refused::RefusedLately,
     underway::Underway,
 };
@@ -108,6 +109,7 @@ impl Config {
             first: self.first,
             underway: Underway::default(),
             buttons: Buttons::new(self.push, self.listening),
+            hand_overs: HandOvers::default(),
             refused: RefusedLately::default(),
         })
     }

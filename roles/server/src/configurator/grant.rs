@@ -26,6 +26,8 @@ pub(super) enum Made {
     NeedsCertificate(Vec<u8>),
     /// It has to make a key on that curve first.
     NeedsKey(Curve),
+    /// It is a configurator, and asks for our keys.
+    AsksForKeys,
 }
 
 /// What is kept of a grant.
@@ -51,6 +53,9 @@ pub(super) fn make(
     now: Time,
 ) -> Result<Made, Refused> {
     let role = role(device, &asked.request)?;
+    if role == NetRole::Configurator {
+        return Ok(Made::AsksForKeys);
+    }
     let mut networks = networks(device, asked, &role)?;
     if asked.peer.version < 2 {
         // DPP s6.4.3.1: release 1 takes one.
@@ -83,7 +88,7 @@ fn role(device: &Expected, request: &ConfigRequest) -> Result<NetRole, Refused> 
             "network-role",
             format!("it asks to be {wanted:?}, and its owner has it down as {owner_says:?}"),
         )),
-        NetRole::Sta | NetRole::Ap => Ok(request.net_role.clone()),
+        NetRole::Sta | NetRole::Ap | NetRole::Configurator => Ok(request.net_role.clone()),
         _ => Err(refused("network-role", format!("nothing is given to one that asks to be {wanted:?}"))),
     }
 }

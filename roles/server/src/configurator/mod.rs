@@ -3,7 +3,7 @@
 //!
 //! `connection` carries frames; `listener` decides by the first one whose device it is and
 //! whether it may come at all, before anything is answered. `onboarding` drives one exchange, `decide` asks the
-//! policy, `grant` makes what a device gets, `certify` its certificate, and `keys` answers for the long-lived keys, which stay in the element.
+//! policy, `grant` makes what a device gets, `hand_over` what another configurator gets, `certify` its certificate, and `keys` answers for the long-lived keys, which stay in the element.
 
 mod ap;
 mod authorize;
@@ -16,6 +16,7 @@ mod connection;
 pub(crate) mod credential;
 mod decide;
 mod grant;
+mod hand_over;
 mod keys;
 mod onboarding;
 mod pkex;
@@ -42,6 +43,7 @@ use crate::{
 };
 use button::Buttons;
 use connection::Connection;
+use hand_over::HandOvers;
 use landfall_net::{
     discovery::{Announcer, Interface, Service},
     listen::{self, Bounds},
@@ -70,6 +72,7 @@ pub struct Configurator {
     first: Duration,
     underway: Underway,
     buttons: Buttons,
+    hand_overs: HandOvers,
     refused: RefusedLately,
 }
 

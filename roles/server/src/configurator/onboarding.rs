@@ -8,6 +8,7 @@ use super::{
     connection::Connection,
     decide,
     grant::{self, Kept, Made},
+    hand_over,
     keys::Held,
     underway::Place,
 };
@@ -22,8 +23,8 @@ use landfall_dpp::{
     capabilities::Capabilities,
     enterprise,
     exchange::{
-        Config, ConfiguratorConfig, Done, Event, Exchange, Facts, Grants, Input, KeyRole, Mutual, Output, PeerKey,
-        Record, Ruling,
+        Config, ConfiguratorConfig, Done, Event, Exchange, Facts, Grants, Input, Issued, KeyRole, Mutual, Output,
+        PeerKey, Record, Ruling,
     },
     frame::{Frame, FrameType},
 };
@@ -308,6 +309,15 @@ impl<'a> Host<'a> {
                 self.tracked = Some(tracked);
                 return Ok(Some(Ruling::Provide(Grants { objects, status: self.tenant.ask_status })));
             }
+            Ok(Made::AsksForKeys) => {
+                if !self.configurator.hand_overs.allows(&self.device.identity.device, now) {
+                    return deny((Status::ConfigureFailure, hand_over::not_allowed()));
+                }
+                let configuration = seen(&self.device, &facts, &[], now);
+                self.granted = Some(Granted { kept: Vec::new(), certificate: None, configuration });
+                self.tracked = Some(tracked);
+                return Ok(Some(Ruling::HandOver));
+            }
             Ok(Made::NeedsCertificate(csr)) => csr,
             Err(refused) => return deny(refused),
         };
@@ -378,11 +388,32 @@ impl<'a> Host<'a> {
         Ok(Ok(tracked))
     }
 
-    /// What was issued, and that the device has it, in one commit.
+    /// What is about to be said has to be on record.
     async fn persist(&mut self, record: Record) -> Result<(), Failure> {
-        let Record::Issued(issued) = record else {
-            return Err(Failure::new("a configurator receives no configuration"));
-        };
+        match record {
+            Record::Issued(issued) => self.issue(issued).await,
+            Record::HandedOver(_) => self.hand_over().await,
+            Record::Received(_) | Record::TakenOver(_) => Err(Failure::new("a configurator receives no configuration")),
+        }
+    }
+
+    /// That the device, which is a configurator, has our keys: what was allowed once is used up before they are sent.
+    async fn hand_over(&mut self) -> Result<(), Failure> {
+        let Granted { configuration, .. } = self.granted.take().ok_or_else(|| Failure::new("nothing was granted"))?;
+        let device = self.tracked.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
+        let now = configuration.at;
+        if !self.configurator.hand_overs.take(&self.device.identity.device, now) {
+            return Err(Failure::new(hand_over::not_allowed().detail));
+        }
+        device.step(DeviceEvent::Configured { configuration }, now)?;
+        self.configurator.world.store.commit(device.take_changes()?).await?;
+        self.configurator.tell(&self.device.entry.name(), "configurator-handed-over", None).await;
+        self.configured = true;
+        Ok(())
+    }
+
+    /// What was issued, and that the device has it, in one commit.
+    async fn issue(&mut self, issued: Issued) -> Result<(), Failure> {
         let Granted { kept, certificate, configuration } =
             self.granted.take().ok_or_else(|| Failure::new("nothing was granted"))?;
         let device = self.tracked.as_mut().ok_or_else(|| Failure::new("the device has no record here"))?;
@@ -473,6 +504,7 @@ impl exchange::Host<Exchange> for Host<'_> {
                 facts.peer.we_proved &= !self.device.pushed || self.device.entry.configurator.is_some();
                 return Ok(self.rule(*facts, None).await?.map(Input::Ruled));
             }
+            Output::Seal { password } => Input::Sealed(self.configurator.seal_for(&self.tenant, &password)?),
             Output::Persist(record) => {
                 self.persist(*record).await?;
                 Input::Persisted

@@ -184,6 +184,7 @@ impl Device {
     fn became(&self, end: End) -> Result<Became> {
         match end {
             End::Refused(refusal) => Ok(Became::Refused(refusal)),
+            End::TakenOver(_) => bail!("{} was given the configurator's keys", self.serial),
             End::Onboarded { enrolled: None, .. } => bail!("{} had networks before", self.serial),
             End::Onboarded { standing, enrolled: Some(enrolled) } => {
                 let (networks, took) = (Arc::clone(&enrolled.networks), enrolled.took);
@@ -232,6 +233,7 @@ pub(super) async fn impersonate(device: &Device, at: &AccessPoint) -> Result<Bec
     let session = Session { keep: &keep, join: &NoRadio, random: Box::new(random), watch: &|_| () };
     match (Enrollee { identity, wishes }).announce(&at.address.into(), session).await? {
         Outcome::Refused(refusal) => Ok(Became::Refused(refusal)),
+        Outcome::TakenOver(_) => bail!("the copy was given the configurator's keys"),
         Outcome::Enrolled(enrolled) => bail!("the copy was given {} networks", enrolled.networks.objects.len()),
     }
 }

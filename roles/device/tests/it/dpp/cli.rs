@@ -5,7 +5,7 @@ use super::{
     random,
 };
 use crate::it::world::names;
-use landfall_dpp::{Curve, Uri, config::Akms, curve::PrivateKey};
+use landfall_dpp::{Curve, NetRole, Uri, backup, config::Akms, crypto::Secret, curve::PrivateKey, exchange::Ruling};
 use landfall_pki::pem;
 use landfall_testkit::{Rng, temp_dir};
 use landfall_types::{
@@ -163,6 +163,41 @@ async fn the_device_asks_the_configurator_of_its_bundle() {
     let uri = other.uri().to_string();
     let taken = place.run(&["onboard", "--dpp", "--attempts", "1", "--configurator", &uri]).await;
     assert_eq!(json(&taken)["result"]["network-authenticated"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configurator_to_be_leaves_the_keys_of_another_one_in_an_envelope() {
+    const PASSPHRASE: &str = "a passphrase that is long";
+    let place = Place::new(Curve::P256, 216, None);
+    let configurator = Configurator::start(Curve::P256, Curve::P384, vec![place.key.public().clone()]).await;
+    fs::write(place.path("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+    let (envelope, passphrase) = (place.path("keys.p7"), place.path("passphrase"));
+    let how = ["--take-over", envelope.to_str().unwrap(), "--passphrase", passphrase.to_str().unwrap()];
+    configurator.decide(|facts| match facts.request.net_role {
+        NetRole::Configurator => Ruling::HandOver,
+        _ => connector(),
+    });
+    let output = place.onboard(&configurator, &how).await;
+    assert_eq!(
+        (&json(&output)["taken-over"], &json(&output)["result"]["keys"]),
+        (&true.into(), &1.into()),
+        "{output:?}"
+    );
+    let password = Secret::new(PASSPHRASE.into());
+    let taken = backup::open(&fs::read(&envelope).unwrap(), &password).unwrap();
+    assert_eq!(taken[0].csign.public(), configurator.csign.public());
+    assert_eq!(fs::metadata(&envelope).unwrap().permissions().mode() & 0o077, 0);
+    assert_eq!(place.run(&["status"]).await.status.code(), Some(1), "it has no networks");
+
+    // Nothing is left where the other one does not hand them over, or gives networks; and no short passphrase is taken.
+    for decide in [deny as fn() -> Ruling, connector] {
+        fs::remove_file(&envelope).unwrap_or_default();
+        configurator.decide(move |_| decide());
+        assert_eq!(place.onboard(&configurator, &how).await.status.code(), Some(1));
+        assert!(!envelope.exists());
+    }
+    fs::write(place.path("passphrase"), "too short\n").unwrap();
+    assert_eq!(place.onboard(&configurator, &how).await.status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,10 +2,12 @@
 
 use super::random;
 use landfall_dpp::{
-    Capabilities, Curve, NetRole, Role, Status, Uri,
+    Capabilities, Curve, NetRole, Role, Status, System, Uri,
     auth::Peer,
+    backup,
     config::{Akms, ConfigObject, Credential, Enterprise},
     connector::Group,
+    crypto::Secret,
     curve::{PrivateKey, PublicKey},
     exchange::{
         Config, ConfiguratorConfig, Done, Exchange, Facts, Grant, Grants, Input, KeyRole, Mutual, Output, PeerKey,
@@ -193,6 +195,7 @@ impl Configurator {
                         next = Some(Input::Peer(known.map_or(PeerKey::Unknown, PeerKey::Known)));
                     }
                     Output::Rule(facts) => next = Some(Input::Ruled((self.rules().decide)(&facts))),
+                    Output::Seal { password } => next = Some(Input::Sealed(self.sealed(&password))),
                     Output::Persist(_) if self.rules().cut_before_answer => return Err(gone()),
                     Output::Persist(_) => next = Some(Input::Persisted),
                     Output::Event(event) => println!("  configurator: {event:?}"),
@@ -201,6 +204,20 @@ impl Configurator {
                 }
             }
         }
+    }
+}
+
+impl Configurator {
+    /// What makes it a configurator, for another one.
+    fn sealed(&self, password: &Secret) -> Vec<u8> {
+        let copy = || PrivateKey::from_pkcs8(self.csign.to_pkcs8().unwrap().expose()).unwrap();
+        let ours = backup::Configurator {
+            csign: copy(),
+            privacy_key: copy(),
+            config_template: Redacted::new("{}".into()),
+            connector_template: None,
+        };
+        backup::seal(&[ours], password, &mut System).unwrap()
     }
 }
 

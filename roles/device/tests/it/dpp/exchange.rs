@@ -37,14 +37,14 @@ pub(crate) fn enrolled(outcome: Outcome) -> Arc<Networks> {
             assert!(enrolled.told);
             enrolled.networks
         }
-        Outcome::Refused(refusal) => panic!("{refusal}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn refused(outcome: Outcome) -> Refusal {
     match outcome {
         Outcome::Refused(refusal) => refusal,
-        Outcome::Enrolled(_) => panic!("it was enrolled"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Debian's wpa_supplicant as the configurator, over TCP.
 
 use super::{Device, endpoint, exchange::enrolled};
-use landfall_device::dpp::{Networks, Outcome};
-use landfall_dpp::{Curve, Uri, config::Akms, connector::SignedConnector};
+use landfall_device::dpp::{Networks, Outcome, Session, Succession, TakeOver};
+use landfall_dpp::{
+    Curve, NetRole, Uri, backup, config::Akms, connector::SignedConnector, crypto::Secret, curve::PrivateKey,
+};
 use landfall_net::{dpp::Link, wpa::Control};
 use landfall_testkit::{Running, current_test, free_port, skip, temp_dir, tool};
-use landfall_types::Time;
+use landfall_types::{Redacted, Time};
 use std::{fs, net::SocketAddr, process::Command, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -157,4 +159,35 @@ async fn a_stranger_is_not_answered() {
     let Outcome::Refused(refusal) = outcome else { panic!("taken by a stranger") };
     assert_eq!(refusal.check, "dpp-mutual", "{refusal}");
     assert!(device.store.networks().is_none());
+}
+
+/// The envelope of Debian's wpa_supplicant opens with the password of the exchange, and holds its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_hands_its_keys_over() {
+    const PASSPHRASE: &str = "a passphrase that is long";
+    for (seed, curve) in (461..).zip(Curve::ALL) {
+        let Some(mut hostap) = Hostap::start(curve).await else { return skip(&current_test(), "no wpa_supplicant") };
+        let mut device = Device::new(curve, seed, Some(hostap.uri.clone()));
+        device.enrollee.wishes.request.net_role = NetRole::Configurator;
+        hostap.scan(&device).await;
+        hostap.listen("conf=configurator", true).await;
+        let dir = temp_dir();
+        let keys_to =
+            TakeOver { envelope: dir.path().join("keys.p7"), passphrase: Redacted::new(PASSPHRASE.to_owned()) };
+        let session = Session { keep: &keys_to, ..device.session() };
+        let at = endpoint(hostap.address);
+        let outcome = device.enrollee.ask(&hostap.uri, &at, session).await.unwrap();
+        let taken = Succession { keys: 1, authenticated: true, told: true };
+        assert!(matches!(&outcome, Outcome::TakenOver(succession) if *succession == taken), "{curve}: {outcome:?}");
+        let envelope = fs::read(&keys_to.envelope).unwrap();
+        let opened = backup::open(&envelope, &Secret::new(PASSPHRASE.into())).unwrap();
+        let key = hostap.control.request(&format!("DPP_CONFIGURATOR_GET_KEY {}", hostap.configurator)).await.unwrap();
+        let key = PrivateKey::from_pkcs8(&hex::decode(key.expose()).unwrap()).unwrap();
+        assert_eq!(opened[0].csign.public(), key.public(), "{curve}");
+        assert_eq!(opened[0].privacy_key.curve(), curve);
+        // A station is given none.
+        device.enrollee.wishes.request.net_role = NetRole::Sta;
+        let refused = device.enrollee.ask(&hostap.uri, &at, device.session()).await.unwrap();
+        assert!(matches!(refused, Outcome::Refused(_)), "{refused:?}");
+    }
 }

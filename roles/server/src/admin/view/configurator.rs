@@ -74,6 +74,26 @@ pub struct Reach {
     pub by: Option<String>,
 }
 
+/// Which configurator may have the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HandOver {
+    /// Whose; the owner of the service if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its serial number, or the SHA-256 of its bootstrapping key.
+    pub device: String,
+}
+
+/// A configurator that may have the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HandOverAllowed {
+    /// The SHA-256 of its bootstrapping key.
+    pub device: String,
+    /// Until then, and once.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Time,
+}
+
 /// Whose key that signs connectors is followed by a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rotation {

@@ -7,7 +7,7 @@ use landfall_dpp::{
     config::{ConfigObject, ConfigRequest, ConnectionStatus},
     connector::SignedConnector,
     curve::{PrivateKey, PublicKey},
-    exchange::{Config, EnrolleeConfig, Exchange, Input, Mutual, Output, PeerKey, Received, Record, Timing},
+    exchange::{Config, EnrolleeConfig, Exchange, Input, Mutual, Output, PeerKey, Received, Record, TakenOver, Timing},
     frame::{Action, AttributeId, AttributeWriter, Frame, FrameType},
     introduction::Own,
     pkex::{self, Code},
@@ -21,7 +21,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -45,6 +45,8 @@ pub(crate) struct Device {
     /// How joining goes.
     pub(crate) joining: Status,
     pub(super) seed: u64,
+    /// The keys that it was given, if it is a configurator.
+    pub(crate) taken_over: Mutex<Option<TakenOver>>,
 }
 
 /// What a device has in the end.
@@ -83,6 +85,7 @@ impl Device {
             request: ConfigRequest::new("lamp", NetRole::Sta),
             joining: Status::Ok,
             seed: number + 1_000_000,
+            taken_over: Mutex::default(),
         }
     }
 
@@ -274,8 +277,11 @@ impl Device {
                             inputs.push_back(Input::Peer(known.map_or(PeerKey::Unknown, PeerKey::Known)));
                         }
                         Output::Persist(record) => {
-                            let Record::Received(what) = *record else { panic!("{record:?}") };
-                            received = Some(what);
+                            match *record {
+                                Record::Received(what) => received = Some(what),
+                                Record::TakenOver(what) => *self.taken_over.lock().unwrap() = Some(what),
+                                other => panic!("{other:?}"),
+                            }
                             inputs.push_back(Input::Persisted);
                         }
                         Output::Join => inputs.push_back(Input::Joined(ConnectionStatus {

@@ -9,6 +9,7 @@ mod crowds;
 mod device;
 mod est;
 mod ground;
+mod hand_over;
 mod lifecycle;
 mod networks;
 mod onboarding;
