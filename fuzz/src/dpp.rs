@@ -9,7 +9,8 @@ use landfall_dpp::{
     frame::{self, Attributes, Frame},
     gas::Gas,
     jwk::Jwk,
-    nfc, tcp,
+    nfc::{self, handover},
+    tcp,
 };
 
 /// A bootstrapping URI.
@@ -24,6 +25,17 @@ pub fn uri(data: &[u8]) -> bool {
 pub fn nfc(data: &[u8]) -> bool {
     let Ok((uri, form)) = nfc::decode(data) else { return false };
     assert_eq!(nfc::decode(&nfc::encode(&uri, form)), Ok((uri, form)), "what was read can be written and read");
+    true
+}
+
+/// What two that touch say to each other.
+pub fn handover(data: &[u8]) -> bool {
+    let Ok((uri, kind)) = handover::decode(data) else { return false };
+    assert_eq!(
+        handover::decode(&handover::encode(&uri, kind)),
+        Ok((uri, kind)),
+        "what was read can be written and read"
+    );
     true
 }
 

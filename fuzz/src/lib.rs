@@ -67,6 +67,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("dns-answer", mud::dns_answer),
     ("dpp-uri", dpp::uri),
     ("dpp-nfc", dpp::nfc),
+    ("dpp-nfc-handover", dpp::handover),
     ("dpp-attributes", dpp::attributes),
     ("dpp-air", dpp::air),
     ("dpp-gas", dpp::gas),

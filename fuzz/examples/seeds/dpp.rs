@@ -12,7 +12,8 @@ use landfall_dpp::{
     frame::{self, Action, AttributeId, AttributeWriter, Frame, FrameType},
     gas::Gas,
     jwk::Jwk,
-    nfc, tcp,
+    nfc::{self, handover},
+    tcp,
     uri::Host,
 };
 use landfall_fuzz::{
@@ -65,6 +66,10 @@ fn bootstrapping() {
     for (name, form) in [("uri", nfc::Form::Uri), ("handover", nfc::Form::Handover)] {
         good("dpp-nfc", name, nfc::encode(&plain, form));
         cut("dpp-nfc", name, &nfc::encode(&plain, form));
+    }
+    for (name, kind) in [("request", handover::Kind::Request { random: 7 }), ("select", handover::Kind::Select)] {
+        good("dpp-nfc-handover", name, handover::encode(&plain, kind));
+        cut("dpp-nfc-handover", name, &handover::encode(&plain, kind));
     }
     let long = Uri { information: Some("x".repeat(300)), ..plain };
     good("dpp-nfc", "long", nfc::encode(&long, nfc::Form::Uri));

@@ -64,6 +64,8 @@ pub(super) enum Verb {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Writes what the configurator says by NFC to a device that touches it (negotiated handover): each has the other's key then.
+    Nfc(super::touch::Options),
     /// Takes in the keys of an envelope; the latest of them signs connectors from now on.
     Restore {
         /// The envelope.
@@ -203,6 +205,7 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
                 .show_as(&allowed, || format!("{device} gets the keys, if it asks for them until {}", allowed.until))?;
             Ok(Answer::Yes)
         }
+        Verb::Nfc(options) => super::touch::run(connection, options, output),
         Verb::Backup { out, passphrase, tenant } => {
             let new = NewBackup { tenant: tenant.clone(), passphrase: secret(passphrase)? };
             let path = "/v1/network/configurator/backup";

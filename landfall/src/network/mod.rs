@@ -9,6 +9,7 @@ mod init;
 mod mud;
 mod segments;
 mod status;
+mod touch;
 mod violations;
 
 use crate::{

@@ -161,6 +161,15 @@ enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         to: Option<Endpoint>,
     },
+    /// Writes what the device says by NFC to a configurator that it touches (negotiated handover): each has the other's key then.
+    Nfc {
+        /// The file to write: an NDEF message for the configurator.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Answers this Handover Request of a configurator by a Handover Select; without it, it writes a Handover Request.
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
+    },
     /// Tries to take the private keys out of the device's element, as a thief with its PIN would: yes if it refuses.
     Probe,
     /// Onboards if need be, then keeps the network credential alive.
@@ -194,7 +203,7 @@ impl Device {
         let mut watch = |progress: &Progress| narrate(progress, aloud);
         let outcome = match self.command {
             Command::Onboard { attempts, timeout, dpp } if dpp.is_wanted() => {
-                dpp.apply(&mut config.dpp);
+                dpp.apply(&mut config.dpp)?;
                 let how = dpp.onboarding(attempts, timeout.map(Duration::from_secs))?;
                 let end = dpp.device(config)?.onboard(&how, &|line| narrate(line, aloud)).await?;
                 let (value, words, yes) = easy::answer(&end, false);
@@ -301,6 +310,11 @@ impl Device {
                         say(out, json, &value, &format!("Nothing came of it: {refusal}\n"), false)
                     }
                 };
+            }
+            Command::Nfc { out: path, answer } => {
+                let uri = easy::device(config)?.hand_over_by_nfc(&path, answer.as_deref())?;
+                let value = json!({ "file": path, "uri": uri.to_string() });
+                return say(out, json, &value, &format!("{} says {uri}\n", path.display()), true);
             }
             Command::Probe => {
                 let (mut kept, mut words, mut keys) = (true, String::new(), Vec::new());

@@ -1,9 +1,12 @@
 //! The bootstrapping URI in NFC records.
 
 use landfall_dpp::{
-    Curve, Uri,
+    Channel, Curve, Uri,
     curve::PublicKey,
-    nfc::{self, Form},
+    nfc::{
+        self, Form,
+        handover::{self, Kind},
+    },
 };
 use landfall_testkit::Rng;
 
@@ -64,4 +67,64 @@ fn noise_is_safe() {
     for _ in 0..2000 {
         assert!(nfc::decode(&rng.bytes::<40>()).is_err(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_handover_there_and_back_is_as_others_write_it() {
+    for kind in [Kind::Request { random: 0x1234 }, Kind::Select] {
+        for length in [0, 300] {
+            let message = handover::encode(&uri(length), kind);
+            assert_eq!(handover::decode(&message), Ok((uri(length), kind)));
+            // Who looks for a URI only finds it too.
+            assert_eq!(nfc::decode(&message), Ok((uri(length), Form::Handover)));
+        }
+    }
+    // As nfcpy writes it: version 1.4, a random number, one active carrier with the id A.
+    let request = handover::encode(&uri(0), Kind::Request { random: 0x1234 });
+    let head = b"\x91\x02\x11Hr\x14\x91\x02\x02cr\x12\x34\x51\x02\x04ac\x01\x01A\x00";
+    assert_eq!(request[..head.len()], *head);
+    assert_eq!(request[head.len()..][..4], [0x5A, 23, u8::try_from(uri(0).to_string().len() + 1).unwrap(), 1]);
+    assert_eq!(request[head.len() + 4..][..25], *b"application/vnd.wfa.dppA\0");
+}
+
+#[test]
+fn what_is_no_handover_is_refused() {
+    let good = handover::encode(&uri(3), Kind::Request { random: 7 });
+    for end in 0..good.len() {
+        assert!(handover::decode(&good[..end]).is_err(), "cut to {end}");
+    }
+    let changed = |at: usize, octet: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = octet;
+        handover::decode(&bytes).map(drop).map_err(|error| error.why)
+    };
+    assert_eq!(changed(5, 0x15), Ok(()), "a later minor version");
+    assert!(changed(5, 0x24).unwrap_err().contains("another version"));
+    assert!(changed(4, b'm').unwrap_err().contains("no Handover Request"));
+    assert!(changed(9, b'x').unwrap_err().contains("random number"));
+    assert!(changed(20, b'B').unwrap_err().contains("no carrier"), "the carrier has another id");
+    assert!(changed(26, b'b').unwrap_err().contains("no carrier"), "another media type");
+    assert!(handover::decode(&nfc::encode(&uri(3), Form::Handover)).is_err(), "a record alone");
+}
+
+#[test]
+fn the_selector_takes_what_both_have() {
+    let channel = |channel| Channel { class: 81, channel };
+    let with = |curve, channels: &[u8]| Uri {
+        channels: channels.iter().map(|number| channel(*number)).collect(),
+        ..Uri::of(PublicKey::generator(curve))
+    };
+    for (theirs, ours, both) in
+        [(&[1, 6][..], &[6, 11][..], &[6][..]), (&[1, 6], &[], &[1, 6]), (&[], &[11], &[11]), (&[], &[], &[])]
+    {
+        let requester = with(Curve::P384, theirs);
+        let selector = handover::select(&requester, with(Curve::P384, ours)).unwrap();
+        assert_eq!(selector, with(Curve::P384, both));
+        assert_eq!(handover::selected(&requester, &selector), Ok(()));
+    }
+    let requester = with(Curve::P384, &[1, 6]);
+    assert_eq!(handover::select(&requester, with(Curve::P384, &[11])).unwrap_err().field, "C");
+    assert_eq!(handover::select(&requester, with(Curve::P256, &[1])).unwrap_err().field, "K");
+    assert_eq!(handover::selected(&requester, &with(Curve::P384, &[11])).unwrap_err().field, "C");
+    assert_eq!(handover::selected(&requester, &with(Curve::P256, &[1])).unwrap_err().field, "K");
 }

@@ -1,6 +1,6 @@
 //! The part of the command line that is about Wi-Fi Easy Connect.
 
-use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Succession, TakeOver, Via};
+use super::{Device, End, Mutual, NetworkSummary, Onboarding, Standing, Succession, TakeOver, Via, touch};
 use crate::DeviceError;
 use clap::{Args, ValueEnum};
 use landfall_dpp::pkex::Code;
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// The configurator's bootstrapping URI, if it is not in the bundle; nobody else may take the device then.
     #[arg(long, requires = "dpp", value_name = "URI")]
     configurator: Option<String>,
+    /// An NDEF message with that URI, as the configurator has said it by NFC.
+    #[arg(long, requires = "dpp", value_name = "FILE", conflicts_with = "configurator")]
+    configurator_nfc: Option<PathBuf>,
     /// Whether the configurator must prove who it is; by default if its URI is known.
     #[arg(long, requires = "dpp", value_name = "WHEN")]
     mutual: Option<Mutual>,
@@ -74,13 +77,17 @@ impl Options {
     }
 
     /// Flags stand above the file.
-    pub(crate) fn apply(&self, config: &mut super::Config) {
+    pub(crate) fn apply(&self, config: &mut super::Config) -> Result<(), DeviceError> {
         config.controllers.extend(self.controller.iter().cloned());
+        if let Some(message) = &self.configurator_nfc {
+            config.configurator = Some(touch::configurator(message)?.to_string());
+        }
         config.configurator = self.configurator.clone().or(config.configurator.take());
         config.mutual = self.mutual.or(config.mutual);
         config.listen = self.listen.or(config.listen);
         config.via = self.via.unwrap_or(config.via);
         config.radio = self.radio.clone().or(config.radio.take());
+        Ok(())
     }
 
     /// The device, which asks for keys if it was told to.

@@ -115,6 +115,11 @@ impl Device {
         self
     }
 
+    /// Its bootstrapping URI.
+    pub const fn uri(&self) -> &Uri {
+        &self.enrollee.identity.uri
+    }
+
     /// Where the device stands.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod reconfigure;
 mod search;
 mod standing;
 mod take_over;
+mod touch;
 mod via;
 
 pub use birth::{BootstrapKey, Identity};

@@ -5,7 +5,14 @@ use super::{
     random,
 };
 use crate::it::world::names;
-use landfall_dpp::{Curve, NetRole, Uri, backup, config::Akms, crypto::Secret, curve::PrivateKey, exchange::Ruling};
+use landfall_dpp::{
+    Curve, NetRole, Uri, backup,
+    config::Akms,
+    crypto::Secret,
+    curve::PrivateKey,
+    exchange::Ruling,
+    nfc::handover::{self, Kind},
+};
 use landfall_pki::pem;
 use landfall_testkit::{Rng, temp_dir};
 use landfall_types::{
@@ -198,6 +205,31 @@ async fn a_configurator_to_be_leaves_the_keys_of_another_one_in_an_envelope() {
     }
     fs::write(place.path("passphrase"), "too short\n").unwrap();
     assert_eq!(place.onboard(&configurator, &how).await.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_and_a_configurator_that_touched_know_each_other() {
+    let place = Place::new(Curve::P256, 218, None);
+    let configurator = Configurator::start(Curve::P256, Curve::P256, vec![]).await;
+    let (theirs, ours) = (place.path("theirs.ndef"), place.path("ours.ndef"));
+    let request = |uri: &Uri| handover::encode(uri, Kind::Request { random: 1 });
+    fs::write(&theirs, request(&configurator.uri())).unwrap();
+    let answer = ["nfc", "--out", ours.to_str().unwrap(), "--answer", theirs.to_str().unwrap()];
+    assert_eq!(place.run(&answer).await.status.code(), Some(0));
+    let (said, kind) = handover::decode(&fs::read(&ours).unwrap()).unwrap();
+    assert_eq!((&said.key, kind), (place.key.public(), Kind::Select));
+    configurator.rules().devices.push(said.key);
+    let onboarded = place.onboard(&configurator, &["--configurator-nfc", theirs.to_str().unwrap()]).await;
+    assert_eq!(json(&onboarded)["result"]["network-authenticated"], true, "{onboarded:?}");
+    // The device may ask as well.
+    assert_eq!(place.run(&answer[..3]).await.status.code(), Some(0));
+    assert!(matches!(handover::decode(&fs::read(&ours).unwrap()), Ok((_, Kind::Request { .. }))));
+    // Nobody answers an answer, a key on another curve, or what is no handover.
+    let other = Uri::of(PrivateKey::generate(Curve::P384, &mut random(&mut Rng::new(1))).public().clone());
+    for message in [handover::encode(&configurator.uri(), Kind::Select), request(&other), b"noise".to_vec()] {
+        fs::write(&theirs, message).unwrap();
+        assert_eq!(place.run(&answer).await.status.code(), Some(2));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

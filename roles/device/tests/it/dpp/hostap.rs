@@ -3,7 +3,8 @@
 use super::{Device, endpoint, exchange::enrolled};
 use landfall_device::dpp::{Networks, Outcome, Session, Succession, TakeOver};
 use landfall_dpp::{
-    Curve, NetRole, Uri, backup, config::Akms, connector::SignedConnector, crypto::Secret, curve::PrivateKey,
+    Channel, Curve, NetRole, Uri, backup, config::Akms, connector::SignedConnector, crypto::Secret, curve::PrivateKey,
+    nfc::handover,
 };
 use landfall_net::{dpp::Link, wpa::Control};
 use landfall_testkit::{Running, current_test, free_port, skip, temp_dir, tool};
@@ -189,5 +190,35 @@ async fn it_hands_its_keys_over() {
         device.enrollee.wishes.request.net_role = NetRole::Sta;
         let refused = device.enrollee.ask(&hostap.uri, &at, device.session()).await.unwrap();
         assert!(matches!(refused, Outcome::Refused(_)), "{refused:?}");
+    }
+}
+
+/// What it answers to our Handover Request, and asks with its own, is among what was offered; both sides know each other then.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_touches_the_device() {
+    for (seed, curve) in (471..).zip(Curve::ALL) {
+        let Some(mut hostap) = Hostap::start(Curve::P256).await else {
+            return skip(&current_test(), "no wpa_supplicant");
+        };
+        let channels = vec![Channel { class: 81, channel: 1 }, Channel { class: 81, channel: 6 }];
+        let mut device = Device::new(curve, seed, None);
+        device.enrollee.identity.uri.channels = channels;
+        let own = hostap.control.number("DPP_BOOTSTRAP_GEN type=nfc-uri chan=81/6,81/11").await.unwrap();
+        // The device asks; hostap goes over to its curve, and to the channel that both have.
+        let request = format!("DPP_NFC_HANDOVER_REQ own={own} uri={}", device.enrollee.identity.uri);
+        hostap.control.number(&request).await.unwrap();
+        let selected = hostap.control.request(&format!("DPP_BOOTSTRAP_GET_URI {own}")).await.unwrap();
+        let selected: Uri = selected.expose().parse().unwrap();
+        assert_eq!(handover::selected(&device.enrollee.identity.uri, &selected), Ok(()), "{curve}");
+        hostap.listen(DPP, false).await;
+        device.enrollee.identity.configurator = Some(selected.clone());
+        device.enrollee.wishes.mutual = landfall_dpp::exchange::Mutual::Required;
+        let at = endpoint(hostap.address);
+        let networks = enrolled(device.enrollee.ask(&selected, &at, device.session()).await.unwrap());
+        assert!(networks.authenticated, "{curve}");
+        // hostap asks; ours is its curve already.
+        let answer = handover::select(&selected, device.enrollee.identity.uri.clone()).unwrap();
+        assert_eq!(answer.channels, selected.channels);
+        hostap.control.number(&format!("DPP_NFC_HANDOVER_SEL own={own} uri={answer}")).await.unwrap();
     }
 }

@@ -1,4 +1,7 @@
-//! The bootstrapping URI in NFC records (DPP s5.4): an NDEF URI record, or one of DPP's own media type.
+//! The bootstrapping URI in NFC records (DPP s5.4): an NDEF URI record, as on a tag, or one of DPP's own media type, as in a
+//! negotiated [`handover`].
+
+pub mod handover;
 
 use crate::{
     bounds,
@@ -36,16 +39,12 @@ pub fn encode(uri: &Uri, form: Form) -> Vec<u8> {
         Form::Uri => (WELL_KNOWN, URI_TYPE),
         Form::Handover => (MEDIA, MEDIA_TYPE.as_bytes()),
     };
-    let len = text.len() + 1;
-    let type_len = u8::try_from(kind.len()).unwrap_or_default();
-    let head = match u8::try_from(len) {
-        Ok(len) => vec![BEGIN | END | SHORT | format, type_len, len],
-        Err(_) => {
-            let len = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
-            [&[BEGIN | END | format, type_len], len.as_slice()].concat()
-        }
-    };
-    [&head, kind, &[IN_FULL], text.as_bytes()].concat()
+    write_message(&[Record { format, kind, id: &[], payload: &payload_of(&text) }])
+}
+
+/// The payload of either record.
+fn payload_of(uri: &str) -> Vec<u8> {
+    [&[IN_FULL], uri.as_bytes()].concat()
 }
 
 /// Finds the first record of either form in an NDEF message.
@@ -66,20 +65,49 @@ pub fn decode(message: &[u8]) -> Result<(Uri, Form), UriError> {
     Err(UriError::new("NDEF", "has no record with a DPP URI"))
 }
 
-/// The payload of either record.
+/// What is in the payload of either record.
 fn parse_payload(payload: &[u8]) -> Result<Uri, UriError> {
     // NFC Forum URI RTD s3.2.2: none of the abbreviations stands for DPP, so the URI is written in full.
     let text = payload.strip_prefix(&[IN_FULL]).ok_or(UriError::new("NDEF", "abbreviates its URI"))?;
     std::str::from_utf8(text).map_err(|_| UriError::new("NDEF", "has a URI that is not text"))?.parse()
 }
 
+/// Writes records, one after the other, as a message.
+fn write_message(records: &[Record<'_>]) -> Vec<u8> {
+    let mut message = Vec::new();
+    for (number, record) in (1..).zip(records) {
+        let begin = if number == 1 { BEGIN } else { 0 };
+        let end = if number == records.len() { END } else { 0 };
+        record.write(begin | end, &mut message);
+    }
+    message
+}
+
+/// A record of an NDEF message (NFC Forum NDEF s3.2). Its type and id are at most 255 octets long.
 struct Record<'a> {
     format: u8,
     kind: &'a [u8],
+    id: &'a [u8],
     payload: &'a [u8],
 }
 
 impl<'a> Record<'a> {
+    fn write(&self, flags: u8, out: &mut Vec<u8>) {
+        let Self { format, kind, id, payload } = self;
+        let with_id = if id.is_empty() { 0 } else { WITH_ID };
+        let short = u8::try_from(payload.len()).ok();
+        out.push(flags | with_id | format | if short.is_some() { SHORT } else { 0 });
+        out.push(u8::try_from(kind.len()).unwrap_or_default());
+        match short {
+            Some(len) => out.push(len),
+            None => out.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes()),
+        }
+        if !id.is_empty() {
+            out.push(u8::try_from(id.len()).unwrap_or_default());
+        }
+        out.extend([kind, id, payload].into_iter().copied().flatten());
+    }
+
     fn read(rest: &mut &'a [u8]) -> Option<Self> {
         let flags = octet(rest)?;
         let type_len = octet(rest)?;
@@ -97,8 +125,8 @@ impl<'a> Record<'a> {
             return None;
         }
         let kind = take(rest, type_len.into())?;
-        let _id = take(rest, id_len.into())?;
-        Some(Self { format: flags & FORMAT, kind, payload: take(rest, len)? })
+        let id = take(rest, id_len.into())?;
+        Some(Self { format: flags & FORMAT, kind, id, payload: take(rest, len)? })
     }
 }
 
