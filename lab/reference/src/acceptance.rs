@@ -29,6 +29,10 @@ pub const CAPABILITIES: &[Capability] = &[
     row("S1.C8", "two types of device through one mechanism"),
     row("S2.C1", "streamlined application-layer onboarding starts by itself"),
     row("S2.C2", "independent application-layer onboarding starts by itself"),
+    row(
+        "S2.C2-ready",
+        "ready for independent application-layer onboarding: a network, and who the device is to its maker",
+    ),
     row("S2.C3", "application-layer onboarding is trusted"),
     row("S3.C1", "the network credential can be deleted"),
     row("S3.C2", "the device cannot connect then"),

@@ -18,5 +18,5 @@ pub(super) const BUILD: Build = Build {
     ],
 };
 
-const INDEPENDENT: &str = "this version has no vendor's cloud to ask; what is ready for it: the device has a network and an \
-                           IDevID to authenticate with (C.2.1)";
+const INDEPENDENT: &str =
+    "no device of this version asks its vendor's cloud by itself (C.2.1); that it is ready to is shown as S2.C2-ready";

@@ -20,7 +20,7 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
     table.not_run(BUILD, "S1.C6", "no hardware element is attached; keys are in encrypted files")?;
     table.row(BUILD, "S1.C7", network::selection(place, site)).await?;
     table.row(BUILD, "S1.C8", network::two_types(place, site)).await?;
-    for id in ["S2.C1", "S2.C2", "S2.C3", "S3.C4"] {
+    for id in ["S2.C1", "S2.C2", "S2.C2-ready", "S2.C3", "S3.C4"] {
         table.not_run(BUILD, id, NO_APPLICATION)?;
     }
     table.row(BUILD, "S3.C1", network::credential_deleted(place, site)).await?;

@@ -8,14 +8,15 @@ use crate::lab::{
 use anyhow::{Context, Result, bail, ensure};
 use landfall_dpp::Curve;
 use landfall_lifecycle::factory::{DppProduct, Product, SerialScheme};
-use landfall_net::tls::ClientTls;
+use landfall_net::tls::{ClientTls, TlsIdentity};
 use landfall_pki::{Algorithm, AltName, Anchors, Certificate};
 use landfall_server::{
-    RoleName, Settings,
+    Identity, RoleName, Settings,
     admin::view::{NewTenant, TenantView},
     factory::{Factory, ListFormat, NewManufacturer, Order, Which},
     labels::Format,
     open,
+    settings::IdentitySettings,
     supply_chain::ServiceClient,
 };
 use landfall_store::Store;
@@ -35,6 +36,8 @@ pub(super) struct Maker {
     pub(super) root: Certificate,
     /// Its factory.
     pub(super) factory: Factory,
+    /// What its servers show of themselves.
+    pub(super) server: TlsIdentity,
     /// Where it puts labels.
     labels: PathBuf,
     orders: AtomicU32,
@@ -68,7 +71,9 @@ impl Maker {
         let store = Store::sqlite(settings.data.join("factory.db"))?;
         let factory = Factory::open(&home, &*element, store, &folder.join("bundles"))?;
         let labels = folder.join("labels");
-        Ok(Self { root: made.root, factory, labels, orders: AtomicU32::new(1) })
+        let shown = IdentitySettings::at("masa-tls.pem");
+        let server = Identity::load(&shown, |name| home.join(name), &*element)?.into();
+        Ok(Self { root: made.root, factory, server, labels, orders: AtomicU32::new(1) })
     }
 
     /// Makes a device of that kind.

@@ -5,6 +5,7 @@
 mod access_point;
 mod again;
 mod air;
+mod cloud;
 mod device;
 mod evidence;
 mod factory;
@@ -91,6 +92,7 @@ pub(super) async fn run(build: &'static Build, place: &Place, table: &mut Table<
     }
     table.row(number, "S1.C7", network::selection(place, &site)).await?;
     table.row(number, "S1.C8", network::two_types(place, &site)).await?;
+    table.row(number, "S2.C2-ready", cloud::ready(place, &site)).await?;
     table.row(number, "S3.C1", again::credential_deleted(place, &site)).await?;
     table.row(number, "S3.C2", again::cannot_connect(place, &site)).await?;
     table.row(number, "S3.C3", again::onboarded_again(place, &site)).await?;
