@@ -1,5 +1,7 @@
 //! Certificates: parsed once, kept as they came, cheap to clone.
 
+mod recent;
+
 use crate::{
     asn1,
     error::PkiError,
@@ -50,6 +52,10 @@ impl Certificate {
         if der.len() > MAX_LEN {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
+        recent::RECENT.or_parse(sha256(der), |fingerprint| Self::parse(der, fingerprint))
+    }
+
+    fn parse(der: &[u8], fingerprint: Fingerprint) -> Result<Self, PkiError> {
         let position = |part| asn1::position(der, part);
         let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
         let tbs = outer.expect(asn1::SEQUENCE)?;
@@ -94,7 +100,7 @@ impl Certificate {
             algorithm: algorithm.map_err(|e| PkiError::malformed(WHAT, e))?,
             not_before,
             not_after,
-            fingerprint: sha256(der),
+            fingerprint,
             der: der.to_vec(),
             public_key,
             extensions,

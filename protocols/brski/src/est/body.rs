@@ -34,11 +34,8 @@ pub fn decode(body: &[u8]) -> Result<Vec<u8>, Refusal> {
         return Ok(body.to_vec());
     }
     let text = std::str::from_utf8(body).map_err(|_| refuse("the body is neither base64 nor DER"))?;
-    let digits: String = text
-        .lines()
-        .filter(|line| !line.trim().starts_with("-----"))
-        .flat_map(|line| line.chars().filter(|c| !c.is_ascii_whitespace()))
-        .collect();
+    let digits: String =
+        text.lines().filter(|line| !line.trim().starts_with("-----")).flat_map(str::split_ascii_whitespace).collect();
     let der = TOLERANT.decode(digits).map_err(|_| refuse("the body is not base64"))?;
     match der.is_empty() {
         true => Err(refuse("the body is empty")),

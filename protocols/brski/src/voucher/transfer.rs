@@ -37,6 +37,10 @@ fn unarmoured(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Base64 as RFC 4648 s4 has it; white space, missing padding and the URL alphabet (s5) are tolerated, since the
 /// published examples hold them.
 pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text).ok().or_else(|| decode_tolerantly(text))
+}
+
+fn decode_tolerantly(text: &str) -> Option<Vec<u8>> {
     let digits: String = text
         .chars()
         .filter(|c| !c.is_ascii_whitespace())
