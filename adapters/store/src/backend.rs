@@ -23,8 +23,17 @@ pub(crate) type Done = oneshot::Sender<Result<Committed, CommitError>>;
 pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
     /// Makes `changes` durable, all or none, then tells `done`.
     fn submit(&self, changes: Vec<Change>, done: Done);
-    /// Calls `work` once. What it reads is all of one moment.
-    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError>;
+    /// Calls `work` once. What it reads is all of one moment, or else it reads but once.
+    fn read(&self, reading: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError>;
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// One answer, which is of one moment by itself.
+    Once,
+    /// Several, all of one moment.
+    Snapshot,
 }
 
 /// Reading records and logs.
@@ -55,13 +64,14 @@ pub(crate) trait Reads {
     fn noted_head(&self, log: &str) -> Result<Head, ReadError>;
 }
 
-/// What `work` reads, all of one moment.
+/// What `work` reads.
 pub(crate) fn read<T>(
     backend: &dyn Backend,
+    reading: Reading,
     work: impl FnOnce(&dyn Reads) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
     let (mut work, mut result) = (Some(work), None);
-    backend.read(&mut |reads| result = work.take().map(|work| work(reads)))?;
+    backend.read(reading, &mut |reads| result = work.take().map(|work| work(reads)))?;
     result.unwrap_or_else(|| Err(ReadError::Failed("it was not read".into())))
 }
 

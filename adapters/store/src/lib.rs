@@ -13,7 +13,7 @@ mod sqlite;
 pub use error::{CommitError, Found, LogBroken, OpenError, ReadError};
 pub use log::{Head, LogEntry};
 
-use backend::{Backend, Reads, Row};
+use backend::{Backend, Reading, Reads, Row};
 use landfall_types::{Changes, Record, record::Version};
 use std::{ops::Deref, path::Path, sync::Arc};
 use tokio::sync::oneshot;
@@ -96,17 +96,17 @@ impl Store {
     /// What `read` reads, all of one moment: nothing that is committed meanwhile is seen. It costs less than as many
     /// single reads.
     pub fn snapshot<T, E: From<ReadError>>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {
-        backend::read(self.0.as_ref(), |reads| Ok(read(&Snapshot(reads))))?
+        backend::read(self.0.as_ref(), Reading::Snapshot, |reads| Ok(read(&Snapshot(reads))))?
     }
 
     /// The record with that key.
     pub fn find<R: Record>(&self, key: &str) -> Result<Option<Versioned<R>>, ReadError> {
-        self.snapshot(|snapshot| snapshot.find(key))
+        self.read(|reads| Snapshot(reads).find(key))
     }
 
     /// Up to `limit` records that have `value` under `index`, by key.
     pub fn find_by<R: Record>(&self, index: &str, value: &str, limit: usize) -> Result<Vec<Versioned<R>>, ReadError> {
-        self.snapshot(|snapshot| snapshot.find_by(index, value, limit))
+        self.read(|reads| Snapshot(reads).find_by(index, value, limit))
     }
 
     /// Up to `limit` records with keys after `after`, by key.
@@ -159,7 +159,7 @@ impl Store {
     }
 
     fn read<T>(&self, work: impl FnOnce(&dyn Reads) -> Result<T, ReadError>) -> Result<T, ReadError> {
-        backend::read(self.0.as_ref(), work)
+        backend::read(self.0.as_ref(), Reading::Once, work)
     }
 }
 

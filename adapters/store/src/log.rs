@@ -1,7 +1,7 @@
 //! Logs in which every entry holds the hash of the one before it.
 
 use crate::{
-    backend::{Backend, read},
+    backend::{Backend, Reading, read},
     error::{LogBroken, ReadError},
 };
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -72,11 +72,11 @@ impl RawEntry {
 pub(crate) fn verify(store: &dyn Backend, log: &str, known: Option<&Head>) -> Result<Head, LogBroken> {
     const PAGE: usize = 1000;
     // The head is read first: entries that arrive while we read come after it and do not matter.
-    let (head, noted) = read(store, |reads| Ok((reads.head(log)?, reads.noted_head(log)?)))?;
+    let (head, noted) = read(store, Reading::Snapshot, |reads| Ok((reads.head(log)?, reads.noted_head(log)?)))?;
     let held = || known.into_iter().chain([&noted]);
     let mut at = Head::empty(log);
     while at.seq < head.seq {
-        let page = read(store, |reads| reads.log(log, at.seq, PAGE))?;
+        let page = read(store, Reading::Once, |reads| reads.log(log, at.seq, PAGE))?;
         if page.is_empty() {
             return Err(LogBroken::WrongEnd { last: at.seq, head: head.seq });
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     Committed,
-    backend::{Backend, Done, Reads, Row, check},
+    backend::{Backend, Done, Reading, Reads, Row, check},
     error::{CommitError, ReadError},
     log::{Head, RawEntry},
 };
@@ -152,7 +152,7 @@ impl Backend for Memory {
         drop(done.send(result));
     }
 
-    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
+    fn read(&self, _: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
         work(&*self.state());
         Ok(())
     }

@@ -6,7 +6,7 @@ mod schema;
 mod write;
 
 use crate::{
-    backend::{Backend, Done, Reads},
+    backend::{Backend, Done, Reading, Reads},
     error::{CommitError, OpenError, ReadError},
 };
 use landfall_types::record::Change;
@@ -30,7 +30,7 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = Lock::take(path)?;
-        Self::start(path, lock, prepare(path)?)
+        Self::start(path, lock, prepare(path)?, false)
     }
 
     /// The same for several processes that write to it.
@@ -38,13 +38,13 @@ impl Sqlite {
         let (lock, connection) = Lock::share(path, || prepare(path))?;
         // Others' transactions are waited for, however many there are.
         connection.busy_timeout(Duration::from_secs(60)).map_err(|e| unopened(path, &e))?;
-        Self::start(path, lock, connection)
+        Self::start(path, lock, connection, true)
     }
 
-    fn start(path: &Path, lock: Lock, connection: Connection) -> Result<Self, OpenError> {
+    fn start(path: &Path, lock: Lock, connection: Connection, shared: bool) -> Result<Self, OpenError> {
         let readers = Readers::new(path);
         let (commits, queue) = mpsc::channel();
-        let writer = Writer::new(connection).map_err(|e| unopened(path, &e))?;
+        let writer = Writer::new(connection, shared).map_err(|e| unopened(path, &e))?;
         let writer = thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&queue));
         let writer = Some(writer.map_err(|e| failed(path, &e))?);
         Ok(Self { commits: Some(commits), writer, readers, _lock: lock })
@@ -122,7 +122,7 @@ impl Backend for Sqlite {
         }
     }
 
-    fn read(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
-        self.readers.with(work)
+    fn read(&self, reading: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
+        self.readers.with(reading, work)
     }
 }

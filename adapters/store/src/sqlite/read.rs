@@ -1,7 +1,7 @@
-//! Reading: in a transaction, so that everything in it is of one moment, and the file is looked at anew but once.
+//! Reading: several things in a transaction, so that all of them are of one moment, and the file is looked at anew but once.
 
 use crate::{
-    backend::{Reads, Row},
+    backend::{Reading, Reads, Row},
     error::ReadError,
     log::{Head, RawEntry, fingerprint},
 };
@@ -28,14 +28,19 @@ impl Readers {
     }
 
     /// Reads with a connection that nobody else uses meanwhile.
-    pub(super) fn with(&self, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
+    pub(super) fn with(&self, reading: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {
         let connection = match self.idle().pop() {
             Some(connection) => connection,
             None => connect(&self.path).map_err(failed)?,
         };
-        run(&connection, "BEGIN").map_err(failed)?;
-        work(&connection);
-        run(&connection, "COMMIT").map_err(failed)?;
+        match reading {
+            Reading::Once => work(&connection),
+            Reading::Snapshot => {
+                run(&connection, "BEGIN").map_err(failed)?;
+                work(&connection);
+                run(&connection, "COMMIT").map_err(failed)?;
+            }
+        }
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(connection);

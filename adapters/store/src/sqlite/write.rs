@@ -28,15 +28,15 @@ pub(super) struct Writer {
     connection: Connection,
     versions: Versions,
     heads: Heads,
-    /// What `data_version` was: it changes whenever another process writes.
-    seen: i64,
+    /// What `data_version` was, if the store is shared: it changes whenever another process writes.
+    seen: Option<i64>,
 }
 
 type Outcome = Result<Committed, CommitError>;
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
-        let seen = data_version(&connection)?;
+    pub(super) fn new(connection: Connection, shared: bool) -> rusqlite::Result<Self> {
+        let seen = shared.then(|| data_version(&connection)).transpose()?;
         Ok(Self { versions: Versions::read(&connection)?, connection, heads: Heads::default(), seen })
     }
 
@@ -104,11 +104,12 @@ impl Writer {
 
     /// Within the transaction: forgets what another process has changed meanwhile.
     fn look_again(&mut self) -> rusqlite::Result<()> {
+        let Some(seen) = self.seen else { return Ok(()) };
         let version = data_version(&self.connection)?;
-        if version != self.seen {
+        if version != seen {
             self.versions = Versions::read(&self.connection)?;
             self.heads = Heads::default();
-            self.seen = version;
+            self.seen = Some(version);
         }
         Ok(())
     }
@@ -400,7 +401,7 @@ mod tests {
     fn writer(path: &std::path::Path) -> Writer {
         let mut connection = super::super::connect(path).unwrap();
         super::super::schema::prepare(path, &mut connection).unwrap();
-        Writer::new(connection).unwrap()
+        Writer::new(connection, false).unwrap()
     }
 
     #[test]
