@@ -11,7 +11,7 @@ use landfall_dpp::{
 use landfall_net::wpa::{Control, Event};
 use landfall_pki::{Certificate, cms};
 use landfall_types::Redacted;
-use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
+use std::{fs, future::Future, io::ErrorKind, path::PathBuf, pin::Pin, time::Duration};
 use tokio::time::Instant;
 
 /// Joins networks.
@@ -85,7 +85,18 @@ impl Supplicant {
 
     /// Removes the files that it reads, and the key that earlier versions left beside them.
     pub(crate) fn remove_files(&self) -> Result<(), DeviceError> {
-        ["client.pem", "key.pem", "ca.pem"].iter().try_for_each(|name| file::remove(&self.folder.join(name)))
+        let files = match fs::read_dir(&self.folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(DeviceError::io(&self.folder)(error)),
+        };
+        for found in files {
+            let path = found.map_err(DeviceError::io(&self.folder))?.path();
+            if path.extension().is_some_and(|end| end == "pem") {
+                file::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The same, and why it could not even be tried.
@@ -106,11 +117,11 @@ impl Supplicant {
         if networks.objects.iter().any(|object| object.credential.akm.dot1x) {
             lend(control, networks).await?;
         }
-        file::remove(&self.folder.join("key.pem"))?;
+        self.remove_files()?;
         let (mut ids, priorities) = (Vec::new(), (1..=networks.objects.len()).rev());
         for (object, priority) in networks.objects.iter().zip(priorities) {
-            let fields = self.fields(object, networks)?;
             let id = control.number("ADD_NETWORK").await?;
+            let fields = self.fields(id, object, networks)?;
             for (field, value) in &fields {
                 let line = Redacted::new(format!("SET_NETWORK {id} {field} {}", value.expose()));
                 control.order(line.expose()).await?;
@@ -144,7 +155,7 @@ impl Supplicant {
     }
 
     /// The network block for an object: its fields with their values, in wpa_supplicant's words.
-    fn fields(&self, object: &ConfigObject, networks: &Networks) -> Result<Vec<Field>, DeviceError> {
+    fn fields(&self, id: u32, object: &ConfigObject, networks: &Networks) -> Result<Vec<Field>, DeviceError> {
         let credential = &object.credential;
         let mut fields = vec![
             field("ssid", hex::encode(&object.discovery.ssid)),
@@ -171,7 +182,7 @@ impl Supplicant {
         }
         personal(credential, &mut fields)?;
         if let Some(enterprise) = credential.enterprise.as_ref().filter(|_| credential.akm.dot1x) {
-            self.enterprise(enterprise, networks, &mut fields)?;
+            self.enterprise(id, enterprise, networks, &mut fields)?;
         }
         Ok(fields)
     }
@@ -179,21 +190,23 @@ impl Supplicant {
     /// EAP-TLS with the certificate for our key. wpa_supplicant reads certificates from files that its user may read.
     fn enterprise(
         &self,
+        id: u32,
         enterprise: &Enterprise,
         networks: &Networks,
         fields: &mut Vec<Field>,
     ) -> Result<(), DeviceError> {
         let Certificates { chain, anchors } = Certificates::of(enterprise, networks.key.public())?;
         let subject = chain.first().map(Certificate::subject).unwrap_or_default();
+        // Each network may have certificates of its own, for the one key.
         let put = |name: &str, content: &str| {
-            let path = self.folder.join(name);
+            let path = self.folder.join(format!("{name}-{id}.pem"));
             file::replace(&path, content.as_bytes()).map(|()| format!("\"{}\"", path.display()))
         };
         fields.push(field("eap", "TLS"));
         fields.push(field("identity", hex::encode(common_name(&subject))));
-        fields.push(field("client_cert", put("client.pem", &crate::state::pem(&chain))?));
+        fields.push(field("client_cert", put("client", &crate::state::pem(&chain))?));
         fields.push(field("private_key", format!("\"blob://{BLOB}\"")));
-        fields.push(field("ca_cert", put("ca.pem", &crate::state::pem(&anchors))?));
+        fields.push(field("ca_cert", put("ca", &crate::state::pem(&anchors))?));
         if let Some(name) = &enterprise.server_name {
             fields.push(field("domain_suffix_match", hex::encode(name)));
         }

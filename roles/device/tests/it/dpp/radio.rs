@@ -155,7 +155,16 @@ async fn ours_takes_the_place_of_ours_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_certificate_goes_into_its_memory_alone() {
-    let networks = networks_by(certificates()).await;
+    // Two networks, each with a CA of its own.
+    let (mut one, mut other) = (certificates(), certificates());
+    let networks = networks_by(move |facts| match (one(facts), other(facts)) {
+        (Ruling::Provide(mut both), Ruling::Provide(more)) => {
+            both.objects.extend(more.objects);
+            Ruling::Provide(both)
+        }
+        (asks, _) => asks,
+    });
+    let networks = networks.await;
     let played = Played::new(&["CTRL-EVENT-CONNECTED"]);
     let radio = played.radio();
     // An earlier version left the key in a file.
@@ -167,7 +176,9 @@ async fn the_key_of_a_certificate_goes_into_its_memory_alone() {
     let key = hex::encode(networks.key.to_pkcs8().unwrap().expose());
     let lent = heard.iter().position(|line| *line == format!("SET blob landfall-dpp {key}")).unwrap();
     assert_eq!(heard[lent - 1], "LOG_LEVEL INFO", "it does not write the key down");
-    assert!(heard[lent..].contains(&"SET_NETWORK 2 private_key \"blob://landfall-dpp\"".to_owned()));
+    for network in [2, 3] {
+        assert!(heard[lent..].contains(&format!("SET_NETWORK {network} private_key \"blob://landfall-dpp\"")));
+    }
     let mut names = Vec::new();
     for entry in fs::read_dir(&radio.folder).unwrap() {
         let path = entry.unwrap().path();
@@ -175,7 +186,10 @@ async fn the_key_of_a_certificate_goes_into_its_memory_alone() {
         names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
     }
     names.sort();
-    assert_eq!(names, ["ca.pem", "client.pem"]);
+    assert_eq!(names, ["ca-2.pem", "ca-3.pem", "client-2.pem", "client-3.pem"]);
+    let read = |name: &str| fs::read_to_string(radio.folder.join(name)).unwrap();
+    assert_ne!(read("ca-2.pem"), read("ca-3.pem"));
+    assert_ne!(read("client-2.pem"), read("client-3.pem"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
