@@ -9,6 +9,7 @@ mod error;
 mod factory;
 mod guest;
 mod network;
+mod page;
 mod posture;
 mod segments;
 mod serve;
@@ -25,7 +26,7 @@ use crate::{
     RoleName, World, access::Access, authorizer::Authorizer, configurator::Configurator, deny::Lists,
     enforcer::Enforcer, health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain,
 };
-use axum::Router;
+use axum::{Router, middleware};
 use landfall_types::Time;
 use std::{net::SocketAddr, sync::Arc};
 use utoipa::OpenApi;
@@ -179,7 +180,8 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// The API, ready to be served.
 pub fn router(console: Arc<Console>) -> Router {
-    routes().split_for_parts().0.with_state(console)
+    let api = routes().split_for_parts().0.merge(page::routes());
+    api.layer(middleware::from_fn(page::refuse_other_sites)).with_state(console)
 }
 
 /// The API's OpenAPI document, as docs/openapi.json has it.

@@ -17,7 +17,7 @@ use landfall_server::{
 };
 use landfall_store::Store;
 use landfall_types::{Changes, Model, Outcome, OwnerId, Time};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -119,6 +119,11 @@ impl Ground {
         let address = task.address.unwrap();
         tokio::spawn(task.run());
         (address, trigger)
+    }
+
+    /// Where its operator comes in.
+    pub(crate) fn admin_socket(&self) -> PathBuf {
+        self.settings.admin_socket()
     }
 
     /// Stops it.

@@ -13,6 +13,7 @@ mod hand_over;
 mod lifecycle;
 mod networks;
 mod onboarding;
+mod page;
 mod passwords;
 mod refusals;
 mod survives;
