@@ -15,6 +15,7 @@ use landfall_dpp::{
     config::ConfigObject,
     connector::SignedConnector,
     curve::{PrivateKey, PublicKey},
+    nfc,
 };
 use landfall_pki::pem;
 use landfall_types::{DeviceBundle, Fingerprint, Redacted, Refusal};
@@ -49,6 +50,8 @@ pub(super) struct Device {
     pub(super) folder: PathBuf,
     /// Where it says that its manufacturer's word on it is.
     pub(super) mud_url: String,
+    /// The configurator's URI, if it has heard that since.
+    pub(super) configurator: Option<String>,
     /// What it tells the configurator for other protocols.
     pub(super) members: Map<String, Value>,
 }
@@ -101,7 +104,7 @@ impl Device {
         let folder = place.folder(&format!("devices/{serial}"))?;
         fs::copy(bundle, folder.join("bundle.json"))?;
         let mud_url = format!("https://kestrel.example/mud/{serial}.json");
-        Ok(Self { serial, uri, bundle: parsed, folder, mud_url, members: Map::new() })
+        Ok(Self { serial, uri, bundle: parsed, folder, mud_url, configurator: None, members: Map::new() })
     }
 
     /// What its key is known by.
@@ -115,6 +118,14 @@ impl Device {
         let text = birth.context("the device keeps its key")?.0.expose();
         let block = pem::decode(text)?.into_iter().next().context("no key in the bundle")?;
         Ok(PrivateKey::from_pkcs8(&block.der)?)
+    }
+
+    /// It touches the configurator, which asks by the NFC message in that file, and learns its key: the file with its answer.
+    pub(super) fn touch(&mut self, request: &Path) -> Result<PathBuf> {
+        let answer = self.folder.join("select.ndef");
+        self.agent(self.config())?.hand_over_by_nfc(&answer, Some(request))?;
+        self.configurator = Some(nfc::decode(&fs::read(request)?)?.0.to_string());
+        Ok(answer)
     }
 
     /// Announces it at these access points until one answers.
@@ -206,6 +217,7 @@ impl Device {
     fn config(&self) -> Config {
         let easy = dpp::Config {
             members: self.members.clone(),
+            configurator: self.configurator.clone(),
             mud_url: Some(self.mud_url.clone()),
             patience_ms: PATIENCE,
             pause_ms: PAUSE,

@@ -203,8 +203,13 @@ impl SupplyChain {
 
 /// Reads the label of a device with a camera, by the program, into the owner's book.
 pub(super) async fn scan(place: &Place, owner: &Owner, picture: &Path) -> Result<String> {
+    operate(place, owner, &["transfer", "add", "--qr"], picture).await
+}
+
+/// What the owner has the program do with a file.
+pub(super) async fn operate(place: &Place, owner: &Owner, what: &[&str], file: &Path) -> Result<String> {
     let mut command = tokio::process::Command::new(&place.program);
-    command.args(["transfer", "add", "--qr"]).arg(picture).args(["--tenant", owner.tenant]);
+    command.args(what).arg(file).args(["--tenant", owner.tenant]);
     command.arg("--config").arg(&owner.party.settings).kill_on_drop(true);
     let output = command.output().await.with_context(|| format!("running {}", place.program.display()))?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

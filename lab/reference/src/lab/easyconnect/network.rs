@@ -86,10 +86,28 @@ pub(super) async fn network_authenticated(place: &Place, site: &Site) -> Result<
     ensure!(joined.networks.authenticated, "the device does not say that it authenticated the network");
     let seen = site.orchard.device(&device).await?.configuration.context("nothing is on record")?;
     ensure!(seen.network_authenticated, "the operator does not see that the network was authenticated");
-    Ok(Shown {
-        shown: format!("{}: {}", device.serial, joined.standing.assurance.unwrap_or_default()),
-        refused: format!("by the device, at a network that has its URI: {lured}; that network: {}", theirs.check),
-    })
+    let mut shown = format!("{}: {}", device.serial, joined.standing.assurance.unwrap_or_default());
+    let mut refused = format!("by the device, at a network that has its URI: {lured}; that network: {}", theirs.check);
+    if site.build.way == Way::Gateway {
+        let (touching, strange) = touched(place, site).await?;
+        shown.push_str(&format!("; {touching} since it touched the gateway (NFC)"));
+        refused.push_str(&format!("; by the one that touched another: {strange}"));
+    }
+    Ok(Shown { shown, refused })
+}
+
+/// A device that knows nobody, until its owner touches the gateway with it (DPP s5.4): it takes that one and no other.
+async fn touched(place: &Place, site: &Site) -> Result<(String, String)> {
+    let mut device = site.kestrel.make(place, &site.lamp)?;
+    let request = device.folder.join("request.ndef");
+    maker::operate(place, &site.orchard, &["network", "configurator", "nfc", "--out"], &request).await?;
+    let answer = device.touch(&request)?;
+    maker::operate(place, &site.orchard, &["transfer", "add", "--nfc"], &answer).await?;
+    site.pine.enter(&device).await?;
+    let strange = device.onboard_in_vain(&[&site.pine.access_point]).await?.refused()?;
+    let joined = site.join(place, &device).await?;
+    ensure!(joined.networks.authenticated, "the device does not say that it authenticated the gateway");
+    Ok((device.serial, strange.to_string()))
 }
 
 /// S1.C4: who has the device's own URI may take it over (6.1.2); who has that of another may not.
