@@ -118,6 +118,11 @@ impl Device {
         Ok(Certificate::from_pem(&self.bundle.idevid)?)
     }
 
+    /// Where it is plugged in, where there are ports.
+    pub(crate) fn socket(&self) -> Option<&Namespace> {
+        self.body.namespace.as_deref()
+    }
+
     /// Where copies of what crossed its wire are.
     pub(crate) fn evidence(&self) -> PathBuf {
         self.body.folder.join("evidence")

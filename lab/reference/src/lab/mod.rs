@@ -8,6 +8,7 @@ mod build3;
 mod build5;
 mod chip;
 mod device;
+mod door;
 mod easyconnect;
 mod factory;
 mod intent;

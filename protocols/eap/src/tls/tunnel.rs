@@ -2,7 +2,7 @@
 
 use super::flight::{Coming, Fragment, Leaving};
 use landfall_types::{Fault, Refusal};
-use rustls::{ConnectionCommon, SideData};
+use rustls::{CertificateError, ConnectionCommon, Error, SideData};
 use std::io::{Read, Write};
 
 /// The fragments of the flight that leaves, and of the one that comes.
@@ -63,9 +63,17 @@ pub(super) fn feed<D: SideData>(connection: &mut ConnectionCommon<D>, mut flight
         if read == 0 {
             return Err(failed("TLS takes no more".into()));
         }
-        connection.process_new_packets().map_err(|error| failed(error.to_string()))?;
+        connection.process_new_packets().map_err(|error| failed(in_words(&error)))?;
     }
     Ok(())
+}
+
+/// What went wrong; of a certificate that was refused, as whoever refused it says it.
+fn in_words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(refusal)) => refusal.0.to_string(),
+        _ => error.to_string(),
+    }
 }
 
 /// What TLS has to say.

@@ -9,7 +9,8 @@ mod story;
 use super::{
     Shown, Table,
     device::Device,
-    party::{Manufacturer, MasaManners, Owner},
+    door::{self, Doors},
+    party::{Manufacturer, MasaManners, More, Owner},
     place::Place,
 };
 use anyhow::{Context, Result};
@@ -25,6 +26,8 @@ const BUILD: &str = "3";
 pub(super) struct Site {
     kestrel: Manufacturer,
     orchard: Owner,
+    /// Where devices show their credential to come in, if there can be such ports here.
+    doors: Option<Doors>,
     thermostat: Product,
 }
 
@@ -42,7 +45,15 @@ impl Site {
     async fn prepare(place: &Place) -> Result<Self> {
         let kestrel = Manufacturer::found(place, "kestrel", "Kestrel Devices", &MasaManners::default()).await?;
         let models = ["THERMOSTAT-1", "CAMERA-2"];
-        let orchard = Owner::settle(place, "orchard", "Orchard House", &[kestrel.known()], &models).await?;
+        let doors = Doors::of(place, "orchard")?;
+        let known = [kestrel.known()];
+        let orchard = match &doors {
+            None => Owner::settle(place, "orchard", "Orchard House", &known, &models).await?,
+            Some(doors) => {
+                let more = More { settings: doors.settings(), roles: door::ROLES, proxy: None };
+                Owner::settle_with(place, "orchard", "Orchard House", &known, &models, more).await?
+            }
+        };
         kestrel.customer(&orchard).await?;
         let thermostat = kestrel.product("THERMOSTAT-1", "KT", Algorithm::EcdsaP256)?;
         place.narrator.note(&format!(
@@ -50,7 +61,7 @@ impl Site {
             kestrel.masa_url,
             orchard.address()?
         ));
-        Ok(Self { kestrel, orchard, thermostat })
+        Ok(Self { kestrel, orchard, doors, thermostat })
     }
 
     /// A device fresh from the factory, on record at the MASA.

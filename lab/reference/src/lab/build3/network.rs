@@ -214,17 +214,27 @@ pub(super) async fn credential_deleted(place: &Place, site: &Site) -> Result<Sho
 pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> {
     let device = site.onboarded(place).await?;
     let ldevid = device.ldevid()?;
+    if let Some(doors) = &site.doors {
+        doors.open_to(place, &device).await?;
+    }
     device.copy_state("copied-before")?;
     site.orchard.judge(&device.serial, "revoke", "the lab withdraws it").await?;
     device.reset(place).await?;
     device.use_state("copied-before")?;
+    let at_the_door = match &site.doors {
+        Some(doors) => {
+            doors.shut_to(place, &device).await?;
+            format!("; at its port: {}", site.orchard.registrar.refusal("").await?)
+        }
+        None => String::new(),
+    };
     let refused = device.renew(place, 4).await?.refused()?;
     let refusal = site.orchard.registrar.refusal(&device.serial).await?;
     let listed = revocation_list(&site.orchard).await?.is_revoked(&ldevid).is_some();
     ensure!(listed, "the revocation list does not have it");
     Ok(Shown {
         shown: format!("{} is revoked, and {} is on the revocation list", device.serial, ldevid.serial_hex()),
-        refused: format!("a copy of the credential: {refusal}; the device: {}", refused.check),
+        refused: format!("a copy of the credential: {refusal}; the device: {}{at_the_door}", refused.check),
     })
 }
 

@@ -49,7 +49,15 @@ pub(super) async fn tell(place: &Place, site: &Site) -> Result<()> {
     ensure!(missing.is_empty(), "steps {missing:?} of E.2.1 did not happen");
     device.collect(place, &site.orchard)?;
     let took = became.get("took-ms").and_then(serde_json::Value::as_u64).unwrap_or_default();
-    tell.line(&format!("  {} is on the network, {took} ms after it was switched on.", device.serial));
+    tell.line(&format!("  {} has its credential {took} ms after it was switched on.", device.serial));
+    match &site.doors {
+        Some(doors) => {
+            doors.open_to(place, &device).await?;
+            tell.line("  It shows that at its port (IEEE 802.1X), hostapd opens it, and it is on the network.");
+        }
+        None => tell
+            .note("That it opens a port of the network is not shown: this needs root, network namespaces and hostapd."),
+    }
     Ok(())
 }
 

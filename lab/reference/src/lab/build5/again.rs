@@ -1,21 +1,17 @@
 //! Scenarios 3 and 5: onboarded again, here and by another owner; and renewed while it is inside.
 
 use super::{
-    Device, SECRET, Shown, Site,
+    Device, Shown, Site,
     network::{admitted, come_in, leave, stay_out},
-    switch::{LIMIT, asks, come},
 };
-use crate::{
-    lab::{
-        build3::network::waiting,
-        party::{More, Owner},
-        place::{Place, free_port},
-    },
-    peers::Peer,
+use crate::lab::{
+    build3::network::waiting,
+    door::{self, Doors, LIMIT},
+    party::{More, Owner},
+    place::Place,
 };
 use anyhow::{Context, Result, ensure};
-use landfall_server::RoleName;
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 /// S3.C3: onboarded again it comes in with its new credential and not with the old one; and after resale into the network of
 /// its new owner, and there not with that of the former.
@@ -40,8 +36,8 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
     // Sold on: the former owner forgets it, the MASA records release and sale, the device is reset.
     device.reset(place).await?;
     leave(site, &device, supplicant).await?;
-    let (pine, radius) = neighbour(place, site).await?;
-    let moved = move_in(place, site, &mut device, &pine, radius).await;
+    let (pine, doors) = neighbour(place, site).await?;
+    let moved = move_in(place, site, &mut device, &pine, &doors).await;
     pine.leave(place).await;
     let (issuer, there) = moved?;
     Ok(Shown {
@@ -56,22 +52,13 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
 }
 
 /// Another network, with an access server of its own.
-async fn neighbour(place: &Place, site: &Site) -> Result<(Owner, u16)> {
-    let radius = free_port()?;
-    let secret = place.folder("pine-5-secret")?.join("port.secret");
-    fs::write(&secret, format!("{SECRET}\n"))?;
-    let more = More {
-        settings: format!(
-            "[access]\nlisten = \"127.0.0.1:{radius}\"\n[[access.client]]\nname = \"door\"\n\
-             addresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\n"
-        ),
-        roles: &[RoleName::Registrar, RoleName::Access],
-        proxy: None,
-    };
+async fn neighbour(place: &Place, site: &Site) -> Result<(Owner, Doors)> {
+    let doors = Doors::of(place, "pine-5")?.context("devices are at no ports")?;
+    let more = More { settings: doors.settings(), roles: door::ROLES, proxy: None };
     let pine =
         Owner::settle_with(place, "pine-5", "Pine Street", &[site.kestrel.known()], &["THERMOSTAT-1"], more).await?;
     site.kestrel.customer(&pine).await?;
-    Ok((pine, radius))
+    Ok((pine, doors))
 }
 
 /// The device is sold to another owner, is plugged in there, onboarded, and goes in. Who issued its credential, and why it
@@ -81,12 +68,12 @@ async fn move_in(
     site: &Site,
     device: &mut Device,
     pine: &Owner,
-    radius: u16,
+    doors: &Doors,
 ) -> Result<(String, String)> {
     site.kestrel.release(&[&device.serial], site.orchard.name).await?;
     site.kestrel.sell(&[&device.serial], pine.name).await?;
     let home = Arc::new(place.namespace()?.context("devices have no namespaces")?);
-    device.moves(home.clone());
+    device.moves(home);
     // The manufacturer's audit log shows the new owner's registrar that another domain had it: a person decides.
     let approve = async {
         waiting(pine, &device.serial).await?;
@@ -97,18 +84,11 @@ async fn move_in(
     approved?;
     let issuer = onboarded.pointer("/credential/issuer").and_then(serde_json::Value::as_str).unwrap_or_default();
     ensure!(issuer.contains("Pine Street"), "it joined {issuer}");
-    let mut door = Peer::switch_port(&home.port(), &asks(&home.port(), radius)).await?;
-    let (refusal, supplicant) = come(place, device, &home).await?;
-    ensure!(refusal.is_none(), "the new owner's network did not let it in: {refusal:?}");
-    door.event(&["AP-STA-CONNECTED"], LIMIT).await?;
-    drop(supplicant);
-    drop(door);
+    doors.open_to(place, device).await?;
     device.copy_state("third")?;
     device.use_state("second")?;
-    let door = Peer::switch_port(&home.port(), &asks(&home.port(), radius)).await?;
-    let (refusal, supplicant) = come(place, device, &home).await?;
-    drop((supplicant, door));
-    Ok((issuer.to_owned(), refusal.context("the former owner's credential let it in")?.to_string()))
+    let refusal = doors.shut_to(place, device).await.context("with the former owner's credential")?;
+    Ok((issuer.to_owned(), refusal.to_string()))
 }
 
 /// S5.C2: the agent renews while it is inside, the next authentications go by the new certificate, and nothing is interrupted;

@@ -5,9 +5,9 @@ use super::{
     contact::until_quarantined,
     evidence::{examined, leave_evidence},
     network::{come_in, leave},
-    switch::{LIMIT, target},
+    switch::target,
 };
-use crate::lab::place::Place;
+use crate::lab::{door::LIMIT, place::Place};
 use anyhow::{Result, ensure};
 use landfall_assurance::{DEFAULT, Kind};
 use landfall_policy::Value;

@@ -4,9 +4,8 @@ use super::{
     Device, Shown, Site,
     evidence::{examined, leave_evidence},
     network::{Traces, come_in, leave},
-    switch::LIMIT,
 };
-use crate::lab::place::Place;
+use crate::lab::{door::LIMIT, place::Place};
 use anyhow::{Context, Result, ensure};
 use landfall_assurance::{Kind, Level};
 use landfall_server::admin::view::{DenyListAdded, DenyListView, Note, ProposedDenyList};

@@ -16,6 +16,7 @@ mod witness;
 use super::{
     Shown, Table,
     device::Device,
+    door,
     party::{Manufacturer, MasaManners, More, Owner},
     place::{Place, free_port},
 };
@@ -24,14 +25,12 @@ use anyhow::{Context, Result};
 use landfall_lifecycle::factory::Product;
 use landfall_pki::Algorithm;
 use landfall_server::RoleName;
-use std::{fs, path::Path};
+use std::path::Path;
 use switch::{PORTS, Switch};
 use witness::Witnesses;
 
 pub(super) const TITLE: &str = "Build 5: BRSKI and 802.1X with EAP-TLS, by wire (SP 1800-36B appendix G)";
 const BUILD: &str = "5";
-/// What hostapd and the access server share.
-const SECRET: &str = "the lab's own secret";
 
 /// The parties of Build 5.
 pub(super) struct Site {
@@ -73,8 +72,7 @@ impl Site {
         let sockets =
             (0..PORTS).map(|_| place.namespace()?.context("devices have no namespaces")).collect::<Result<_>>()?;
         let (radius, proxy) = (free_port()?, free_port()?);
-        let secret = place.folder("orchard-5-secret")?.join("port.secret");
-        fs::write(&secret, format!("{SECRET}\n"))?;
+        let secret = door::secret(place, "orchard-5")?;
         let switch = Switch::new(sockets, radius)?;
         let witnesses = Witnesses::new(place)?;
         let more = More {

@@ -2,12 +2,13 @@
 
 use super::{
     BUILD, Device, Shown, Site,
-    switch::{LIMIT, SERVICE, on_link},
+    switch::{SERVICE, on_link},
     trace::Trace,
 };
 use crate::{
     lab::{
         build3::network::waiting,
+        door::LIMIT,
         intent,
         party::{Manufacturer, MasaManners},
         place::Place,

@@ -1,8 +1,12 @@
 //! The switch: ports that devices are plugged into, each with a hostapd, and what is behind it.
 
-use super::{Device, SECRET};
+use super::Device;
 use crate::{
-    lab::{device::Way, place::Place},
+    lab::{
+        device::Way,
+        door::{LIMIT, SECRET, asks},
+        place::Place,
+    },
     link::Namespace,
     peers::Peer,
 };
@@ -34,8 +38,6 @@ const INTERFACE: u32 = 2;
 pub(super) const SERVICE: u16 = 5005;
 /// Where the service answers that mends devices.
 pub(super) const MENDING: u16 = 5006;
-/// A real peer's step takes seconds at the most; a busy machine may take longer.
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// What has not come back by then does not.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -227,17 +229,8 @@ impl Switch {
     }
 }
 
-/// The lines of a hostapd at that interface which asks the access server at that port of this machine.
-pub(super) fn asks(interface: &str, radius: u16) -> String {
-    format!(
-        "own_ip_addr=127.0.0.1\nnas_identifier={interface}\nauth_server_addr=127.0.0.1\nauth_server_port={radius}\n\
-         auth_server_shared_secret={SECRET}\nacct_server_addr=127.0.0.1\nacct_server_port={radius}\n\
-         acct_server_shared_secret={SECRET}\n"
-    )
-}
-
 /// Has a device's agent come in where it is plugged in, through a wpa_supplicant that knows nothing yet.
-pub(super) async fn come(place: &Place, device: &Device, socket: &Namespace) -> Result<(Option<Refusal>, Peer)> {
+async fn come(place: &Place, device: &Device, socket: &Namespace) -> Result<(Option<Refusal>, Peer)> {
     let supplicant = Peer::wired_supplicant(within(socket), "link0").await?;
     let socket = supplicant.socket().context("it has no control socket")?.to_owned();
     let refusal = device.connect(place, Way::Supplicant(socket)).await?;
