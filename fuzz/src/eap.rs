@@ -1,6 +1,7 @@
 //! What access points and devices say when a device is to be let in.
 
 use landfall_eap::{
+    anqp,
     eapol::Frame,
     packet::Packet,
     radius::{self, Attributes, Secret},
@@ -22,6 +23,11 @@ pub fn frame(data: &[u8]) -> bool {
     let Ok(frame) = Frame::parse(data) else { return false };
     assert_eq!(Frame::parse(&frame.to_bytes()), Ok(frame), "what was read can be written and read");
     true
+}
+
+/// Realms of an access point.
+pub fn realms(data: &[u8]) -> bool {
+    anqp::realms(data).is_ok()
 }
 
 /// A fragment of a TLS flight.

@@ -55,6 +55,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("masa-url", est::masa_url),
     ("eap-packet", eap::packet),
     ("eapol-frame", eap::frame),
+    ("anqp-realms", eap::realms),
     ("eap-fragment", eap::fragment),
     ("radius-attributes", eap::attributes),
     ("radius-request", eap::request),

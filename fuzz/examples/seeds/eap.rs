@@ -25,6 +25,11 @@ pub(super) fn write() {
     bad("eapol-frame", "cut", &frame[..frame.len() - 1]);
     bad("eapol-frame", "empty", [2, 0, 0, 0]);
 
+    good("anqp-realms", "one", b"\x01\x00\x11\x00\x00\x0bnew.example\x01\x02\x0d\x00");
+    good("anqp-realms", "none", [0, 0]);
+    bad("anqp-realms", "cut", b"\x01\x00\x10\x00\x00\x0bnew");
+    bad("anqp-realms", "text", b"\x01\x00\x04\x00\x01\x01\xff\x00");
+
     let first = Flags { length: Some(2000), more: true, start: false };
     good("eap-fragment", "first", Fragment { flags: first, data: &[0x16; 100] }.to_bytes());
     good("eap-fragment", "acknowledgement", [0]);

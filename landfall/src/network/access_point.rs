@@ -31,6 +31,9 @@ pub(super) struct Options {
     /// The open Wi-Fi network for new devices.
     #[arg(long, value_name = "SSID")]
     onboarding: Option<String>,
+    /// A realm by which the access point tells devices of the network for new ones, whatever it is called (ANQP); may be repeated.
+    #[arg(long = "realm", value_name = "REALM", requires = "onboarding")]
+    realms: Vec<String>,
     /// Encrypts the network for new devices, by EAP-TLS in which they show nothing (WFA-UNAUTH-TLS).
     #[arg(long, requires = "onboarding")]
     encrypted: bool,
@@ -178,6 +181,12 @@ fn radio(access_point: &AccessPoint, desk: &Desk<'_>, folder: &str) -> anyhow::R
         if let Some(bridge) = &options.onboarding_bridge {
             let _ = writeln!(text, "bridge={bridge}");
         }
+        if !options.realms.is_empty() {
+            text.push_str("interworking=1\n");
+        }
+        for realm in &options.realms {
+            let _ = writeln!(text, "nai_realm=0,{}", good_realm(realm)?);
+        }
         if options.encrypted {
             // hostapd answers these itself: there is nothing to ask about a device that shows nothing.
             let _ = writeln!(
@@ -192,6 +201,13 @@ fn radio(access_point: &AccessPoint, desk: &Desk<'_>, folder: &str) -> anyhow::R
     }
     files.insert(0, File::new("hostapd.conf", text));
     Ok(files)
+}
+
+/// RFC 7542 s2.2: labels and dots. What hostapd would take for the end of it is in none.
+fn good_realm(realm: &str) -> anyhow::Result<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    ensure!((1..=253).contains(&realm.len()) && realm.chars().all(plain), "{realm:?} is no realm (RFC 7542 s2.2)");
+    Ok(realm)
 }
 
 /// Octets rather than characters: an SSID may hold any.

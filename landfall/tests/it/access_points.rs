@@ -31,7 +31,7 @@ fn hostapd_takes_every_form_of_them() {
         &["--closed", "Orchard House"],
         &["--closed", "Orchard House", "--wpa3", "--vlans-on", "eth0", "--onboarding", "BRSKI"],
         &["--onboarding", "BRSKI", "--onboarding-bridge", "br-new", "--channel", "11"],
-        &["--closed", "Orchard House", "--onboarding", "BRSKI", "--encrypted"],
+        &["--closed", "Orchard House", "--onboarding", "BRSKI", "--encrypted", "--realm", "new.example"],
         &["--wired", "lan1", "--wired", "lan2"],
     ];
     for (number, form) in forms.iter().enumerate() {

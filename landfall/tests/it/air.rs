@@ -27,11 +27,11 @@ struct Air {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_is_onboarded_over_the_air_and_goes_into_the_closed_network() {
     let Some(air) = Air::new().await else { return };
-    let [first, second] = <[PathBuf; 2]>::try_from(air.ground.devices()).unwrap();
+    let [first, second, third] = <[PathBuf; 3]>::try_from(air.ground.devices()).unwrap();
 
     air.access_point("open", &["--closed", CLOSED, "--onboarding", NEW]).await;
     air.machine.sh(STATION).await.unwrap();
-    let inside = air.device_comes(&first).await;
+    let inside = air.device_comes(&first, NAMED).await;
     assert!(inside.contains("key_mgmt=WPA2-EAP") && inside.contains(&format!("ssid={CLOSED}\n")), "{inside}");
     assert!(inside.contains("eap_tls_version=TLSv1.3") && inside.contains("wpa_state=COMPLETED"), "{inside}");
     let log = air.machine.sh("cat /run/wpa.log").await.unwrap();
@@ -48,11 +48,24 @@ async fn a_device_is_onboarded_over_the_air_and_goes_into_the_closed_network() {
 
     // WPA3 alone, and a network for new devices that is encrypted.
     air.access_point("encrypted", &["--closed", CLOSED, "--wpa3", "--onboarding", NEW, "--encrypted"]).await;
-    let inside = air.device_comes(&second).await;
+    let inside = air.device_comes(&second, NAMED).await;
     assert!(inside.contains("pmf=2") && inside.contains("key_mgmt=WPA2-EAP-SHA256"), "{inside}");
     let log = air.machine.sh("cat /run/wpa.log").await.unwrap();
     assert!(log.contains("WFA-UNAUTH-TLS"), "{log}");
+
+    assert_eq!(air.device(&second, "reset").await["forgot"], true);
+
+    // A network of any name, by the realm that the access point tells of; not by another realm.
+    air.access_point("realm", &["--closed", CLOSED, "--onboarding", "Wisteria 7", "--realm", "new.orchard.example"])
+        .await;
+    let lost = air.begin(&third, "realms = [\"new.kestrel.example\"]\n", "onboard --attempts 1 --timeout 15").await;
+    assert_eq!(lost["onboarded"], false, "{lost}");
+    let inside = air.device_comes(&third, "realms = [\"New.Orchard.example\"]\n").await;
+    assert!(inside.contains("wpa_state=COMPLETED") && inside.contains(&format!("ssid={CLOSED}\n")), "{inside}");
 }
+
+/// How devices find the network for new ones.
+const NAMED: &str = "onboarding = [\"BRSKI*\"]\n";
 
 /// A wpa_supplicant that knows nothing yet, where the device is. The machine's shell has an `ip` of its own, which knows less.
 const STATION: &str = "set -e\n/usr/sbin/ip netns add device\niw phy phy1 set netns name device\n\
@@ -70,7 +83,7 @@ impl Air {
         };
         let folder = temp_dir();
         let program = put_program(folder.path())?;
-        let ground = Ground::lay(2);
+        let ground = Ground::lay(3);
         let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (radius, orders) = (free(), free());
         let more = format!(
@@ -116,14 +129,10 @@ impl Air {
     }
 
     /// A device that knows nothing but its bundle comes all the way; what its wpa_supplicant says in the end.
-    async fn device_comes(&self, bundle: &Path) -> String {
-        let folder = format!("/run/{}", name(bundle));
-        let config = "bundle = \"bundle.json\"\nstate = \"state\"\n[discovery]\ninterfaces = [\"wlan1\"]\n\
-            [connect]\ncontrol = \"/run/wpa/wlan1\"\nmedium = \"wifi\"\nonboarding = [\"BRSKI*\"]\nserver-name = \"localhost\"\n";
-        self.machine.put(&format!("{folder}/bundle.json"), &fs::read(bundle).unwrap()).await.unwrap();
-        self.machine.put(&format!("{folder}/device.toml"), config.as_bytes()).await.unwrap();
-        let onboarded = self.device(bundle, "onboard --attempts 3 --timeout 150").await;
-        assert_eq!(onboarded["onboarded"], true, "{onboarded}");
+    async fn device_comes(&self, bundle: &Path, by: &str) -> String {
+        let onboarded = self.begin(bundle, by, "onboard --attempts 3 --timeout 150").await;
+        let log = "grep -v 'nl80211\\|hexdump' /run/wpa.log | tail -n 60; cat /run/said";
+        assert_eq!(onboarded["onboarded"], true, "{onboarded}: {}", self.machine.sh(log).await.unwrap());
         // It had nothing but a link-local address, and met the join proxy there.
         let address = onboarded["result"]["credential"]["address"].as_str().unwrap();
         assert!(address.starts_with("[fe80::"), "{address}");
@@ -133,6 +142,16 @@ impl Air {
         let access_point = "fe80::ff:fe00:0";
         self.machine.sh(&format!("/usr/sbin/ip netns exec device ping -c 3 -w 30 {access_point}%wlan1")).await.unwrap();
         self.machine.sh("wpa_cli -p /run/wpa -i wlan1 status").await.unwrap()
+    }
+
+    /// A device that knows nothing but its bundle, and by what it finds networks for new ones, begins.
+    async fn begin(&self, bundle: &Path, by: &str, command: &str) -> Value {
+        let folder = format!("/run/{}", name(bundle));
+        let config = "bundle = \"bundle.json\"\nstate = \"state\"\n[discovery]\ninterfaces = [\"wlan1\"]\n\
+            [connect]\ncontrol = \"/run/wpa/wlan1\"\nmedium = \"wifi\"\nserver-name = \"localhost\"\n";
+        self.machine.put(&format!("{folder}/bundle.json"), &fs::read(bundle).unwrap()).await.unwrap();
+        self.machine.put(&format!("{folder}/device.toml"), format!("{config}{by}").as_bytes()).await.unwrap();
+        self.device(bundle, command).await
     }
 
     /// What the device's agent answers.

@@ -6,7 +6,9 @@
 //! packets of access points come in: it opens those that are genuine, answers what was answered before, and finds the
 //! conversation that a packet belongs to. [`radius::Order`] is what goes the other way: that a device is to be put out
 //! (RFC 5176). [`port::Supplicant`] is a device at a port of a switch that lets nobody through unasked (IEEE 802.1X).
+//! [`anqp`] is how a device learns which of the networks in the air are for it.
 
+pub mod anqp;
 pub mod bounds;
 pub mod eapol;
 pub mod packet;

@@ -8,6 +8,7 @@
 )]
 
 mod it {
+    mod anqp;
     mod conversation;
     mod desk;
     mod order;

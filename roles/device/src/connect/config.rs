@@ -23,6 +23,8 @@ pub struct Config {
     pub identity: String,
     /// Names of Wi-Fi networks for devices that are new; `*` at the end stands for any rest.
     pub onboarding: Vec<String>,
+    /// Realms by which access points tell of networks for devices that are new, whatever these are called (ANQP, IEEE 802.11-2020 s9.4.5.10).
+    pub realms: Vec<String>,
 }
 
 impl Config {
@@ -62,6 +64,7 @@ impl Default for Config {
             server_name: None,
             identity: "anonymous".into(),
             onboarding: Vec::new(),
+            realms: Vec::new(),
         }
     }
 }

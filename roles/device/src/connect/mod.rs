@@ -20,7 +20,7 @@ use landfall_net::{
     wpa::{Control, Event},
 };
 use landfall_types::{Fault, Redacted, Refusal};
-use scan::{Access, Seen, is_named};
+use scan::{Access, Seen, is_named, strongest};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
@@ -72,7 +72,8 @@ impl<'a> Door<'a> {
 
     /// Whether there are Wi-Fi networks to look for before there is a credential.
     pub(crate) fn looks_for_networks(&self) -> bool {
-        self.config.medium == Medium::Wifi && !self.config.onboarding.is_empty()
+        let looked_for = [&self.config.onboarding, &self.config.realms];
+        self.config.medium == Medium::Wifi && looked_for.iter().any(|names| !names.is_empty())
     }
 
     async fn attach(&self) -> Result<Control, DeviceError> {
@@ -181,8 +182,8 @@ impl<'a> Door<'a> {
         if let Some(ssid) = &self.config.ssid {
             return Ok(vec![ssid.clone().into_bytes()]);
         }
-        let seen = self.look(control, |seen| seen.access == Access::Enterprise).await?;
-        Ok(seen.into_iter().map(|seen| seen.ssid).collect())
+        let seen = self.look(control).await?.into_iter().filter(|seen| seen.access == Access::Enterprise);
+        Ok(strongest(seen).into_iter().map(|seen| seen.ssid).collect())
     }
 
     /// Goes in with the credential, as if for the first time: by wire, wpa_supplicant does not know whether it is still
@@ -223,8 +224,17 @@ impl<'a> Door<'a> {
     /// Networks for new devices, the strongest first.
     pub(crate) async fn onboarding(&self) -> Result<Vec<Seen>, DeviceError> {
         let mut control = self.attach().await?;
-        let named = |seen: &Seen| is_named(&seen.ssid, &self.config.onboarding) && seen.access != Access::Other;
-        self.look(&mut control, named).await
+        let seen = self.look(&mut control).await?.into_iter().filter(|seen| seen.access != Access::Other);
+        let (mut found, others): (Vec<_>, Vec<_>) =
+            seen.partition(|seen| is_named(&seen.ssid, &self.config.onboarding));
+        if !self.config.realms.is_empty() {
+            for other in strongest(others.into_iter()) {
+                if self.lets_in(&mut control, &other).await? {
+                    found.push(other);
+                }
+            }
+        }
+        Ok(strongest(found.into_iter()))
     }
 
     /// Comes into a network for new devices, and waits for a link-local address there; false if it does not let us in.
