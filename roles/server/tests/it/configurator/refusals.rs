@@ -160,7 +160,7 @@ async fn a_device_that_wants_to_be_what_it_is_not() {
         (1, NetRole::Ap, Some(DppRole::Sta)),
         (2, NetRole::Sta, Some(DppRole::Ap)),
         (3, NetRole::Ap, None),
-        (4, NetRole::Configurator, Some(DppRole::Configurator)),
+        (4, NetRole::Configurator, Some(DppRole::Sta)),
     ] {
         let mut device = Device::new(number);
         device.request.net_role = wanted;
