@@ -37,13 +37,19 @@ async fn who_scans_is_told_of_with_the_reason_and_who_is_answered_is_not() {
         let (length, from) = echo.recv_from(&mut datagram).unwrap();
         echo.send_to(&datagram[..length], from).unwrap();
     }
-    for port in 6000..6040 {
-        ground.devices[0].send_to(b"words", ("198.51.100.8", port)).unwrap();
-    }
     let look = async {
-        while unusual(&authorizer, 1).is_empty() {
-            ground.seconds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        // On a busy machine a sweep may be heard of when its minute is over by the test's clock: then there is another one.
+        for first in (6000..).step_by(40) {
+            for port in first..first + 40 {
+                ground.devices[0].send_to(b"words", ("198.51.100.8", port)).unwrap();
+            }
+            for _ in 0..100 {
+                if !unusual(&authorizer, 1).is_empty() {
+                    return;
+                }
+                ground.seconds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
     };
     tokio::time::timeout(Duration::from_secs(30), look).await.expect("a scan is told of");
