@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use landfall_dpp::{
-    Random, System, Uri,
+    System, Uri,
     nfc::handover::{self, Kind},
 };
 use landfall_server::admin::view::ConfiguratorView;
@@ -36,11 +36,7 @@ pub(super) fn run(connection: &Connection, options: &Options, output: &Output) -
     let keys = view.keys.iter().map(|key| key.uri.parse::<Uri>()).collect::<Result<Vec<_>, _>>()?;
     let first = keys.first().context("the configurator has no bootstrapping key")?;
     let (uri, kind) = match &options.answer {
-        None => {
-            let mut random = [0; 2];
-            System.fill(&mut random);
-            (first.clone(), Kind::Request { random: u16::from_be_bytes(random) })
-        }
+        None => (first.clone(), Kind::request(&mut System)),
         Some(request) => {
             let message = fs::read(request).with_context(|| format!("reading {}", request.display()))?;
             let (theirs, kind) =

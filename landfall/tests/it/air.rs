@@ -74,13 +74,7 @@ const STATION: &str = "set -e\n/usr/sbin/ip netns add device\niw phy phy1 set ne
 
 impl Air {
     async fn new() -> Option<Self> {
-        let rig = match Rig::find() {
-            Ok(rig) => rig,
-            Err(missing) => {
-                skip(&current_test(), &missing.to_string());
-                return None;
-            }
-        };
+        let rig = rig()?;
         let folder = temp_dir();
         let program = put_program(folder.path())?;
         let ground = Ground::lay(3);
@@ -164,6 +158,11 @@ impl Air {
         let said = self.machine.sh(&script).await.unwrap();
         serde_json::from_str(&said).unwrap_or_else(|why| panic!("{command}: {why}: {said}"))
     }
+}
+
+/// The rig, or a skip.
+pub(crate) fn rig() -> Option<Rig> {
+    Rig::find().map_err(|missing| skip(&current_test(), &missing.to_string())).ok()
 }
 
 /// This program as it goes into a machine: what debuggers want would fill its memory.

@@ -2,11 +2,10 @@
 //! Debian's hostapd the port; a device comes in by itself, and a trunk carries its segment to what is beyond.
 
 use crate::{
-    air::put_program,
+    air::{put_program, rig},
     ground::{Ground, Role, name},
 };
-use landfall_reference::rig::{Machine, Rig};
-use landfall_testkit::{current_test, skip};
+use landfall_reference::rig::Machine;
 use serde_json::Value;
 use std::{
     fs,
@@ -17,7 +16,7 @@ const OFFICE: &str = "[access]\nlisten = \"127.0.0.1:1812\"\n\
     [[access.client]]\nname = \"hall\"\naddresses = [\"127.0.0.1\"]\nsecret-file = \"hall.secret\"\n\
     [[access.place]]\nvlan = \"30\"\n[access.quarantine]\nvlan = \"99\"\n\
     [enforcer]\nbridge = \"br0\"\ntrunks = [\"up1\"]\ncheck = \"1s\"\n\
-    [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\ntag = 10\n\
+    [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\nvid = 10\n\
     [[enforcer.segment]]\nname = \"things\"\nkind = \"production\"\nvlan = \"30\"\n\
     [[enforcer.segment]]\nname = \"others\"\nkind = \"production\"\nvlan = \"40\"\n\
     [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nvlan = \"99\"\nreach = [\"tcp 192.0.2.9 443\"]\n\
@@ -99,13 +98,7 @@ async fn segments_are_vlans_of_one_bridge() {
 impl Switch {
     /// A device that was onboarded outside, and the servers with what they know of it; all of it goes into the machine.
     async fn new() -> Option<Self> {
-        let rig = match Rig::find() {
-            Ok(rig) => rig,
-            Err(missing) => {
-                skip(&current_test(), &missing.to_string());
-                return None;
-            }
-        };
+        let rig = rig()?;
         let folder = landfall_testkit::temp_dir();
         let program = put_program(folder.path())?;
         let ground = Ground::lay(1);

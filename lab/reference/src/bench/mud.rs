@@ -225,7 +225,7 @@ fn picture(policies: Vec<Policy>, devices: usize) -> Result<Picture> {
         name,
         kind: SegmentKind::Production,
         bridge,
-        tag: None,
+        vid: None,
         vlan: Some("30".into()),
         lateral: false,
         reach: Vec::new(),

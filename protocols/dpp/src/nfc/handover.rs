@@ -5,6 +5,7 @@
 
 use super::{MEDIA, MEDIA_TYPE, Record, WELL_KNOWN, parse_payload, payload_of, write_message};
 use crate::{
+    Random,
     channel::Channel,
     uri::{Uri, UriError},
 };
@@ -33,6 +34,15 @@ pub enum Kind {
     },
     /// The selector's.
     Select,
+}
+
+impl Kind {
+    /// A requester's, with a number of its own.
+    pub fn request(random: &mut dyn Random) -> Self {
+        let mut number = [0; 2];
+        random.fill(&mut number);
+        Self::Request { random: u16::from_be_bytes(number) }
+    }
 }
 
 /// Writes a Handover Request or Handover Select message with one carrier, which is DPP.

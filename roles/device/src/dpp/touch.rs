@@ -3,7 +3,7 @@
 use super::Device;
 use crate::{DeviceError, file};
 use landfall_dpp::{
-    Random, System, Uri,
+    System, Uri,
     nfc::{
         self,
         handover::{self, Kind},
@@ -19,11 +19,7 @@ impl Device {
     pub fn hand_over_by_nfc(&self, out: &Path, request: Option<&Path>) -> Result<Uri, DeviceError> {
         let own = self.uri().clone();
         let (uri, kind) = match request {
-            None => {
-                let mut random = [0; 2];
-                System.fill(&mut random);
-                (own, Kind::Request { random: u16::from_be_bytes(random) })
-            }
+            None => (own, Kind::request(&mut System)),
             Some(path) => {
                 let wrong = |why: String| DeviceError::file(path, why);
                 match handover::decode(&needed(path)?).map_err(|why| wrong(why.to_string()))? {

@@ -20,8 +20,8 @@ pub struct Segment {
     pub kind: SegmentKind,
     /// Its bridge, or this machine's own interface in its VLAN.
     pub bridge: Interface,
-    /// Its VLAN in the bridge that all segments share, if they do.
-    pub tag: Option<u16>,
+    /// The VID of its VLAN in the bridge that all segments share, if they do.
+    pub vid: Option<u16>,
     /// The VLAN by which `[[access.place]]` means it.
     pub vlan: Option<String>,
     /// Whether its devices reach each other.
@@ -109,7 +109,7 @@ impl Picture {
     pub fn seat_of(&self, port: &Interface) -> Option<Seat> {
         let segment = self.segment_of(port)?;
         let bridge = self.shared.as_ref().unwrap_or(&segment.bridge).clone();
-        Some(Seat { bridge, vlan: segment.tag })
+        Some(Seat { bridge, vlan: segment.vid })
     }
 
     /// What is to be there beside the ports and is not, as far as `there` tells.
@@ -124,17 +124,17 @@ impl Picture {
         if bridge.is_none() {
             missing.push(Change::VlanBridge(shared.clone()));
         }
-        let tags: BTreeSet<u16> = self.segments.iter().filter_map(|segment| segment.tag).collect();
+        let all: BTreeSet<u16> = self.segments.iter().filter_map(|segment| segment.vid).collect();
         for segment in &self.segments {
-            let Some(vlan) = segment.tag else { continue };
+            let Some(vlan) = segment.vid else { continue };
             if find(&segment.bridge).is_none() || bridge.is_none_or(|bridge| !bridge.tagged.contains(&vlan)) {
                 missing.push(Change::Own { name: segment.bridge.clone(), bridge: shared.clone(), vlan });
             }
         }
         for port in &self.trunks {
             // One that is not plugged in is seen to when it is.
-            if find(port).is_some_and(|link| !link.carries(shared, &tags)) {
-                missing.push(Change::Trunk { port: port.clone(), bridge: shared.clone(), vlans: tags.clone() });
+            if find(port).is_some_and(|link| !link.carries(shared, &all)) {
+                missing.push(Change::Trunk { port: port.clone(), bridge: shared.clone(), vlans: all.clone() });
             }
         }
         missing

@@ -276,21 +276,21 @@ fn shared(enforcer: &EnforcerSettings, picture: &mut Picture, problems: &mut Vec
     }
 }
 
-/// The VLAN of a segment in the bridge that all share.
-fn tag(settings: &SegmentSettings, before: &Picture) -> Result<Option<u16>, (&'static str, String)> {
+/// The VID of a segment in the bridge that all share.
+fn vid(settings: &SegmentSettings, before: &Picture) -> Result<Option<u16>, (&'static str, String)> {
     if before.shared.is_none() {
         let why = "is for one bridge for all segments (enforcer.bridge)";
-        return if settings.tag.is_none() { Ok(None) } else { Err(("tag", why.into())) };
+        return if settings.vid.is_none() { Ok(None) } else { Err(("vid", why.into())) };
     }
-    let tag = settings.tag.or_else(|| settings.vlan.as_deref()?.parse().ok());
-    let tag = tag.ok_or_else(|| ("tag", "is missing, and vlan is no number in its place".to_owned()))?;
-    if !(1..=4094).contains(&tag) {
-        return Err(("tag", "is not from 1 to 4094 (IEEE 802.1Q s9.6)".into()));
+    let vid = settings.vid.or_else(|| settings.vlan.as_deref()?.parse().ok());
+    let vid = vid.ok_or_else(|| ("vid", "is missing, and vlan is no number in its place".to_owned()))?;
+    if !(1..=4094).contains(&vid) {
+        return Err(("vid", "is not from 1 to 4094 (IEEE 802.1Q s9.6)".into()));
     }
-    if before.segments.iter().any(|other| other.tag == Some(tag)) {
-        return Err(("tag", "is also that of another segment".into()));
+    if before.segments.iter().any(|other| other.vid == Some(vid)) {
+        return Err(("vid", "is also that of another segment".into()));
     }
-    Ok(Some(tag))
+    Ok(Some(vid))
 }
 
 fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<Segment, (&'static str, String)> {
@@ -299,9 +299,9 @@ fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<S
     if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
         return Err(("name", "has not 1 to 32 small letters, digits and hyphens".into()));
     }
-    let tag = tag(settings, before)?;
-    let usual = || match (&before.shared, tag) {
-        (Some(shared), Some(tag)) => format!("{shared}.{tag}"),
+    let vid = vid(settings, before)?;
+    let usual = || match (&before.shared, vid) {
+        (Some(shared), Some(vid)) => format!("{shared}.{vid}"),
         _ => format!("{PREFIX}{name}"),
     };
     let bridge = settings.bridge.clone().unwrap_or_else(usual);
@@ -337,5 +337,5 @@ fn segment(settings: &SegmentSettings, proxy: u16, before: &Picture) -> Result<S
         return Err(("lateral", "is for production: others do not reach each other".into()));
     }
     let (name, vlan, lateral) = (name.clone(), settings.vlan.clone(), settings.lateral);
-    Ok(Segment { name, kind: settings.kind, bridge, tag, vlan, lateral, reach })
+    Ok(Segment { name, kind: settings.kind, bridge, vid, vlan, lateral, reach })
 }

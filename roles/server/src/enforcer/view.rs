@@ -12,7 +12,7 @@ impl Enforcer {
             name: segment.name.clone(),
             kind: segment.kind,
             bridge: segment.bridge.to_string(),
-            tag: segment.tag,
+            vid: segment.vid,
             vlan: segment.vlan.clone(),
             lateral: segment.lateral,
             reach: segment.reach.iter().map(ToString::to_string).collect(),

@@ -97,12 +97,12 @@ pub struct SegmentSettings {
     /// What it is for.
     pub kind: SegmentKind,
     /// Its bridge; `br-` and its name if none is given. With a bridge for all segments, this machine's own interface in it: that
-    /// bridge's name, a dot and the tag.
+    /// bridge's name, a dot and the VID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
-    /// The number of its VLAN in the bridge for all segments; that of `vlan` if none is given.
+    /// The VID of its VLAN in the bridge for all segments (IEEE 802.1Q); that in `vlan` if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<u16>,
+    pub vid: Option<u16>,
     /// The VLAN by which places mean it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<String>,

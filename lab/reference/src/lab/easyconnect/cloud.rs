@@ -94,7 +94,7 @@ pub(super) async fn ready(place: &Place, site: &Site) -> Result<Shown> {
     ensure!(refused.status == 403, "the cloud answers another maker's device {}", refused.status);
     Ok(Shown {
         shown: format!(
-            "{} has {} and an IDevID, by which its maker's cloud knows it and has for it {has}",
+            "{} has {} and an IDevID; to the lab, with its key and in its place, a cloud of the maker's that the lab plays answers {has}",
             device.serial,
             joined.names().join(", ")
         ),

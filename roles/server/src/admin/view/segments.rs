@@ -31,9 +31,9 @@ pub struct SegmentView {
     pub kind: SegmentKind,
     /// Its bridge, or the server's own interface in its VLAN.
     pub bridge: String,
-    /// Its VLAN in the bridge that all segments share, if they do.
+    /// The VID of its VLAN in the bridge that all segments share, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<u16>,
+    pub vid: Option<u16>,
     /// The VLAN by which places mean it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<String>,

@@ -57,7 +57,7 @@ async fn switch(policies: &[Arc<Policy>]) -> Option<(Hosts, Vec<UdpSocket>)> {
             name: "things".into(),
             kind: SegmentKind::Production,
             bridge: bridge.clone(),
-            tag: None,
+            vid: None,
             vlan: Some("30".into()),
             lateral: true,
             reach: Vec::new(),

@@ -57,7 +57,7 @@ fn picture(policies: Vec<Policy>, lateral: bool) -> Picture {
         name: "things".into(),
         kind: SegmentKind::Production,
         bridge: "br-things".parse().unwrap(),
-        tag: None,
+        vid: None,
         vlan: Some("30".into()),
         lateral,
         reach: Vec::new(),

@@ -20,7 +20,7 @@ fn segment(name: &str, kind: SegmentKind, vlan: Option<&str>, lateral: bool, rea
         _ => reach.iter().map(|text| text.parse().unwrap()).collect(),
     };
     let bridge = format!("br-{name}").parse().unwrap();
-    Segment { name: name.into(), kind, bridge, tag: None, vlan: vlan.map(str::to_owned), lateral, reach }
+    Segment { name: name.into(), kind, bridge, vid: None, vlan: vlan.map(str::to_owned), lateral, reach }
 }
 
 fn segments() -> Vec<Segment> {

@@ -8,9 +8,9 @@ use landfall_server::{
 use landfall_testkit::tool;
 
 const SHARED: &str = "[registrar]\n[access]\n[access.quarantine]\nvlan = \"sick\"\n[[access.place]]\nvlan = \"30\"\n[enforcer]\nbridge = \"br0\"\ntrunks = [\"up1\"]\n\
-    [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\ntag = 10\n\
+    [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\nvid = 10\n\
     [[enforcer.segment]]\nname = \"things\"\nkind = \"production\"\nvlan = \"30\"\n\
-    [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nvlan = \"sick\"\ntag = 99\nbridge = \"clinic0\"\n\
+    [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nvlan = \"sick\"\nvid = 99\nbridge = \"clinic0\"\n\
     [[enforcer.port]]\ninterface = \"lan1\"\n";
 
 fn refused(text: &str) -> Vec<String> {
@@ -42,11 +42,11 @@ fn one_bridge_for_all_segments_needs_a_number_for_each() {
         ("bridge = \"br0\"\n", "", "enforcer.trunks: are of one bridge for all segments"),
         ("trunks = [\"up1\"]", "trunks = [\"\"]", "enforcer.trunks[0]: "),
         ("interface = \"lan1\"", "interface = \"up1\"", "enforcer.port[0].interface: is also among the trunks"),
-        ("tag = 10\n", "", "enforcer.segment[0].tag: is missing"),
-        ("tag = 10\n", "tag = 0\n", "enforcer.segment[0].tag: is not from 1 to 4094"),
-        ("tag = 10\n", "tag = 4095\n", "enforcer.segment[0].tag: is not from 1 to 4094"),
-        ("tag = 10\n", "tag = 30\n", "enforcer.segment[1].tag: is also that of another segment"),
-        ("tag = 99\n", "", "enforcer.segment[2].tag: is missing, and vlan is no number"),
+        ("vid = 10\n", "", "enforcer.segment[0].vid: is missing"),
+        ("vid = 10\n", "vid = 0\n", "enforcer.segment[0].vid: is not from 1 to 4094"),
+        ("vid = 10\n", "vid = 4095\n", "enforcer.segment[0].vid: is not from 1 to 4094"),
+        ("vid = 10\n", "vid = 30\n", "enforcer.segment[1].vid: is also that of another segment"),
+        ("vid = 99\n", "", "enforcer.segment[2].vid: is missing, and vlan is no number"),
         ("clinic0", "br0.30", "enforcer.segment[2].bridge: is also that of another"),
         ("clinic0", "br0", "enforcer.segment[2].bridge: is also that of another, or of all"),
     ] {
@@ -57,7 +57,7 @@ fn one_bridge_for_all_segments_needs_a_number_for_each() {
     }
     // Without such a bridge numbers mean nothing.
     let own = SHARED.replace("bridge = \"br0\"\ntrunks = [\"up1\"]\n", "");
-    assert!(refused(&own)[0].contains("segment[0].tag: is for one bridge for all segments"), "{:?}", refused(&own));
+    assert!(refused(&own)[0].contains("segment[0].vid: is for one bridge for all segments"), "{:?}", refused(&own));
 }
 
 #[test]
