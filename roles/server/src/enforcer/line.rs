@@ -11,7 +11,7 @@ use landfall_mud::{
     packet::{IPV4, IPV6, Mac, Prefix, number},
 };
 use serde_json::{Value, json};
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 /// One rule of a chain.
 #[derive(Clone, Debug)]
@@ -218,12 +218,5 @@ pub(super) fn prefix(network: &Prefix) -> Value {
         (IpAddr::V4(first), 32) => json!(first),
         (IpAddr::V6(first), 128) => json!(first),
         (first, bits) => json!({ "prefix": { "addr": first, "len": bits } }),
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = if self.family == Family::V4 { 4 } else { 6 };
-        write!(f, "{family}-{}-{}", transport(Some(self.protocol)), self.port)
     }
 }

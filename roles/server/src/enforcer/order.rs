@@ -5,11 +5,11 @@
 
 use super::{
     line::{Key, Line},
-    plan::{accept, add, payload, rule, stopped},
+    plan::{accept, add, jump, payload, rule, stopped, to_chain},
 };
 use landfall_mud::{Class, Direction, policy::Rule};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// More rules than this are not written twice to save a look.
 const MOST: usize = 4096;
@@ -56,30 +56,39 @@ fn are_alike(a: &Rule, b: &Rule) -> bool {
 }
 
 /// The chain `base`, to which frames of one direction are led, and those behind it; what none of the lines lets through ends.
+///
+/// Keys of which the same is asked lead to one chain: what a kernel takes grows with what a file says, not with how many ports it names.
 pub(super) fn chains(base: &str, direction: Direction, lines: &[Line]) -> Vec<Value> {
-    let keys: BTreeSet<Key> = lines.iter().flat_map(Line::keys).collect();
     // Up to the last that drops each is asked in its place. After it all permit, and which of them does is nothing to a frame.
     let (ordered, free) = lines.split_at(lines.iter().rposition(|line| !line.allow).map_or(0, |last| last + 1));
-    let twice = ordered.iter().filter(|line| line.keys().is_empty()).count() * keys.len();
-    let keys = if twice > MOST { BTreeSet::new() } else { keys };
+    let mut keys: BTreeMap<Key, Vec<&Line>> =
+        ordered.iter().flat_map(Line::keys).map(|key| (key, Vec::new())).collect();
+    for line in free {
+        line.keys().into_iter().for_each(|key| keys.entry(key).or_default().push(line));
+    }
+    if ordered.iter().filter(|line| line.keys().is_empty()).count() * keys.len() > MOST {
+        keys.clear();
+    }
     let rest = format!("{base}-rest");
     let mut commands = vec![add("chain", json!({ "name": rest }))];
     for line in lines.iter().filter(|line| keys.is_empty() || line.keys().is_empty()) {
         commands.push(rule(&rest, verdict(line.whole(direction), line.allow, direction)));
     }
     commands.push(rule(&rest, vec![stopped(direction)]));
-    let goto = |chain: &str| json!({ "goto": { "target": chain } });
+    let mut chains: HashMap<Vec<Vec<Value>>, String> = HashMap::new();
     let mut branches = Vec::new();
-    for key in &keys {
-        let chain = format!("{base}-{key}");
-        commands.push(add("chain", json!({ "name": chain })));
-        let of_key =
-            ordered.iter().filter(|line| line.may_be(key)).chain(free.iter().filter(|line| line.keys().contains(key)));
-        for line in of_key {
-            commands.push(rule(&chain, verdict(line.rest.clone(), line.allow, direction)));
-        }
-        commands.push(rule(&chain, vec![goto(&rest)]));
-        branches.push(json!([{ "concat": [key.family.ether_type(), key.protocol, key.port] }, goto(&chain)]));
+    for (key, free) in keys {
+        let of_key = ordered.iter().filter(|line| line.may_be(&key)).chain(free);
+        let asked = of_key.map(|line| verdict(line.rest.clone(), line.allow, direction)).collect();
+        let number = chains.len();
+        let chain = chains.entry(asked).or_insert_with_key(|asked| {
+            let chain = format!("{base}-{number}");
+            commands.push(add("chain", json!({ "name": chain })));
+            commands.extend(asked.iter().map(|asked| rule(&chain, asked.clone())));
+            chain
+        });
+        // What none of them lets through comes back.
+        branches.push(json!([{ "concat": [key.family.ether_type(), key.protocol, key.port] }, jump(chain)]));
     }
     commands.push(add("chain", json!({ "name": base })));
     if !branches.is_empty() {
@@ -87,7 +96,7 @@ pub(super) fn chains(base: &str, direction: Direction, lines: &[Line]) -> Vec<Va
         let key = json!([payload("ether", "type"), { "meta": { "key": "l4proto" } }, payload("th", side)]);
         commands.push(rule(base, vec![json!({ "vmap": { "key": { "concat": key }, "data": { "set": branches } } })]));
     }
-    commands.push(rule(base, vec![goto(&rest)]));
+    commands.push(rule(base, vec![to_chain(&rest)]));
     commands
 }
 

@@ -384,6 +384,28 @@ fn a_thousand_devices_more_are_elements_and_no_rules() {
 }
 
 /// What is wrong with settings that have this file, signed by a maker of its own; `change` alters one thing.
+/// What a kernel takes grows with what a file says, not with how many ports it names.
+#[test]
+fn ports_that_are_permitted_the_same_share_a_chain() {
+    let file = |hosts: usize, ports: usize| {
+        let entry = |number: usize| {
+            let there = json!({ "protocol": 17, "destination-ipv4-network": format!("192.0.2.{}/32", number % hosts) });
+            let port = json!({ "destination-port": { "operator": "eq", "port": 1000 + number } });
+            json!({ "name": format!("entry-{number}"), "matches": { "ipv4": there, "udp": port },
+                    "actions": { "forwarding": "accept" } })
+        };
+        let mut file: Value = serde_json::from_str(LAMP).unwrap();
+        file["ietf-access-control-list:acls"]["acl"][0]["aces"]["ace"] = (0..ports).map(entry).collect();
+        policy(file.to_string().as_bytes())
+    };
+    let chains = |hosts, ports| {
+        let commands = plan::whole(&picture(vec![file(hosts, ports)], false), 1);
+        commands.iter().filter(|command| command.pointer("/add/chain").is_some()).count()
+    };
+    assert_eq!(chains(1, 50), chains(1, 2));
+    assert_eq!(chains(7, 50), chains(1, 2) + 6);
+}
+
 fn problems(change: impl Fn(&Path, &mut String)) -> Vec<String> {
     let folder = temp_dir();
     let maker = Issuer::root("Lamps Root CA");
