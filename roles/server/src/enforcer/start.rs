@@ -6,7 +6,7 @@ use super::{
     manager,
     names::{Door, Names},
     picture::{Occupant, Picture, Segment},
-    purpose,
+    plan, purpose,
     told::{Told, ToldNames},
     violation::{self, Dropped},
 };
@@ -117,11 +117,13 @@ impl Config {
         });
         {
             let state = &mut *enforcer.state.lock().await;
+            // Whoever was inside keeps its addresses while all are shut; what could not be read shuts them all the same.
+            let restored = enforcer.restore(state).map_err(RoleError::while_("reading who was inside"));
             let closed = state.wanted.closed();
             enforcer.replace(state, closed).await.map_err(failed("shutting every port"))?;
+            restored?;
             let there = enforcer.kernel.links().await.map_err(failed("looking at interfaces"))?;
             enforcer.kernel.change(&state.wanted.missing(&there)).await.map_err(failed(bridges))?;
-            enforcer.restore(state).map_err(RoleError::while_("reading who was inside"))?;
         }
         enforcer.watch_for_denied().await.map_err(failed("watching for what is on deny lists"))?;
         enforcer.watch_flows().await.map_err(failed("looking at what devices begin (enforcer.behaviour)"))?;
@@ -143,14 +145,17 @@ impl Config {
                 served.follow_flows()
             );
         });
-        if let Some(ear) = violation::ear(&enforcer) {
-            let listening = enforcer.clone();
-            tasks.spawn(async move {
-                listening.listen(ear).await;
-                // That nothing is told any more is no reason to stop.
-                std::future::pending::<()>().await;
-            });
-        }
+        let (listening, mut ear) = (enforcer.clone(), violation::ear(&enforcer));
+        tasks.spawn(async move {
+            loop {
+                if let Some(ear) = ear {
+                    listening.listen(ear).await;
+                }
+                // That nothing is told is no reason to stop. Whoever listened before may be a moment in ending.
+                tokio::time::sleep(TICK).await;
+                ear = listening.kernel.told(plan::TOLD).ok();
+            }
+        });
         let work = async move {
             tokio::select! {
                 () = shutdown.begun() => Ok(()),

@@ -8,7 +8,7 @@ use landfall_lifecycle::network::{DomainDevice, Learnt, MudSource};
 use landfall_server::{
     Clock, RoleName, Settings, World,
     admin::view::DeviceUsage,
-    enforcer::{Config, Enforcer, Plug, manager::MudRecord},
+    enforcer::{Config, Enforcer, Plug},
     factory::Factory,
     open,
 };
@@ -94,12 +94,22 @@ impl Link {
     }
 }
 
-/// A store with a device that came in by BRSKI, and its manufacturer's folder.
-async fn onboarded(web: &Web) -> (Network, Store, DeviceId) {
+/// A store with a device that came in by BRSKI, and its manufacturer's folder. The server that took it in has an enforcer, which asks for the
+/// device's file as soon as it has joined, before it is let in anywhere.
+async fn onboarded(web: &Web, web_root: &str, enforcer: &Settings) -> (Network, Store, DeviceId) {
     let network = Network::with_mud(1, "permit", Some(web.url("/lamp.json")));
-    let server = network.run(&[]).await;
+    fs::write(network.folder.path().join("web.pem"), web_root).unwrap();
+    let settings = Settings { enforcer: enforcer.enforcer.clone(), ..network.settings.clone() };
+    let server = network.run_in(&settings, &[]).await;
     server.sell(&network).await;
+    assert_eq!(web.asked(), 0);
     onboard(&network.device(0, server.address(RoleName::Registrar))).await.unwrap();
+    let asked = async {
+        while web.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap();
     server.stop().await;
     // What still ends in the server may hold it for a moment.
     let released = async {
@@ -162,9 +172,8 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
     let Some(link) = Link::new() else { return };
     let (web_root, identity) = web_server();
     let web = Web::new(&identity).await;
-    let (network, store, device) = onboarded(&web).await;
-    fs::write(network.folder.path().join("web.pem"), web_root).unwrap();
     let mut settings = Settings::parse(&SETTINGS.replace("NAMESPACE", &link.hosts.namespace("switch"))).unwrap();
+    let (network, store, device) = onboarded(&web, &web_root, &settings).await;
     settings.data = network.folder.path().to_owned();
 
     let seconds = Arc::new(AtomicU64::new(0));
@@ -180,15 +189,6 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
         let until = world.clock.now() + Duration::from_secs(36_000);
         enforcer.admit(&device, &plug, Some("30"), until).await.unwrap().unwrap();
     };
-
-    // Its file is asked for as soon as it has joined, before it is anywhere.
-    world.joined(&device);
-    let asked = async {
-        while world.store.scan::<MudRecord>(None, 1).unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asked).await.unwrap();
 
     // Nobody has put the file there yet: names and time, and neither of these services.
     admit().await;
@@ -221,12 +221,27 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
         let newer = web.url("/lamp-2.json");
         let option = format!("0xa1:{}", hex::encode(&newer));
         let mut asking = link.hosts.command("device", busybox.to_str().unwrap());
-        asking.args(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "2", "-T", "1", "-s", "/bin/true", "-x", &option]);
+        asking.args([
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-f",
+            "-n",
+            "-q",
+            "-t",
+            "20",
+            "-T",
+            "1",
+            "-s",
+            "/bin/true",
+            "-x",
+            &option,
+        ]);
         asking.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut asking = asking.spawn().unwrap();
+        let asking = Running::start(&mut asking);
         let claim = heard(&world, &device, |claim| claim.learnt == Learnt::Dhcp).await;
         assert_eq!(claim.url, newer);
-        let _ = asking.wait();
+        drop(asking);
         // It is only a claim: what the certificate says stays in force.
         assert_eq!(until(&enforcer, |_| true).await.url, Some(web.url("/lamp.json")));
     }

@@ -47,7 +47,17 @@ struct Ground {
     hosts: Hosts,
     service: UdpSocket,
     enforcer: Arc<Enforcer>,
-    _running: (Trigger, JoinHandle<()>, TempDir),
+    settings: Settings,
+    world: World,
+    running: (Trigger, JoinHandle<()>),
+    _folder: TempDir,
+}
+
+async fn start(settings: &Settings, world: &World) -> (Arc<Enforcer>, (Trigger, JoinHandle<()>)) {
+    let (trigger, shutdown) = landfall_server::shutdown();
+    let config = Config::from_settings(settings.enforcer.as_ref().unwrap(), settings).unwrap();
+    let (task, enforcer) = config.build(world.clone(), shutdown).await.unwrap();
+    (enforcer, (trigger, tokio::spawn(async move { drop(task.run().await) })))
 }
 
 fn device(number: usize) -> DeviceId {
@@ -78,16 +88,19 @@ impl Ground {
         fs::write(folder.path().join("lamp.json"), LAMP).unwrap();
         let text = SETTINGS.replace("NAMESPACE", &hosts.namespace("switch"));
         let settings = Settings::parse(&text.replace("FOLDER", &folder.path().to_string_lossy())).unwrap();
-        let (trigger, shutdown) = landfall_server::shutdown();
-        let config = Config::from_settings(settings.enforcer.as_ref().unwrap(), &settings).unwrap();
-        let (task, enforcer) = config.build(world, shutdown).await.unwrap();
-        let running = tokio::spawn(async move { drop(task.run().await) });
+        let (enforcer, running) = start(&settings, &world).await;
         let service = hosts.inside("switch", || UdpSocket::bind(("0.0.0.0", PORT)).unwrap());
-        let ground = Self { hosts, service, enforcer, _running: (trigger, running, folder) };
+        let ground = Self { hosts, service, enforcer, settings, world, running, _folder: folder };
         for number in [1, 2] {
             ground.admit(number).await;
         }
         Some(ground)
+    }
+
+    async fn restart(&mut self) {
+        self.running.0.pull();
+        (&mut self.running.1).await.unwrap();
+        (self.enforcer, self.running) = start(&self.settings, &self.world).await;
     }
 
     async fn admit(&self, number: usize) {
@@ -115,7 +128,7 @@ impl Ground {
 /// RFC 6620 s3.2: who used an address first has it for as long as it is there; those of the network's own machines nobody has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_speaks_with_the_address_of_another() {
-    let Some(ground) = Ground::new().await else { return };
+    let Some(mut ground) = Ground::new().await else { return };
     // They have found the switch, so that what is missing below was not lost for that.
     for number in [1, 2] {
         ground.reaches(number, &format!("10.9.0.{number}"), true);
@@ -145,6 +158,12 @@ async fn nobody_speaks_with_the_address_of_another() {
     kernel.apply(&[stray]).await.unwrap();
     assert!(ground.enforcer.check().await.unwrap(), "a chain too many is put right");
     ground.reaches(2, "10.9.0.1", false);
+    ground.reaches(1, "10.9.0.1", true);
+
+    // Nor does a restart make it the address of who speaks first.
+    ground.restart().await;
+    ground.reaches(2, "10.9.0.1", false);
+    ground.reaches(2, "10.9.0.22", true);
     ground.reaches(1, "10.9.0.1", true);
 
     // It goes, and its address is free.
