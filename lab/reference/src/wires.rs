@@ -37,7 +37,9 @@ pub(crate) struct Capture {
     far: UdpSocket,
 }
 
-/// What the peer says at the end: what came before is written down when this is.
+/// What the peer says when the device is about to be let in.
+pub(crate) const NOW: &[u8] = b"now it may come in";
+/// And at the end: what came before is written down when this is.
 const LAST: &[u8] = b"this is all";
 
 /// Network namespaces, which go when this is dropped.
@@ -200,11 +202,17 @@ impl Wires {
 }
 
 impl Capture {
+    /// Has the peer say something, which is written down in its place.
+    pub(crate) fn mark(&self, words: &[u8]) -> Result<()> {
+        let [a, b, ..] = PEER;
+        self.far.send_to(words, SocketAddr::from(([a, b, 255, 255], 9)))?;
+        Ok(())
+    }
+
     /// The file, when all that came has been written.
     pub(crate) fn end(mut self) -> Result<Vec<u8>> {
         let file = self.folder.path().join("far.pcap");
-        let [a, b, ..] = PEER;
-        self.far.send_to(LAST, SocketAddr::from(([a, b, 255, 255], 9)))?;
+        self.mark(LAST)?;
         let deadline = Instant::now() + Duration::from_secs(20);
         while !std::fs::read(&file)?.windows(LAST.len()).rev().take(4096).any(|window| window == LAST) {
             ensure!(Instant::now() < deadline, "tcpdump does not come to the end");

@@ -1,7 +1,7 @@
 //! What gets through before the rules: a device that sends without end, from before the enforcer starts until after it was let in.
 
 use super::{PORT, files};
-use crate::wires::{DEVICE, PEER, Wires};
+use crate::wires::{DEVICE, NOW, PEER, Wires};
 use anyhow::{Context, Result};
 use landfall_element::MemoryElement;
 use landfall_lifecycle::{
@@ -32,8 +32,8 @@ pub struct Leak {
     pub sent: u64,
     /// For so long.
     pub seconds: f64,
-    /// Bytes that arrived and should not: of the former, of the latter before it was let in, and of anything else that is not for finding
-    /// its neighbours and its address.
+    /// Bytes that arrived and should not: whatever came before it was let in, of the former, and of anything else that is not for finding
+    /// its neighbours.
     pub leaked_bytes: u64,
     /// Datagrams of the latter that arrived, once it was let in.
     pub arrived: u64,
@@ -96,6 +96,7 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
     let (trigger, shutdown) = landfall_server::shutdown();
     let (task, enforcer) = config.build(world, shutdown).await?;
     at_least(1000);
+    capture.as_ref().map(|capture| capture.mark(NOW)).transpose()?;
     let outside = sent.load(Ordering::Relaxed).saturating_sub(1);
     let plug = Plug { names: vec!["lan0".into()], mac: Some(DEVICE.parse()?), session: None };
     let admitted = enforcer.admit(&device, &plug, Some("30"), Time::now() + Duration::from_secs(3600)).await;
@@ -126,18 +127,20 @@ pub(super) async fn look(wires: &Wires) -> Result<Leak> {
 }
 
 /// How many frames of the device a capture has, and bytes of those that should not be there: the first `outside` datagrams were sent before
-/// it was let in.
+/// it was let in, and whatever else stands before the peer said so.
 fn seen(capture: &[u8], outside: u64) -> Result<(u64, u64)> {
-    let (mut frames, mut leaked) = (0, 0);
+    let (mut frames, mut leaked, mut is_inside) = (0, 0, false);
     for frame in Frames::of(capture).map_err(|why| anyhow::anyhow!("{why}"))? {
         let frame = frame.map_err(|why| anyhow::anyhow!("{why}"))?;
         let number =
             frame.get(42..).and_then(|message| message.first_chunk()).map(|octets| u64::from_be_bytes(*octets));
+        is_inside |= frame.windows(NOW.len()).any(|window| window == NOW);
         let packet = Packet::read(Direction::FromDevice, frame).context("a frame is too short to be one")?;
         if packet.source.to_string() != DEVICE {
             continue;
         }
         let is_good = match packet.ip {
+            _ if !is_inside => false,
             None => packet.ether_type == ARP,
             Some(Ip { icmp: Some((kind, _)), source: IpAddr::V6(_), .. }) => NEIGHBOURS.contains(&kind),
             Some(Ip { ports: Some((_, port)), .. }) => port == PORT && number.is_some_and(|number| number >= outside),

@@ -49,7 +49,9 @@ const OTHER: u16 = 5000;
 /// What every device may say that is inside (RFC 4861, RFC 3810).
 const NEIGHBOURS: [u8; 6] = [133, 135, 136, 131, 132, 143];
 
-/// What the world says at the end: what came before is written down when this is.
+/// What the world says when the device is about to be let in: nothing of it stands in the capture before this.
+const NOW: &[u8] = b"now it may come in";
+/// And at the end: what came before is written down when this is.
 const LAST: &[u8] = b"this is all";
 
 /// tcpdump at work; what it says at the end is read.
@@ -71,9 +73,7 @@ impl Capture {
     }
 
     fn end(mut self, hosts: &Hosts, file: &Path) -> Vec<u8> {
-        let world = hosts.inside("world", || UdpSocket::bind("0.0.0.0:0").unwrap());
-        world.set_broadcast(true).unwrap();
-        world.send_to(LAST, "10.9.0.255:9").unwrap();
+        mark(hosts, LAST);
         while !fs::read(file).unwrap().windows(LAST.len()).any(|window| window == LAST) {
             std::thread::yield_now();
         }
@@ -91,6 +91,13 @@ impl Drop for Capture {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Has the world say something that the capture has in its place.
+fn mark(hosts: &Hosts, words: &[u8]) {
+    let world = hosts.inside("world", || UdpSocket::bind("0.0.0.0:0").unwrap());
+    world.set_broadcast(true).unwrap();
+    world.send_to(words, "10.9.0.255:9").unwrap();
 }
 
 /// The number that stands in a datagram of UDP over IPv4.
@@ -123,7 +130,8 @@ async fn a_capture_behind_the_enforcer_has_nothing_of_a_device_that_is_not_insid
 
     let bind = |host: &str, port: u16| hosts.inside(host, || UdpSocket::bind(("0.0.0.0", port)).unwrap());
     let services = [PERMITTED, OTHER].map(|port| bind("world", port));
-    let device = bind("device", 0);
+    let (device, seeking) = (bind("device", 0), bind("device", 0));
+    seeking.set_nonblocking(true).unwrap();
     let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let talk = std::thread::spawn({
         let (sent, stop) = (sent.clone(), stop.clone());
@@ -133,6 +141,8 @@ async fn a_capture_behind_the_enforcer_has_nothing_of_a_device_that_is_not_insid
                 for port in [PERMITTED, OTHER] {
                     let _ = device.send_to(&number, ("10.9.0.254", port));
                 }
+                // Whoever has no address that it knows is asked for by ARP.
+                let _ = seeking.send_to(&number, ("10.9.0.77", PERMITTED));
             }
         }
     });
@@ -158,6 +168,9 @@ async fn a_capture_behind_the_enforcer_has_nothing_of_a_device_that_is_not_insid
     let config = Config::from_settings(settings.enforcer.as_ref().unwrap(), &settings).unwrap();
     let (_task, enforcer) = config.build(world, shutdown).await.unwrap();
     more(200);
+    let asked = hosts.command("device", "ip").args(["neighbour", "show", "10.9.0.77"]).output().unwrap();
+    assert!(!asked.stdout.is_empty(), "the device asks for a neighbour");
+    mark(&hosts, NOW);
     let first = sent.load(Ordering::SeqCst) - 1;
     let plug = Plug { names: vec!["lan1".into()], mac: Some(MAC.parse().unwrap()), session: None };
     let until = Time::now() + Duration::from_secs(3600);
@@ -171,13 +184,15 @@ async fn a_capture_behind_the_enforcer_has_nothing_of_a_device_that_is_not_insid
     stop.store(true, Ordering::Relaxed);
     talk.join().unwrap();
     let seen = capture.end(&hosts, &file);
-    let mut permitted = 0;
+    let (mut permitted, mut is_inside) = (0, false);
     for frame in Frames::of(&seen).unwrap() {
         let frame = frame.unwrap();
         let packet = Packet::read(Direction::FromDevice, frame).unwrap();
+        is_inside |= frame.windows(NOW.len()).any(|window| window == NOW);
         if packet.source.to_string() != MAC {
             continue;
         }
+        assert!(is_inside, "it was not let in yet, whatever this is: {packet:?}");
         match &packet.ip {
             None => assert_eq!(packet.ether_type, 0x0806, "{packet:?}"),
             Some(Ip { icmp: Some((kind, _)), source: IpAddr::V6(_), .. }) => assert!(NEIGHBOURS.contains(kind)),
