@@ -423,6 +423,57 @@ fn what_is_not_understood_never_lets_more_through() {
     assert!(tried > 500 && left_out > 300, "{tried} {left_out}");
 }
 
+/// RFC 7493 s2.3: of two of one name nobody can say which is meant.
+#[test]
+fn every_field_of_the_schema_doubled_is_refused() {
+    let mut all = Vec::new();
+    paths(&sample(), String::new(), &mut all);
+    let mut tried = 0;
+    for path in &all {
+        let (above, name) = path.rsplit_once('/').unwrap();
+        let whole = sample();
+        let holder = if above.is_empty() { Some(&whole) } else { whole.pointer(above) };
+        if !holder.unwrap().is_object() {
+            continue;
+        }
+        let value = sample().pointer(path).unwrap().clone();
+        let twice = changed(sample(), &format!("{above}/TWICE"), Some(value)).to_string();
+        assert!(read(twice.as_bytes()).is_ok(), "{path}: another name is none of two");
+        let twice = twice.replace("\"TWICE\"", &format!("\"{name}\""));
+        assert_eq!(read(twice.as_bytes()).expect_err(path).check, "mud-json", "{path}");
+        tried += 1;
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+/// What a match does not say it does not ask for; whatever else is missing opens nothing.
+#[test]
+fn every_field_of_the_schema_missing_lets_no_more_through() {
+    let before = Policy::of(&reading(&sample()).unwrap().0);
+    let context = agree::context(&before);
+    let packets = traffic::packets(&before, &context, 7);
+    let mut all = Vec::new();
+    paths(&sample(), String::new(), &mut all);
+    let (mut refused, mut tried) = (0, 0);
+    for path in &all {
+        // An entry that is not in its list is no missing field.
+        if path.contains("/matches") || path.rsplit('/').next().unwrap().parse::<usize>().is_ok() {
+            continue;
+        }
+        tried += 1;
+        let Ok((file, _)) = reading(&changed(sample(), path, None)) else {
+            refused += 1;
+            continue;
+        };
+        let after = Policy::of(&file);
+        for packet in &packets {
+            let wider = after.allows(packet, &context) && !before.allows(packet, &context);
+            assert!(!wider, "without {path} it lets through {packet:?}");
+        }
+    }
+    assert!(refused >= 3 && tried > 60, "{refused} {tried}");
+}
+
 #[test]
 fn what_comes_after_an_unreadable_drop_is_left_out() {
     let path = "/ietf-access-control-list:acls/acl/0/aces/ace/0/matches/tcp/destination-port/port";
