@@ -2,10 +2,11 @@
 //! of nothing, with nobody's certificate judged and no record kept.
 
 use super::{
+    disk::Disk,
     floor::{Counts, MUTUAL_HANDSHAKE},
     load,
 };
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, client, server, service::service_fn};
@@ -21,16 +22,11 @@ use rustls::{
 };
 use serde::Serialize;
 use std::{
-    fs::File,
-    io::Write,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    sync::{Arc, mpsc},
+    sync::Arc,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Bytes of a request's and of a response's body: those of vouchers and their requests, of certificates and of reports,
@@ -157,36 +153,6 @@ fn identity() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
     let certificate = linted.issue(&key)?;
     let key = PrivatePkcs8KeyDer::from(key.to_pkcs8_der().expose().clone());
     Ok((CertificateDer::from(certificate.der().to_vec()), PrivateKeyDer::from(key)))
-}
-
-/// A file that what waits is appended to, all of it at once.
-#[derive(Clone)]
-struct Disk(mpsc::Sender<(Bytes, oneshot::Sender<()>)>);
-
-impl Disk {
-    fn start(path: &Path) -> Result<Self> {
-        let mut file = File::create(path)?;
-        let (sender, queue) = mpsc::channel::<(Bytes, oneshot::Sender<()>)>();
-        std::thread::spawn(move || -> std::io::Result<()> {
-            while let Ok(first) = queue.recv() {
-                let (bytes, waiting): (Vec<_>, Vec<_>) = std::iter::once(first).chain(queue.try_iter()).unzip();
-                file.write_all(&bytes.concat())?;
-                file.sync_data()?;
-                for done in waiting {
-                    // Whoever waited may have gone away.
-                    let _ = done.send(());
-                }
-            }
-            Ok(())
-        });
-        Ok(Self(sender))
-    }
-
-    async fn write(&self, bytes: Bytes) -> Result<()> {
-        let (done, written) = oneshot::channel();
-        self.0.send((bytes, done)).ok().context("the disk is gone")?;
-        written.await.context("it was not written")
-    }
 }
 
 /// Checks the handshake's signatures, as rustls itself does it. Its two traits want the same of both sides.

@@ -3,6 +3,7 @@
 
 use super::{
     floor::price,
+    frames::{Frames, NEEDS, Needs},
     load::{self, Load, Tally},
 };
 use crate::peers::{
@@ -61,7 +62,9 @@ pub struct Measured {
     pub devices: Devices,
     /// How often each public-key operation happens in one exchange.
     pub counts: Counts,
-    /// What each costs here.
+    /// What one exchange needs of the network and of the disk.
+    pub needs: Needs,
+    /// What each operation costs here.
     pub prices: Prices,
     /// What the cryptography of one exchange costs, both ends together, in milliseconds of CPU.
     pub floor_ms: f64,
@@ -77,6 +80,9 @@ pub struct Measurement {
     pub load: Load,
     /// CPU time of this process over the floor; a wpa_supplicant's own is not in it.
     pub ratio: f64,
+    /// Milliseconds of CPU that bare TCP and durable writes take, as many at once, with the floor's cryptography: what would
+    /// be left without Landfall's own code. Nothing for a wpa_supplicant, of whose half nothing is known.
+    pub ground_ms: Option<f64>,
 }
 
 /// How often each operation on P-256 happens in one exchange, at both ends together (DPP s6.3, s6.4).
@@ -153,7 +159,9 @@ pub async fn measure(devices: Devices, count: usize, parallel: &[usize], progres
     let (counts, prices) = (devices.counts(), Prices::measure(Duration::from_millis(300))?);
     let floor_ms = prices.floor_ms(counts);
     let ground = Arc::new(Ground::lay().await?);
-    let parallel: &[usize] = if devices == Devices::WpaSupplicant { &[1] } else { parallel };
+    let own = devices != Devices::WpaSupplicant;
+    let frames = Frames::start(ground.folder.path()).await?;
+    let parallel: &[usize] = if own { parallel } else { &[1] };
     let mut loads = Vec::new();
     for &parallel in parallel {
         progress(&format!("{parallel} at a time"));
@@ -163,9 +171,13 @@ pub async fn measure(devices: Devices, count: usize, parallel: &[usize], progres
             Devices::WpaSupplicant => ground.supplicant(count).await?,
         };
         let load = tally.load(parallel);
-        loads.push(Measurement { ratio: load.cpu_ms / floor_ms, load });
+        let ground_ms = match own {
+            true => Some(floor_ms + frames.cpu_ms(count, parallel).await?),
+            false => None,
+        };
+        loads.push(Measurement { ratio: load.cpu_ms / floor_ms, ground_ms, load });
     }
-    Ok(Measured { devices, counts, prices, floor_ms, loads })
+    Ok(Measured { devices, counts, needs: NEEDS, prices, floor_ms, loads })
 }
 
 /// A configurator in this process, until dropped.
@@ -175,8 +187,8 @@ struct Ground {
     tenant: OwnerId,
     /// The configurator's key.
     uri: Uri,
+    folder: TempDir,
     _trigger: Trigger,
-    _folder: TempDir,
 }
 
 impl Ground {
@@ -211,7 +223,7 @@ impl Ground {
         let uri = uris.find_map(|(curve, uri, _)| (curve == Curve::P256).then_some(uri)).context("no key on P-256")?;
         let (address, tenant) = (task.address.context("it listens")?, own.id.clone());
         tokio::spawn(task.run());
-        Ok(Self { world, address, tenant, uri, _trigger: trigger, _folder: folder })
+        Ok(Self { world, address, tenant, uri, folder, _trigger: trigger })
     }
 
     /// Landfall's own devices, each of which announces itself; those that know `configurator` authenticate it.
@@ -306,7 +318,7 @@ async fn onboard(device: &Enrollee, at: &Endpoint) -> Result<()> {
 
 /// A table, with the floor beneath it.
 pub fn text(measured: &Measured) -> String {
-    let Measured { devices, counts, prices, floor_ms, loads } = measured;
+    let Measured { devices, counts, needs, prices, floor_ms, loads } = measured;
     let mut text = String::from(match devices {
         Devices::OneWay => "The configurator authenticates devices of Landfall and configures them",
         Devices::Mutual => "The configurator and devices of Landfall authenticate each other",
@@ -314,14 +326,15 @@ pub fn text(measured: &Measured) -> String {
     });
     let _ = writeln!(
         text,
-        "\n\n{:>8} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8} {:>7}",
-        "parallel", "done", "errors", "per s", "p50 ms", "p99 ms", "CPU ms", "floors"
+        "\n\n{:>8} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8} {:>7} {:>10}",
+        "parallel", "done", "errors", "per s", "p50 ms", "p99 ms", "CPU ms", "floors", "ground ms"
     );
-    for Measurement { load, ratio } in loads {
+    for Measurement { load, ratio, ground_ms } in loads {
+        let ground_ms = ground_ms.map(|ground| format!("{ground:.3}")).unwrap_or_default();
         let _ = writeln!(
             text,
-            "{:>8} {:>7} {:>7} {:>9.1} {:>9.2} {:>9.2} {:>8.3} {:>7.2}",
-            load.parallel, load.done, load.errors, load.rate, load.p50_ms, load.p99_ms, load.cpu_ms, ratio,
+            "{:>8} {:>7} {:>7} {:>9.1} {:>9.2} {:>9.2} {:>8.3} {:>7.2} {:>10}",
+            load.parallel, load.done, load.errors, load.rate, load.p50_ms, load.p99_ms, load.cpu_ms, ratio, ground_ms,
         );
         if let Some(error) = &load.first_error {
             let _ = writeln!(text, "         first error: {error}");
@@ -341,6 +354,11 @@ pub fn text(measured: &Measured) -> String {
         counts.verify,
         micros(prices.verify_ns),
     );
+    let _ = writeln!(
+        text,
+        "The ground is this, and a TCP connection, {} frames and {} durable writes with nothing of Landfall in them.",
+        needs.frames, needs.commits,
+    );
     text
 }
 
@@ -359,6 +377,10 @@ mod tests {
             let measured = measure(devices, 3, &[2], |_| ()).await.unwrap();
             let [one] = measured.loads.as_slice() else { panic!("{measured:?}") };
             assert_eq!((one.load.done, one.load.errors), (3, 0), "{devices:?}: {:?}", one.load.first_error);
+            assert_eq!(
+                one.ground_ms.is_some_and(|ground| ground > measured.floor_ms),
+                devices != Devices::WpaSupplicant
+            );
         }
     }
 }
