@@ -1,6 +1,7 @@
 //! Reads QR codes in pictures from cameras and files.
 
 use anyhow::{Context, bail, ensure};
+use landfall_server::labels::Picture;
 use png::{ColorType, Decoder, Limits, Transformations};
 use std::{io::Cursor, path::Path};
 use zune_jpeg::{
@@ -12,9 +13,6 @@ use zune_jpeg::{
 const LARGEST: usize = 20_000;
 /// What a picture may need in memory when it is unpacked.
 const MEMORY: usize = 512 * 1024 * 1024;
-/// Larger pictures are looked at in this size too: a sharp code is found faster, and a grainy one at all.
-const COMFORTABLE: usize = 1_600;
-
 /// The texts of the codes in the picture (PNG or JPEG) at `path`; an error if there is none.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
@@ -23,105 +21,62 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<String>> {
 
 /// The texts of the codes in a picture that was read already.
 pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<Vec<String>> {
-    let picture = Picture::of(bytes).context("it is no picture in PNG or JPEG")?;
-    let times = picture.width.max(picture.height).div_ceil(COMFORTABLE);
-    let smaller = (times > 1).then(|| picture.smaller(times));
-    let mut damaged = None;
-    for picture in smaller.iter().chain([&picture]) {
-        let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(picture.width, picture.height, |x, y| {
-            picture.dots.get(y * picture.width + x).copied().unwrap_or(u8::MAX)
-        });
-        let mut found = Vec::new();
-        for grid in prepared.detect_grids() {
-            match grid.decode() {
-                Ok((_, text)) => found.push(text),
-                Err(why) => damaged = Some(why),
-            }
-        }
-        if !found.is_empty() {
-            return Ok(found);
-        }
-    }
-    match damaged {
-        Some(why) => bail!("the QR code in it cannot be read: {why}"),
-        None => bail!("there is no QR code in it"),
+    let picture = unpacked(bytes).context("it is no picture in PNG or JPEG")?;
+    Ok(picture.texts()?)
+}
+
+fn unpacked(bytes: &[u8]) -> anyhow::Result<Picture> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => png(bytes),
+        [0xFF, 0xD8, ..] => jpeg(bytes),
+        _ => bail!("it begins like neither"),
     }
 }
 
-/// How bright each dot is, row by row.
-struct Picture {
-    width: usize,
-    height: usize,
-    dots: Vec<u8>,
+fn png(bytes: &[u8]) -> anyhow::Result<Picture> {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MEMORY });
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info()?;
+    let mut dots = vec![0; bounded(reader.output_buffer_size())?];
+    let frame = reader.next_frame(&mut dots)?;
+    ensure!(usize::try_from(frame.width.max(frame.height))? <= LARGEST, "it is larger than {LARGEST} dots");
+    let channels = match frame.color_type {
+        ColorType::Grayscale => 1,
+        ColorType::GrayscaleAlpha => 2,
+        ColorType::Rgb | ColorType::Indexed => 3,
+        ColorType::Rgba => 4,
+    };
+    grey(usize::try_from(frame.width)?, channels, dots)
 }
 
-impl Picture {
-    fn of(bytes: &[u8]) -> anyhow::Result<Self> {
-        match bytes {
-            [0x89, b'P', b'N', b'G', ..] => Self::png(bytes),
-            [0xFF, 0xD8, ..] => Self::jpeg(bytes),
-            _ => bail!("it begins like neither"),
-        }
-    }
+fn jpeg(bytes: &[u8]) -> anyhow::Result<Picture> {
+    let options = DecoderOptions::new_safe().set_max_width(LARGEST).set_max_height(LARGEST);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers()?;
+    // Cameras write how bright dots are apart from their colours.
+    let (colours, channels) = match decoder.input_colorspace() {
+        Some(ColorSpace::YCbCr | ColorSpace::Luma) => (ColorSpace::Luma, 1),
+        _ => (ColorSpace::RGB, 3),
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    bounded(decoder.output_buffer_size())?;
+    let (width, _) = decoder.dimensions().context("it has no size")?;
+    let dots = decoder.decode()?;
+    grey(width, channels, dots)
+}
 
-    fn png(bytes: &[u8]) -> anyhow::Result<Self> {
-        let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MEMORY });
-        decoder.set_transformations(Transformations::normalize_to_color8());
-        let mut reader = decoder.read_info()?;
-        let mut dots = vec![0; bounded(reader.output_buffer_size())?];
-        let frame = reader.next_frame(&mut dots)?;
-        let (width, height) = (usize::try_from(frame.width)?, usize::try_from(frame.height)?);
-        ensure!(width.max(height) <= LARGEST, "it is larger than {LARGEST} dots");
-        let channels = match frame.color_type {
-            ColorType::Grayscale => 1,
-            ColorType::GrayscaleAlpha => 2,
-            ColorType::Rgb | ColorType::Indexed => 3,
-            ColorType::Rgba => 4,
+/// From so many octets a dot: grey, or red, green and blue, with how far each covers the paper under it or without.
+fn grey(width: usize, channels: usize, mut dots: Vec<u8>) -> anyhow::Result<Picture> {
+    if channels > 1 {
+        let bright = |dot: &[u8]| match *dot {
+            [grey, cover] => on_paper(u32::from(grey), cover),
+            [red, green, blue] => luma(red, green, blue) as u8,
+            [red, green, blue, cover] => on_paper(luma(red, green, blue), cover),
+            _ => u8::MAX,
         };
-        Ok(Self::grey(width, height, channels, dots))
+        dots = dots.chunks_exact(channels).map(bright).collect();
     }
-
-    fn jpeg(bytes: &[u8]) -> anyhow::Result<Self> {
-        let options = DecoderOptions::new_safe().set_max_width(LARGEST).set_max_height(LARGEST);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        decoder.decode_headers()?;
-        // Cameras write how bright dots are apart from their colours.
-        let (colours, channels) = match decoder.input_colorspace() {
-            Some(ColorSpace::YCbCr | ColorSpace::Luma) => (ColorSpace::Luma, 1),
-            _ => (ColorSpace::RGB, 3),
-        };
-        decoder.set_options(options.jpeg_set_out_colorspace(colours));
-        bounded(decoder.output_buffer_size())?;
-        let (width, height) = decoder.dimensions().context("it has no size")?;
-        let dots = decoder.decode()?;
-        Ok(Self::grey(width, height, channels, dots))
-    }
-
-    /// From so many octets a dot: grey, or red, green and blue, with how far each covers the paper under it or without.
-    fn grey(width: usize, height: usize, channels: usize, mut dots: Vec<u8>) -> Self {
-        if channels > 1 {
-            let bright = |dot: &[u8]| match *dot {
-                [grey, cover] => on_paper(u32::from(grey), cover),
-                [red, green, blue] => luma(red, green, blue) as u8,
-                [red, green, blue, cover] => on_paper(luma(red, green, blue), cover),
-                _ => u8::MAX,
-            };
-            dots = dots.chunks_exact(channels).map(bright).collect();
-        }
-        Self { width, height, dots }
-    }
-
-    /// As many times smaller, each dot the mean of those in its place.
-    fn smaller(&self, times: usize) -> Self {
-        let (width, height) = (self.width / times, self.height / times);
-        let mean = |x: usize, y: usize| {
-            let rows = (y * times..(y + 1) * times).map(|row| row * self.width + x * times);
-            let dots = rows.filter_map(|start| self.dots.get(start..start + times)).flatten();
-            (dots.map(|dot| usize::from(*dot)).sum::<usize>() / (times * times)) as u8
-        };
-        let dots = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| mean(x, y)).collect();
-        Self { width, height, dots }
-    }
+    Picture::new(width, dots).context("it has not all of its dots")
 }
 
 /// How bright a colour is (ITU-R BT.601), at most 255.
@@ -162,7 +117,8 @@ mod tests {
     fn a_code_is_found_however_it_was_photographed() {
         let flat = picture(&Code::of(URI).unwrap(), Format::Png).unwrap();
         assert_eq!(decode(&flat).unwrap(), [URI]);
-        let Picture { width, dots, .. } = Picture::of(&flat).unwrap();
+        let (picture, width) = (unpacked(&flat).unwrap(), unpacked(&flat).unwrap().width());
+        let dots = picture.dots();
         let turned: Vec<_> = dots.iter().rev().copied().collect();
         assert_eq!(decode(&png(width, ColorType::Grayscale, &turned)).unwrap(), [URI]);
         // Printed on what shines through, in each form that has it.

@@ -11,6 +11,8 @@ mod attest;
 mod attested;
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/browser.rs"]
+mod browser;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/docs.rs"]

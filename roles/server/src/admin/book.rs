@@ -3,16 +3,18 @@
 use super::{
     ApiError, Console, Problem,
     view::{
-        BookDevice, BookPart, DevicesAdded, DevicesReleased, Failure, NewDevices, NewTenant, Page, Part, PerDevice,
-        TenantView,
+        BookDevice, BookPart, Codes, DevicesAdded, DevicesReleased, Failure, NewDevices, NewTenant, Page, Part,
+        PerDevice, PictureWidth, TenantView,
     },
 };
 use crate::{
     book::{self, AT_ONCE, Book, BookError, Entry, Registration},
+    labels::Picture,
     supply_chain::{fresh_token, token_hash},
 };
 use axum::{
     Json,
+    body::Bytes,
     extract::{Query, State},
 };
 use landfall_lifecycle::transfer::{Bootstrapping, Held, Tenant, Token, Via};
@@ -133,6 +135,24 @@ pub(super) async fn add(
     }
     changed(&console, &tenant);
     Ok(Json(result))
+}
+
+/// The texts of the QR codes in a picture, which is not kept.
+///
+/// The body is how bright each dot is, an octet each, row by row; so whoever has the picture unpacks it.
+#[utoipa::path(
+    post, path = "/v1/transfer/codes", tag = "transfer", params(PictureWidth),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = Codes), (status = 422, body = Problem))
+)]
+pub(super) async fn read_codes(
+    Query(PictureWidth { width }): Query<PictureWidth>,
+    dots: Bytes,
+) -> Result<Json<Codes>, ApiError> {
+    let picture = Picture::new(width, dots.into())
+        .ok_or_else(|| ApiError::invalid(format_args!("these are not whole rows of {width} dots")))?;
+    let texts = tokio::task::spawn_blocking(move || picture.texts()).await.map_err(ApiError::internal)?;
+    Ok(Json(Codes { texts: texts.map_err(ApiError::invalid)? }))
 }
 
 /// Takes devices out of a tenant's book, by serial number or by the hash of the key: they were given away or lost.

@@ -124,6 +124,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(book::tenants, book::put_tenant))
         .routes(routes!(book::devices, book::add))
         .routes(routes!(book::release))
+        .routes(routes!(book::read_codes))
         .routes(routes!(network::devices))
         .routes(routes!(network::device))
         .routes(routes!(network::approve))

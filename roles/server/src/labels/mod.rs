@@ -1,4 +1,4 @@
-//! QR codes of bootstrapping URIs (DPP s5.2): single pictures, and sheets of labels to print.
+//! QR codes of bootstrapping URIs (DPP s5.2): single pictures, sheets of labels to print, and what cameras see of them.
 //!
 //! A [`Sheets`] takes labels one by one, draws some pages of them at once on all cores, and writes those, so a hundred
 //! thousand labels need no more memory than some hundred. PDF and SVG hold the code as shapes, PNG at 300 dots per inch.
@@ -7,11 +7,13 @@ mod code;
 mod page;
 mod pdf;
 mod png;
+mod read;
 mod sheets;
 mod svg;
 
 pub use code::{Code, TooLong};
 pub use page::Layout;
+pub use read::{Picture, Unreadable};
 pub use sheets::Sheets;
 
 use std::{io, path::Path};

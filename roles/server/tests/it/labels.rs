@@ -1,8 +1,8 @@
 //! QR pictures and sheets of labels; a real reader reads them.
 
 use crate::book::uri;
-use landfall_server::labels::{Code, Format, Label, Layout, Sheets, picture};
-use landfall_testkit::tool;
+use landfall_server::labels::{Code, Format, Label, Layout, Picture, Sheets, Unreadable, picture};
+use landfall_testkit::{Rng, tool};
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 fn label(number: u8) -> Label {
@@ -44,6 +44,38 @@ fn a_reader_reads_single_pictures() {
     assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
     assert!(picture(&code, Format::Pdf).is_err());
     assert!(Code::of(&"x".repeat(4096)).is_err());
+}
+
+/// What our own reader reads in a picture of ours, however much of it is damaged.
+#[test]
+fn codes_are_read_or_refused_and_nothing_else() {
+    let uri = label(1).uri;
+    let mut reader = png::Decoder::new(std::io::Cursor::new(picture(&Code::of(&uri).unwrap(), Format::Png).unwrap()));
+    reader.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = reader.read_info().unwrap();
+    let mut dots = vec![0; reader.output_buffer_size().unwrap()];
+    let width = reader.next_frame(&mut dots).unwrap().width as usize;
+    let read = |width, dots: &[u8]| Picture::new(width, dots.to_vec()).map(|picture| picture.texts());
+    assert_eq!(read(width, &dots), Some(Ok(vec![uri.clone()])));
+    assert_eq!(read(width, &vec![255; dots.len()]), Some(Err(Unreadable::Nothing)));
+    for (width, dots) in [(0, dots.as_slice()), (width, &dots[1..]), (usize::MAX, &dots), (width, &[])] {
+        assert_eq!(read(width, dots), None);
+    }
+    let mut rng = Rng::new(7);
+    for _ in 0..200 {
+        let mut damaged = dots.clone();
+        for _ in 0..rng.below(40) {
+            let (start, length) = (rng.below(dots.len() as u64) as usize, rng.below(2_000) as usize);
+            let end = dots.len().min(start + length);
+            damaged[start..end].fill(rng.next() as u8);
+        }
+        // The code corrects a part of it; what it says is then what it said.
+        if let Some(Ok(texts)) = read(width, &damaged) {
+            assert!(texts.iter().all(|text| *text == uri), "{texts:?}");
+        }
+        // Of another width it says nothing, and does no harm.
+        read(1 + rng.below(3_000) as usize, &damaged);
+    }
 }
 
 #[test]

@@ -5,10 +5,11 @@ const answer = document.getElementById("answer");
 const devices = document.getElementById("devices");
 
 async function ask(path, body) {
+  const octets = body instanceof Uint8Array;
   const options = body && {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
+    headers: { "Content-Type": octets ? "application/octet-stream" : "application/json" },
+    body: octets ? body : JSON.stringify(body),
   };
   const response = await fetch(path, options);
   const said = await response.json();
@@ -26,20 +27,42 @@ async function show() {
   devices.replaceChildren(...lines);
 }
 
-// The browser reads the picture, where it can; it does not leave this machine.
-if ("BarcodeDetector" in window) {
-  document.getElementById("camera").hidden = false;
-  form.picture.addEventListener("change", async () => {
-    const [picture] = form.picture.files;
-    if (!picture) return;
-    const detector = new BarcodeDetector({ formats: ["qr_code"] });
-    const codes = await detector.detect(await createImageBitmap(picture));
-    const found = codes.map((code) => code.rawValue).filter((text) => text.startsWith("DPP:"));
-    answer.textContent = found.length === 1 ? "" : "There is not the one code of a device in this picture.";
-    if (found.length === 1) form.uri.value = found[0];
-    form.dataset.via = "qr";
-  });
+// A picture is unpacked here, by whatever kinds of pictures this browser knows, and leaves it in shades of grey.
+const largest = 1200;
+
+function grey(picture) {
+  const scale = Math.min(1, largest / Math.max(picture.width, picture.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(picture.width * scale));
+  canvas.height = Math.max(1, Math.round(picture.height * scale));
+  const paper = canvas.getContext("2d");
+  paper.fillStyle = "white";
+  paper.fillRect(0, 0, canvas.width, canvas.height);
+  paper.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const colours = paper.getImageData(0, 0, canvas.width, canvas.height).data;
+  const dots = new Uint8Array(canvas.width * canvas.height);
+  for (let dot = 0; dot < dots.length; dot++) {
+    const [red, green, blue] = colours.subarray(4 * dot);
+    dots[dot] = 0.299 * red + 0.587 * green + 0.114 * blue;
+  }
+  return { width: canvas.width, dots };
 }
+
+form.picture.addEventListener("change", async () => {
+  const [picture] = form.picture.files;
+  if (!picture) return;
+  answer.textContent = "";
+  try {
+    const { width, dots } = grey(await createImageBitmap(picture));
+    const read = await ask(`/v1/transfer/codes?width=${width}`, dots);
+    const found = new Set(read.texts.filter((text) => text.startsWith("DPP:")));
+    if (found.size !== 1) throw new Error("There is not the one code of a device in this picture.");
+    [form.uri.value] = found;
+    form.dataset.via = "qr";
+  } catch (error) {
+    answer.textContent = error.message;
+  }
+});
 form.uri.addEventListener("input", () => delete form.dataset.via);
 
 form.addEventListener("submit", async (event) => {

@@ -70,6 +70,21 @@ pub struct DevicesAdded {
     pub failed: Vec<Failure>,
 }
 
+/// How a picture lies in its octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PictureWidth {
+    /// Dots in a row.
+    pub width: usize,
+}
+
+/// What QR codes say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Codes {
+    /// The text of each.
+    pub texts: Vec<String>,
+}
+
 /// Devices to be taken out of a book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DevicesReleased {
