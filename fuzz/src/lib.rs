@@ -87,6 +87,8 @@ pub const BODIES: &[(&str, Body)] = &[
     ("jws", verification::jws),
     ("credential", verification::credential),
     ("security-event", verification::security_event),
+    ("event-poll", verification::event_poll),
+    ("event-answer", verification::event_answer),
     ("status-list", verification::status_list),
     ("bundle-root", verification::bundle_root),
     ("bundle-archive", verification::bundle_archive),

@@ -1,7 +1,11 @@
 //! What others say of devices and their software, and records of what devices do.
 
 use landfall_behaviour::{DenyList, DenyLists, Format, conntrack as events, deny, ipfix::Exporter};
-use landfall_claims::{Credential, Receiver, status::StatusList};
+use landfall_claims::{
+    Credential, Receiver,
+    poll::{Answer, Poll},
+    status::StatusList,
+};
 use landfall_pki::Jws;
 use landfall_software::{Catalogue, Feed, FeedKind, Purl, Sbom, assess, sbom as lists, version::Scheme, vex as words};
 use landfall_tuf::{Archive, Source, Trust};
@@ -31,6 +35,20 @@ pub fn security_event(data: &[u8]) -> bool {
     let Some(text) = text(data) else { return false };
     let refusal = Receiver::new("us".into()).read(text, NOW).err();
     refusal.is_some_and(|refusal| refusal.check == "event-issuer")
+}
+
+/// What a receiver of security events asks.
+pub fn event_poll(data: &[u8]) -> bool {
+    let Ok(poll) = Poll::read(data) else { return false };
+    assert_eq!(Poll::read(poll.to_json().as_bytes()), Ok(poll), "what is written is read as the same");
+    true
+}
+
+/// What it is answered.
+pub fn event_answer(data: &[u8]) -> bool {
+    let Ok(answer) = Answer::read(data) else { return false };
+    assert_eq!(Answer::read(answer.to_json().as_bytes()), Ok(answer), "what is written is read as the same");
+    true
 }
 
 /// A list of revoked credentials, with its signature.

@@ -83,6 +83,8 @@ pub enum Kind {
     ExportPermitted,
     /// Whether it may be used by its licence.
     Licensed,
+    /// Whether it is as another service wants it, which manages or watches devices (CAEP 1.0).
+    Compliant,
 }
 
 /// The shape of a fact's value.
@@ -100,7 +102,7 @@ pub enum Shape {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ManufacturerTrusted,
         Self::DeviceTrusted,
         Self::DeviceType,
@@ -126,6 +128,7 @@ impl Kind {
         Self::Paid,
         Self::ExportPermitted,
         Self::Licensed,
+        Self::Compliant,
     ];
 
     /// Its name, in kebab-case.
@@ -156,6 +159,7 @@ impl Kind {
             Self::Paid => "paid",
             Self::ExportPermitted => "export-permitted",
             Self::Licensed => "licensed",
+            Self::Compliant => "compliant",
         }
     }
 
@@ -173,7 +177,8 @@ impl Kind {
             | Self::ProvenanceKnown
             | Self::Paid
             | Self::ExportPermitted
-            | Self::Licensed => Shape::Bool,
+            | Self::Licensed
+            | Self::Compliant => Shape::Bool,
             Self::VulnerabilityScore | Self::FeedAgeHours | Self::IntentViolations => Shape::Number,
             Self::DeviceType | Self::Owner | Self::Credential | Self::Attestation | Self::Firmware | Self::Segment => {
                 Shape::Text

@@ -7,6 +7,8 @@ pub enum Method {
     Get,
     /// Send.
     Post,
+    /// Change a part (RFC 5789): only ever sent.
+    Patch,
     /// Anything else, which every core answers with 405.
     Other,
 }
@@ -61,6 +63,11 @@ impl Request {
         let mut headers = Headers::default();
         headers.add("content-type", content_type);
         Self { method: Method::Post, path: path.into(), headers, body }
+    }
+
+    /// A PATCH of `path` by `body`.
+    pub fn patch(path: &str, content_type: &str, body: Vec<u8>) -> Self {
+        Self { method: Method::Patch, ..Self::post(path, content_type, body) }
     }
 
     /// The same with an `Accept` field.

@@ -1,11 +1,13 @@
 //! `landfall verification`: what is known of devices, what policy makes of it, and the policy itself (SP 1800-36B 4.5).
 
+mod assets;
 mod credential;
 mod deny;
 mod devices;
 mod feed;
 mod policy;
 mod sbom;
+mod signals;
 
 use crate::{
     admin::Connection,
@@ -77,6 +79,15 @@ enum Verb {
     /// Deny lists: what no device should be in contact with, and devices that were.
     #[command(subcommand)]
     DenyList(deny::Verb),
+    /// Who is told what becomes of devices (webhooks, security events), and whose word of them counts: how each of them stands.
+    Signals,
+    /// Where the network and the asset system (NetBox) do not agree: devices that were discovered and not onboarded, onboarded and not
+    /// seen, and others.
+    Assets {
+        /// Asks the asset system now, instead of showing what was found the last time.
+        #[arg(long)]
+        now: bool,
+    },
     /// Attestation: what good software looks like, and what was made of what devices showed.
     #[command(subcommand)]
     Attest(attest::Verb),
@@ -138,6 +149,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Brake(BrakeVerb::Release { source }) => devices::judge(connection, source, true, output),
         Verb::Brake(BrakeVerb::Dismiss { source }) => devices::judge(connection, source, false, output),
         Verb::DenyList(verb) => deny::run(connection, verb, output),
+        Verb::Signals => signals::show(connection, output),
+        Verb::Assets { now } => assets::show(connection, *now, output),
         Verb::Attest(verb) => attest::run(verb, output),
     }
 }

@@ -1,4 +1,5 @@
-//! `landfall run authorizer`, killed at random points: what it has acknowledged is there, and so is what followed from it.
+//! `landfall run authorizer`, killed at random points: what it has acknowledged is there, and so is what followed from it, of which
+//! whoever is to be told is told, of all of it and in order.
 
 use crate::{
     says,
@@ -6,17 +7,36 @@ use crate::{
 };
 use landfall_assurance::{Dossier, Fact, Kind, Level};
 use landfall_lifecycle::verification::Assessment;
+use landfall_net::{
+    http::Server,
+    tls::{ClientAuth, ServerTls, TlsIdentity},
+};
+use landfall_pki::{Algorithm, AltName, CertificateSerial, Name, SoftwareKey, Validity, profile};
 use landfall_policy::Value;
-use landfall_server::admin::{
-    Address, Client,
-    view::{Facts, FactsTaken},
+use landfall_server::{
+    admin::{
+        Address, Client,
+        view::{Facts, FactsTaken, SignalsView},
+    },
+    authorizer::Entry,
 };
 use landfall_store::Store;
-use landfall_testkit::{Rng, Running, temp_dir};
-use landfall_types::{DeviceId, Time};
-use std::{collections::BTreeMap, path::Path, process::Command};
+use landfall_testkit::{Issuer, NOW, Rng, Running, temp_dir};
+use landfall_types::{
+    DeviceId, Time,
+    http::{Request, Response},
+};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
 
 const DEVICES: u64 = 20;
+const PATIENCE: Duration = Duration::from_secs(120);
 const SETTINGS: &str = "[log]\nformat = \"json\"\n[metrics]\nlisten = \"\"\n[authorizer]\nbrake.share = 100\ndwell = \"0s\"\n\
                         recover = \"0s\"\n";
 
@@ -42,7 +62,8 @@ fn a_killed_authorizer_has_kept_what_it_acknowledged() {
     let (kills, seed) = (number("LANDFALL_KILLS").unwrap_or(8), seed());
     println!("LANDFALL_KILL_SEED={seed} LANDFALL_KILLS={kills}");
     let (folder, mut rng) = (temp_dir(), Rng::new(seed));
-    std::fs::write(folder.path().join("landfall.toml"), SETTINGS).unwrap();
+    let ops = StandIn::start(folder.path());
+    std::fs::write(folder.path().join("landfall.toml"), format!("{SETTINGS}{}", ops.settings())).unwrap();
     assert_eq!(says(folder.path(), &["network", "init"]).0, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::new(Address::Local(folder.path().join("data/admin.sock")));
@@ -80,8 +101,71 @@ fn a_killed_authorizer_has_kept_what_it_acknowledged() {
         check(folder.path(), &acknowledged);
         server = start(folder.path());
     }
+    let is_behind = || {
+        let view: SignalsView = runtime.block_on(client.get("/v1/verification/signals")).unwrap();
+        view.receivers[0].behind > 0
+    };
+    let begun = Instant::now();
+    while is_behind() {
+        assert!(begun.elapsed() < PATIENCE, "it is never told of everything");
+    }
     server.signal("TERM");
     assert!(server.wait().success());
+    let store = Store::sqlite(folder.path().join("data/landfall.db")).unwrap();
+    let log = store.log("verification-decisions", 0, usize::MAX >> 1).unwrap().into_iter();
+    let changed = log.filter_map(|line| {
+        let entry: Entry = serde_json::from_value(line.entry).unwrap();
+        (entry.from != Some(entry.level)).then_some(line.seq)
+    });
+    // What it took when the server was killed it may hear of once more, and of nothing else.
+    let mut told = ops.told.lock().unwrap().clone();
+    told.dedup();
+    assert_eq!(told, changed.collect::<Vec<_>>());
+}
+
+/// A stand-in for a service that is told by webhooks; it keeps the numbers of what it is told of.
+struct StandIn {
+    port: u16,
+    told: Arc<Mutex<Vec<u64>>>,
+    _runtime: tokio::runtime::Runtime,
+    _stop: watch::Sender<bool>,
+}
+
+impl StandIn {
+    fn start(folder: &Path) -> Self {
+        let issuer = Issuer::root("Web");
+        let server = issuer.certify(Arc::new(SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()), |issuer, key| {
+            let (subject, alt_names) = (Name::common("localhost"), vec![AltName::Dns("localhost".into())]);
+            let year = Duration::from_secs(365 * 86_400);
+            let valid = Validity { not_before: NOW - year * 2, not_after: NOW + year * 20 };
+            profile::Server { subject, alt_names }.prepare(issuer, key, CertificateSerial::random().unwrap(), valid)
+        });
+        std::fs::write(folder.join("web.pem"), issuer.root_certificate().to_pem()).unwrap();
+        std::fs::write(folder.join("ops.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (told, (stop, stopped)) = (Arc::<Mutex<Vec<u64>>>::default(), watch::channel(false));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let identity = TlsIdentity { chain: server.chain(), signer: server.signer() };
+        let tls = ServerTls::new(&identity, ClientAuth::None).unwrap();
+        let kept = told.clone();
+        let handler = move |request: Request, _from| {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            kept.lock().unwrap().push(body["data"]["number"].as_u64().unwrap());
+            async { Response::new(204) }
+        };
+        runtime.spawn(Server::new(listener).tls(tls).run(handler, stopped));
+        Self { port, told, _runtime: runtime, _stop: stop }
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "[authorizer.signals]\nretry = \"1s\"\n[[authorizer.signals.webhook]]\nname = \"ops\"\n\
+             url = \"https://localhost:{}/\"\nanchors = [\"../web.pem\"]\nsecret-file = \"../ops.secret\"\n\
+             events = [\"level-changed\"]\n",
+            self.port
+        )
+    }
 }
 
 /// Every fact that was acknowledged, and the level that follows from it.

@@ -2,7 +2,7 @@
 
 use crate::{LONGEST, TEXT};
 use landfall_pki::{Jws, PkiError, PublicKey, Signer, UnsignedJws};
-use landfall_types::{Fault, Refusal, Time, json};
+use landfall_types::{Fault, Fingerprint, Refusal, Time, json};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -236,6 +236,15 @@ pub struct Receiver {
     order: VecDeque<(String, String)>,
 }
 
+/// An event that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What is told.
+    pub event: SecurityEvent,
+    /// The key of its issuer's that has signed it.
+    pub key: Fingerprint,
+}
+
 /// How many events are remembered so that none is taken twice.
 const REMEMBERED: usize = 10_000;
 /// How old an event may be, and how far its issuer's clock may be ahead.
@@ -253,12 +262,12 @@ impl Receiver {
         self.issuers.entry(issuer).or_default().push(key);
     }
 
-    /// Takes an event.
+    /// Reads an event. It counts once: whoever has made durable what follows from it has it remembered.
     ///
     /// # Errors
     /// If it is forged, of somebody who is not believed, for somebody else, too old, from the future, or has come before.
     /// [`error_code`] says what its sender is told.
-    pub fn read(&mut self, token: &str, now: Time) -> Result<SecurityEvent, Refusal> {
+    pub fn read(&self, token: &str, now: Time) -> Result<Heard, Refusal> {
         let denied = |check, why: &str| Refusal::new(Fault::Denied, check, "RFC 8935 s2.4", why);
         let jws = Jws::parse(token.trim(), LONGEST).map_err(|error| malformed("", error.to_string()))?;
         if jws.header("typ") != Some(TYPE) {
@@ -271,9 +280,9 @@ impl Receiver {
         let issuer = need("iss")?;
         let keys =
             self.issuers.get(&issuer).ok_or_else(|| denied("event-issuer", "nobody here believes its issuer"))?;
-        if !keys.iter().any(|key| jws.verify(key).is_ok()) {
-            return Err(denied("event-signature", "none of its issuer's keys has signed it"));
-        }
+        let key = keys.iter().find(|key| jws.verify(key).is_ok());
+        let key =
+            key.ok_or_else(|| denied("event-signature", "none of its issuer's keys has signed it"))?.fingerprint();
         let audience: Vec<String> = match document.get("aud") {
             Some(Value::String(one)) => vec![one.clone()],
             Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -312,21 +321,29 @@ impl Receiver {
             reason: reason.and_then(Value::as_str).map(plain),
             issuer,
         };
-        self.remember((event.issuer.clone(), event.id.clone()))?;
-        Ok(event)
-    }
-
-    fn remember(&mut self, name: (String, String)) -> Result<(), Refusal> {
-        if !self.seen.insert(name.clone()) {
+        if self.seen.contains(&(event.issuer.clone(), event.id.clone())) {
             return Err(Refusal::new(Fault::Denied, "event-replayed", "RFC 8417 s2.2", "it has come before"));
         }
-        self.order.push_back(name);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.seen.remove(&oldest);
+        Ok(Heard { event, key })
+    }
+
+    /// Remembers the event of that issuer and id, and forgets the oldest one if they are too many.
+    pub fn remember(&mut self, issuer: String, id: String) -> Option<(String, String)> {
+        let forgotten = self.oldest().cloned();
+        let name = (issuer, id);
+        if self.seen.insert(name.clone()) {
+            self.order.push_back(name);
         }
-        Ok(())
+        if let Some(oldest) = &forgotten {
+            self.order.pop_front();
+            self.seen.remove(oldest);
+        }
+        forgotten
+    }
+
+    /// The issuer and id of the event that is forgotten when the next one is remembered, if there are as many as can be.
+    pub fn oldest(&self) -> Option<&(String, String)> {
+        (self.order.len() >= REMEMBERED).then(|| self.order.front()).flatten()
     }
 }
 

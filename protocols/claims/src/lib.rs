@@ -3,6 +3,7 @@
 //! ```text
 //! Credential ── issue ──> JWT (W3C VC 2.0, VC-JOSE-COSE) ── verify ──> Verified: what, by which key, in which role, until when
 //! SecurityEvent ── sign ──> SET (RFC 8417, CAEP 1.0) ── Receiver::read ──> what another service has seen of a device
+//!                           pushed (RFC 8935), or asked for: Poll, Answer (RFC 8936)
 //! ```
 //!
 //! Who asserts something is a key and never a name. An authority is a key that the operator has given a role; the role says what
@@ -12,6 +13,7 @@ pub mod authority;
 pub mod caep;
 pub mod credential;
 pub mod identifier;
+pub mod poll;
 pub mod status;
 pub mod verify;
 

@@ -11,6 +11,7 @@ mod it {
     mod believing;
     mod events;
     mod peer;
+    mod poll;
     mod revoking;
     mod sample;
 }

@@ -3,7 +3,7 @@
 use crate::{role::RoleError, settings::IdentitySettings};
 use landfall_element::SecureElement;
 use landfall_net::tls::TlsIdentity;
-use landfall_pki::{Anchors, Certificate, Signer};
+use landfall_pki::{Anchors, Certificate, PublicKey, Signer};
 use landfall_types::KeyUri;
 use std::{
     path::{Path, PathBuf},
@@ -77,6 +77,13 @@ pub fn anchors(paths: &[PathBuf], resolve: impl Fn(&Path) -> PathBuf) -> Result<
         certificates(&resolve(path))?.into_iter().for_each(|certificate| anchors.add(certificate));
     }
     Ok(anchors)
+}
+
+/// The key in a PEM file: a public key alone, or that of a certificate.
+pub fn public_key(path: &Path) -> Result<PublicKey, RoleError> {
+    let failed = |why: &dyn std::fmt::Display| RoleError::new(format!("the key in {}", path.display()), why);
+    let text = std::fs::read_to_string(path).map_err(|why| failed(&why))?;
+    PublicKey::from_pem(&text).map_err(|why| failed(&why))
 }
 
 fn key_uri(certificate: &Path) -> Result<KeyUri, RoleError> {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod assets;
 pub mod attestation;
 pub mod authorizer;
 pub mod book;
@@ -26,6 +27,8 @@ pub mod revocation;
 pub mod role;
 pub mod server;
 pub mod settings;
+pub mod signals;
+mod site;
 pub mod supply_chain;
 pub mod world;
 

@@ -3,12 +3,12 @@
 use crate::{
     Identity, RoleError, RoleName, Settings, Shutdown, Task, World, access,
     admin::{self, Console, LocalDoor, RemoteDoor},
-    authorizer, configurator, deny, enforcer,
+    assets, authorizer, configurator, deny, enforcer,
     health::{Health, Readiness},
     identity::certificates,
     masa, open, proxy, registrar,
     settings::AdminSettings,
-    supply_chain,
+    signals, supply_chain,
 };
 use landfall_net::tls::{ClientAuth, ServerTls};
 use landfall_pki::Anchors;
@@ -48,7 +48,18 @@ impl Server {
                     let task = config.build(world.clone(), shutdown.clone()).await?.0;
                     let lists =
                         deny::Config::from_settings(&authorizer.deny_lists, settings)?.build(world.clone()).await?;
-                    tasks.push(task.beside(lists.clone().work(shutdown.clone())));
+                    let element = Some(world.element.as_ref());
+                    let signals = signals::Config::from_settings(&authorizer.signals, settings, element)?;
+                    let signals = signals.build(world.clone()).await?;
+                    console.signals = Some(signals.told());
+                    let mut task = task.beside(lists.clone().work(shutdown.clone()));
+                    task = task.beside(signals.work(shutdown.clone()));
+                    if let Some(assets) = &authorizer.assets {
+                        let assets = assets::Config::from_settings(assets, settings)?.build(world.clone());
+                        task = task.beside(assets.clone().work(shutdown.clone()));
+                        console.assets = Some(assets);
+                    }
+                    tasks.push(task);
                     console.deny_lists = Some(lists);
                 }
                 (RoleName::Masa, Settings { masa: Some(masa), .. }) => {

@@ -5,7 +5,7 @@ use landfall_element::SecureElement;
 use landfall_store::Store;
 use landfall_types::{DeviceId, Time};
 use std::{fmt, sync::Arc};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// What every role shares; clones are the same world.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct World {
     pub authorizer: Gate,
     /// What is on deny lists.
     pub denied: Denied,
+    /// Written whenever something was decided; its value is of no meaning.
+    pub(crate) decided: watch::Sender<()>,
     /// Told when certificates were revoked by another role than the one that publishes the list of them.
     pub(crate) revoked: Arc<Notify>,
     /// Tells of devices that joined.
@@ -42,6 +44,7 @@ impl World {
             recorder,
             authorizer: Gate::default(),
             denied: Denied::default(),
+            decided: watch::Sender::new(()),
             revoked: Arc::default(),
             joins: broadcast::channel(UNHEARD).0,
         }

@@ -284,7 +284,8 @@ pub(super) fn outgoing(request: Request, host: HeaderValue) -> Result<http::Requ
     let method = match request.method {
         Method::Get => http::Method::GET,
         Method::Post => http::Method::POST,
-        Method::Other => return Err(NetError::Misuse("only GET and POST are sent".into())),
+        Method::Patch => http::Method::PATCH,
+        Method::Other => return Err(NetError::Misuse("only GET, POST and PATCH are sent".into())),
     };
     let uri = request.path.parse().map_err(|_| NetError::Misuse(format!("{:?} is not a path", request.path)))?;
     let headers = headers_out(&request.headers)

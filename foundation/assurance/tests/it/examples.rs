@@ -19,7 +19,7 @@ fn list(text: &str) -> Value {
 
 #[test]
 fn each_dimension_allows_denies_and_denies_no_longer() {
-    let dimensions: [(&str, Kind, Value); 16] = [
+    let dimensions: [(&str, Kind, Value); 17] = [
         ("owner-known", Kind::Owner, "".into()),
         ("provenance-known", Kind::ProvenanceKnown, false.into()),
         ("identity-proven", Kind::IdentityProven, false.into()),
@@ -32,6 +32,7 @@ fn each_dimension_allows_denies_and_denies_no_longer() {
         ("software-known", Kind::SbomKnown, false.into()),
         ("export-permitted", Kind::ExportPermitted, false.into()),
         ("licensed", Kind::Licensed, false.into()),
+        ("compliant", Kind::Compliant, false.into()),
         ("vulnerability-low", Kind::VulnerabilityScore, 98.into()),
         ("attested", Kind::Attestation, "warning".into()),
         ("deny-list-clean", Kind::DenyListContact, list("192.0.2.66")),

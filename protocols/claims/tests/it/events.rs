@@ -49,7 +49,7 @@ fn each_kind_is_read_as_it_was_written() {
         Event::Other("https://schemas.openid.net/secevent/risc/event-type/account-disabled".into()),
     ] {
         let sent = event(one);
-        assert_eq!(receiver(&key).read(&sent.sign(&key).unwrap(), now()).unwrap(), sent);
+        assert_eq!(receiver(&key).read(&sent.sign(&key).unwrap(), now()).unwrap().event, sent);
     }
     for subject in [Subject::Uri("ni:///sha-256;x".into()), Subject::Other] {
         let sent = SecurityEvent {
@@ -59,7 +59,7 @@ fn each_kind_is_read_as_it_was_written() {
             audience: vec!["x".into(), US.into()],
             ..event(Event::SessionRevoked)
         };
-        assert_eq!(receiver(&key).read(&sent.sign(&key).unwrap(), now()).unwrap(), sent);
+        assert_eq!(receiver(&key).read(&sent.sign(&key).unwrap(), now()).unwrap().event, sent);
     }
 }
 
@@ -83,7 +83,7 @@ fn what_others_write_is_read() {
             }
         });
     });
-    let found = receiver(&key).read(&token, now()).unwrap();
+    let found = receiver(&key).read(&token, now()).unwrap().event;
     assert_eq!(found.event, Event::ComplianceChange { was: true, is: false });
     assert_eq!(found.subject, Subject::Device("e9297990-14d2-42ec-a4a9-4036db86509a".into()));
     assert_eq!(found.reason.as_deref(), Some("Location Policy Violation: C076E8A3"));
@@ -150,7 +150,22 @@ fn an_event_counts_once_and_its_sender_hears_no_error() {
     let key = key();
     let token = event(Event::SessionRevoked).sign(&key).unwrap();
     let mut receiver = receiver(&key);
+    let heard = receiver.read(&token, now()).unwrap();
+    assert_eq!(heard.key, key.public_key().fingerprint());
+    // What could not be made durable may be told again.
     receiver.read(&token, now()).unwrap();
+    assert_eq!(receiver.remember(heard.event.issuer, heard.event.id), None);
     let refusal = receiver.read(&token, now() + Duration::from_secs(1)).unwrap_err();
     assert_eq!((refusal.check.as_ref(), error_code(&refusal)), ("event-replayed", None));
+}
+
+#[test]
+fn so_many_events_are_remembered_and_then_the_oldest_is_forgotten() {
+    let mut receiver = receiver(&key());
+    for number in 0..10_000 {
+        assert_eq!(receiver.remember(THEM.into(), number.to_string()), None);
+    }
+    assert_eq!(receiver.oldest(), Some(&(THEM.to_owned(), "0".to_owned())));
+    assert_eq!(receiver.remember(THEM.into(), "new".into()), Some((THEM.into(), "0".into())));
+    assert_eq!(receiver.oldest(), Some(&(THEM.to_owned(), "1".to_owned())));
 }

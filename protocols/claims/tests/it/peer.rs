@@ -75,6 +75,6 @@ fn events_go_both_ways() {
     let (jwk, token) = said.trim().split_once('\n').unwrap();
     let mut receiver = Receiver::new("https://landfall.example".into());
     receiver.believe("https://mdm.example".into(), PublicKey::from_jwk(&serde_json::from_str(jwk).unwrap()).unwrap());
-    let answer = receiver.read(token, now()).unwrap();
+    let answer = receiver.read(token, now()).unwrap().event;
     assert_eq!((answer.event, answer.subject), (sent.event, sent.subject));
 }

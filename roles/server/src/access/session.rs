@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// Every one of a device.
-    pub(super) fn of_device(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
+    pub(crate) fn of_device(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
         records(store, Self::BY_DEVICE, device.as_str(), MOST)
     }
 

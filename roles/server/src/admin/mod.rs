@@ -1,6 +1,7 @@
 //! The operator's door to a running server: HTTP and JSON, over a Unix socket on the machine and mutual TLS from
 //! elsewhere. docs/openapi.json describes it.
 
+mod assets;
 mod book;
 mod client;
 mod configurator;
@@ -14,6 +15,7 @@ mod posture;
 mod segments;
 mod serve;
 mod server;
+mod signals;
 mod transfer;
 mod verification;
 pub mod view;
@@ -23,8 +25,8 @@ pub use error::{ApiError, Problem};
 pub use serve::{LocalDoor, RemoteDoor};
 
 use crate::{
-    RoleName, World, access::Access, authorizer::Authorizer, configurator::Configurator, deny::Lists,
-    enforcer::Enforcer, health::Readiness, masa::Masa, registrar::Registrar, supply_chain::SupplyChain,
+    RoleName, World, access::Access, assets::Assets, authorizer::Authorizer, configurator::Configurator, deny::Lists,
+    enforcer::Enforcer, health::Readiness, masa::Masa, registrar::Registrar, signals::Told, supply_chain::SupplyChain,
 };
 use axum::{Router, middleware};
 use landfall_types::Time;
@@ -46,6 +48,8 @@ pub struct Console {
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) enforcer: Option<Arc<Enforcer>>,
     pub(crate) deny_lists: Option<Arc<Lists>>,
+    pub(crate) signals: Option<Told>,
+    pub(crate) assets: Option<Arc<Assets>>,
 }
 
 impl Console {
@@ -64,6 +68,8 @@ impl Console {
             access: None,
             enforcer: None,
             deny_lists: None,
+            signals: None,
+            assets: None,
         }
     }
 
@@ -167,6 +173,9 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(verification::replay_policy))
         .routes(routes!(verification::roll_back))
         .routes(routes!(verification::brake, verification::judge_source))
+        .routes(routes!(signals::show))
+        .routes(routes!(assets::show))
+        .routes(routes!(assets::synchronize))
         .routes(routes!(deny::lists, deny::add))
         .routes(routes!(deny::list))
         .routes(routes!(deny::remove))

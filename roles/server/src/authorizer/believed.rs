@@ -2,13 +2,12 @@
 
 use crate::{
     RoleError,
-    identity::certificates,
+    identity::{certificates, public_key},
     settings::{AuthorizerSettings, Settings},
 };
 use landfall_claims::{Authorities, Authority, authority::Role};
-use landfall_pki::PublicKey;
 use landfall_types::Fingerprint;
-use std::{collections::BTreeMap, fmt::Display, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 /// Whose word counts.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +37,7 @@ impl Believed {
                 let why = "is a manufacturer without a vendor, and could speak of nobody's devices";
                 return Err(RoleError::new(format!("the authority {:?}", own.name), why));
             }
-            let key = key(&settings.resolve(&own.key))?.fingerprint();
+            let key = public_key(&settings.resolve(&own.key))?.fingerprint();
             let (vendor, name) = (own.vendor.as_ref().map(ToString::to_string), own.name.clone());
             believed.authorities.0.push(Authority { key, role: own.role, vendor, name });
         }
@@ -51,11 +50,4 @@ impl Believed {
         }
         Ok(believed)
     }
-}
-
-/// The key in a PEM file: a public key alone, or that of a certificate.
-fn key(path: &Path) -> Result<PublicKey, RoleError> {
-    let failed = |why: &dyn Display| RoleError::new(format!("the key in {}", path.display()), why);
-    let text = fs::read_to_string(path).map_err(|why| failed(&why))?;
-    PublicKey::from_pem(&text).map_err(|why| failed(&why))
 }

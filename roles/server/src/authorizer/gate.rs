@@ -173,7 +173,7 @@ impl Gate {
     }
 }
 
-pub(super) fn away() -> Refusal {
+pub(crate) fn away() -> Refusal {
     let why = "the authorizer, which decides who may come, does not run";
     Refusal::new(Fault::Backend, "authorizer-away", SECTION, why)
 }

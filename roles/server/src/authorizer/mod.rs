@@ -24,6 +24,7 @@ pub use replay::{Difference, Replayed};
 pub use software::{FeedFile, FeedRecord, FeedReport, FindingReport, SbomRecord, SbomReport, Scope};
 pub use work::Entry;
 
+pub(crate) use gate::away;
 pub(crate) use software::BUNDLE;
 
 use crate::{
@@ -32,12 +33,13 @@ use crate::{
     role::{RoleName, Shutdown, Task},
     settings::{AuthorizerSettings, Settings},
 };
+use about::About;
 use credentials::Credentials;
 use desk::Desk;
 use landfall_assurance::{Fact, Grace, Kind, Known, Level, Policies, Question, Ruling};
 use landfall_lifecycle::verification::{Braked, Manners};
 use landfall_pki::Anchors;
-use landfall_types::{DeviceId, Fault, Refusal};
+use landfall_types::{DeviceId, Fault, Fingerprint, Refusal};
 use software::Software;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -171,7 +173,7 @@ impl Authorizer {
             return Err(Refusal::new(Fault::Malformed, "facts-at-once", SECTION, why));
         }
         let count = u32::try_from(facts.len()).unwrap_or(u32::MAX);
-        let _place = self.places.clone().acquire_many_owned(count).await.map_err(|_| gate::away())?;
+        let _place = self.places.clone().acquire_many_owned(count).await.map_err(|_| away())?;
         let (done, decided) = oneshot::channel();
         let news = {
             let (mut desk, now) = (self.desk(), self.world.clock.now());
@@ -184,7 +186,7 @@ impl Authorizer {
             news
         };
         self.wake.notify_one();
-        decided.await.map_err(|_| gate::away())?.map(|()| news)
+        decided.await.map_err(|_| away())?.map(|()| news)
     }
 
     /// Whether a device may join, with what has been found out just now (G.2.1 steps 4 and 6).
@@ -270,6 +272,13 @@ impl Authorizer {
         devices.sort();
         let now = self.world.clock.now();
         devices.into_iter().take(most).filter_map(|device| desk.view(device, &self.grace, now)).collect()
+    }
+
+    /// The device that was born with the key of that digest.
+    pub(crate) fn born_with(&self, key: Fingerprint) -> Option<DeviceId> {
+        let desk = self.desk();
+        let has = |device: &&DeviceId| desk.dossier(device).is_some_and(|dossier| About::of(dossier).key == Some(key));
+        desk.devices().find(has).cloned()
     }
 
     /// The devices of which that source has told.

@@ -150,6 +150,7 @@ impl Authorizer {
             let mut desk = self.desk();
             steps.iter().for_each(|(step, _)| desk.keep(step.assessment.clone()));
         }
+        self.world.decided.send_replace(());
         metrics::counter!("landfall_authorizer_decisions_total").increment(steps.len() as u64);
         metrics::histogram!("landfall_authorizer_commit_seconds").record(begun.elapsed().as_secs_f64());
         for (step, _) in steps {
@@ -200,7 +201,9 @@ impl Authorizer {
     pub(super) async fn write(&self, entry: Entry) -> Result<(), Refusal> {
         let backend = |why: String| Refusal::new(Fault::Backend, "authorizer-records", SECTION, why);
         let changes = Changes::new().append(DECISION_LOG, &entry).map_err(|why| backend(why.to_string()))?;
-        self.world.store.commit(changes).await.map(drop).map_err(|why| backend(why.to_string()))
+        self.world.store.commit(changes).await.map(drop).map_err(|why| backend(why.to_string()))?;
+        self.world.decided.send_replace(());
+        Ok(())
     }
 }
 

@@ -2,19 +2,15 @@
 
 use super::{ListRecord, refuse};
 use crate::{
-    identity::anchors,
     settings::{DenyListSettings, Settings, Span},
+    site::{Site, Wrong, secret},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_behaviour::{
     DenyList, Format, bounds,
     deny::taxii::{self, Poll, Step},
 };
-use landfall_net::{
-    NetError,
-    http::{ClientLimits, Connection, Endpoint},
-    tls::ClientTls,
-};
+use landfall_net::{NetError, http::ClientLimits};
 use landfall_types::{Fault, Redacted, Refusal, Time, http::Request};
 use std::{
     path::PathBuf,
@@ -42,7 +38,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 enum Place {
     File(PathBuf),
-    Web { endpoint: Endpoint, path: String, tls: ClientTls, login: Option<Redacted<String>> },
+    Web { site: Site, login: Option<Redacted<String>> },
 }
 
 /// A list, of when it is, and which state of its file.
@@ -125,12 +121,12 @@ impl Source {
     }
 
     async fn get(&self, query: &str, accept: &str) -> Result<Vec<u8>, Refusal> {
-        let Place::Web { endpoint, path, tls, login } = &self.place else {
+        let Place::Web { site, login } = &self.place else {
             return Err(refuse(Fault::Backend, "deny-list-fetch", "it is nowhere in the web"));
         };
         let limits = ClientLimits { connect: CONNECT, exchange: EXCHANGE, body_bytes: bounds::LIST };
-        let mut connection = Connection::open(endpoint, Some(tls), limits).await.map_err(failed)?;
-        let mut request = Request::get(&format!("{path}{query}")).accept(accept);
+        let mut connection = site.open(limits).await.map_err(failed)?;
+        let mut request = Request::get(&format!("{}{query}", site.path)).accept(accept);
         request.headers.add("user-agent", concat!("Landfall/", env!("CARGO_PKG_VERSION")));
         if let Some(login) = login {
             // RFC 7617 s2.
@@ -139,40 +135,19 @@ impl Source {
         let response = connection.send(request).await.map_err(failed)?;
         match response.status {
             200 => Ok(response.body),
-            status => {
-                Err(refuse(Fault::Peer, "deny-list-fetch", format!("{endpoint}{path} is answered with {status}")))
-            }
+            status => Err(refuse(Fault::Peer, "deny-list-fetch", format!("{site} is answered with {status}"))),
         }
     }
 }
 
-fn web(list: &DenyListSettings, url: &str, settings: &Settings) -> Result<Place, (&'static str, String)> {
-    let rest = url.strip_prefix("https://").ok_or(("url", "is not of https".to_owned()))?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-    if !path.bytes().all(is_plain) || authority.contains('@') {
-        return Err(("url", "has characters that it should not; a name and password are in login-file".into()));
+fn web(list: &DenyListSettings, url: &str, settings: &Settings) -> Result<Place, Wrong> {
+    let site = Site::read(url, &list.anchors, settings)?;
+    let login = list.login_file.as_ref().map(|file| secret(file, settings)).transpose();
+    let login = login.map_err(|why| ("login-file", why))?;
+    match login.as_ref().is_none_or(|login| login.expose().contains(':')) {
+        true => Ok(Place::Web { site, login }),
+        false => Err(("login-file", "has no NAME:PASSWORD in its first line".into())),
     }
-    let endpoint: Endpoint = authority.parse().map_err(|why| ("url", format!("{why}")))?;
-    if list.anchors.is_empty() {
-        return Err(("anchors", "are missing: whose certificate its server has is to be known".into()));
-    }
-    let trusted = anchors(&list.anchors, |path| settings.resolve(path)).map_err(|why| ("anchors", why.to_string()))?;
-    let tls = ClientTls::named(trusted, None).map_err(|why| ("anchors", why.to_string()))?;
-    let login = match &list.login_file {
-        None => None,
-        Some(file) => {
-            let file = settings.resolve(file);
-            let text =
-                std::fs::read_to_string(&file).map_err(|why| ("login-file", format!("{}: {why}", file.display())))?;
-            let line = text.lines().next().unwrap_or_default().trim();
-            if !line.contains(':') {
-                return Err(("login-file", "has no NAME:PASSWORD in its first line".into()));
-            }
-            Some(Redacted::new(line.to_owned()))
-        }
-    };
-    Ok(Place::Web { endpoint, path: if path.is_empty() { "/".into() } else { path.to_owned() }, tls, login })
 }
 
 fn failed(why: NetError) -> Refusal {

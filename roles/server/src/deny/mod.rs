@@ -9,6 +9,7 @@ mod in_force;
 mod record;
 
 pub use in_force::{Denied, InForce};
+pub(crate) use record::is_name;
 pub use record::{ListRecord, Listed, Origin};
 
 use crate::{
@@ -20,7 +21,6 @@ use fetch::Source;
 use landfall_assurance::{Fact, Kind};
 use landfall_behaviour::{DenyList, Format};
 use landfall_types::{Changes, DeviceId, Fault, Refusal, Time};
-use record::is_name;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -103,7 +103,7 @@ impl Record for ListRecord {
 }
 
 /// Whether a list can be called that: it stands in facts, in metrics and on command lines.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&name.len()) && name.bytes().all(plain)
 }

@@ -1,6 +1,6 @@
 //! `[authorizer]`: whether devices may join and stay, by all that is known of them.
 
-use super::{DenyListsSettings, Span};
+use super::{AssetsSettings, DenyListsSettings, SignalsSettings, Span};
 use landfall_assurance::{Grace, Kind};
 use landfall_claims::Role;
 use landfall_lifecycle::verification::{BrakeManners, Manners};
@@ -37,6 +37,12 @@ pub struct AuthorizerSettings {
     pub grace: BTreeMap<Kind, Span>,
     /// Lists of addresses and names with which no device should be in contact.
     pub deny_lists: DenyListsSettings,
+    /// Who is told what becomes of devices, and whose word of them counts.
+    #[serde(skip_serializing_if = "SignalsSettings::is_empty")]
+    pub signals: SignalsSettings,
+    /// The system in which the owner keeps what there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assets: Option<AssetsSettings>,
 }
 
 /// `[authorizer.feeds]`
@@ -95,6 +101,8 @@ impl Default for AuthorizerSettings {
             authority: Vec::new(),
             grace: BTreeMap::new(),
             deny_lists: DenyListsSettings::default(),
+            signals: SignalsSettings::default(),
+            assets: None,
         }
     }
 }

@@ -250,6 +250,15 @@ impl Check<'_> {
         if let Err(why) = crate::deny::Config::from_settings(&authorizer.deny_lists, self.settings) {
             self.wrong(why.what, why.why);
         }
+        let element = self.element.as_deref();
+        if let Err(why) = crate::signals::Config::from_settings(&authorizer.signals, self.settings, element) {
+            self.wrong(why.what, why.why);
+        }
+        let assets =
+            authorizer.assets.as_ref().map(|assets| crate::assets::Config::from_settings(assets, self.settings));
+        if let Some(Err(why)) = assets {
+            self.wrong(why.what, why.why);
+        }
         if authorizer.valid.duration().is_zero() {
             self.wrong("authorizer.valid", "is nothing, so no decision would ever count");
         }
@@ -341,6 +350,7 @@ impl Check<'_> {
             ("registrar.listen", settings.registrar.as_ref().map(|role| role.listen)),
             ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
             ("access.radsec.listen", settings.access.as_ref().and_then(|it| Some(it.radsec.as_ref()?.listen))),
+            ("authorizer.signals.listen", settings.authorizer.as_ref().and_then(|role| role.signals.listen)),
             ("access.web.listen", settings.access.as_ref().and_then(|it| Some(it.web.as_ref()?.listen))),
             ("configurator.listen", settings.configurator.as_ref().map(|role| role.listen)),
         ];

@@ -4,6 +4,7 @@
 //! mean the default. Relative paths are relative to `data`, and `data` to the folder of the file itself.
 
 mod access;
+mod assets;
 mod authorizer;
 mod behaviour;
 mod check;
@@ -14,11 +15,13 @@ mod external_ca;
 mod mud;
 mod registrar;
 mod shared;
+mod signals;
 mod span;
 mod subnet;
 mod wish;
 
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
+pub use assets::AssetsSettings;
 pub use authorizer::{AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings};
 pub use behaviour::BehaviourSettings;
 pub use check::{Problem, check};
@@ -38,6 +41,7 @@ pub use shared::{
     AdminSettings, IdentitySettings, IntakeSettings, KeysSettings, LimitsSettings, LogFormat, LogSettings,
     MasaSettings, MetricsSettings, ProxySettings, StoreSettings, SupplyChainSettings,
 };
+pub use signals::{SignalsSettings, SourceSettings, StreamSettings, WebhookSettings};
 pub use span::{NotASpan, Span};
 pub use subnet::{NotASubnet, Subnet};
 pub use wish::{CsrWish, NotAWish};

@@ -1,6 +1,7 @@
 //! What the admin API shows and takes, by the handlers that do. These shapes are its contract: docs/openapi.json is made
 //! from them.
 
+mod assets;
 mod book;
 mod configurator;
 mod deny;
@@ -10,10 +11,12 @@ mod network;
 mod posture;
 mod segments;
 mod server;
+mod signals;
 mod transfer;
 mod usage;
 mod verification;
 
+pub use assets::*;
 pub use book::*;
 pub use configurator::*;
 pub use deny::*;
@@ -23,6 +26,7 @@ pub use network::*;
 pub use posture::*;
 pub use segments::*;
 pub use server::*;
+pub use signals::*;
 pub use transfer::*;
 pub use usage::*;
 pub use verification::*;

@@ -6,6 +6,7 @@ mod decisions;
 mod durable;
 mod joins;
 mod policies;
+mod signals;
 mod software;
 
 use landfall_assurance::{Fact, Grace, Kind, Level, Policies};

@@ -141,7 +141,7 @@ fn valid() -> Validity {
 }
 
 /// A web server of this machine, and who vouches for it.
-pub(super) fn web_server() -> (String, Certified) {
+pub(crate) fn web_server() -> (String, Certified) {
     let root = Issuer::root("Web");
     let server = root.certify(Arc::new(SoftwareKey::generate(Algorithm::EcdsaP256).unwrap()), |issuer, key| {
         let (subject, alt_names) = (Name::common("localhost"), vec![AltName::Dns("localhost".into())]);

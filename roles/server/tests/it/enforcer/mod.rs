@@ -7,7 +7,7 @@ mod flows;
 mod intent;
 mod kernel;
 mod leak;
-mod manager;
+pub(crate) mod manager;
 mod names;
 mod plan;
 mod settings;
