@@ -182,9 +182,11 @@ pub(super) fn braked(connection: &Connection, output: &Output) -> anyhow::Result
     let braked: Vec<BrakedSource> =
         connection.ask(output, "asking", async |client| client.get("/v1/verification/brake").await)?;
     output.show_as(&braked, || {
-        let mut table = Table::new(&["source", "since", "has put out"], "no source waits for a person");
+        let mut table =
+            Table::new(&["source", "since", "has put out", "dismissed until"], "no source waits for a person");
         for BrakedSource { waits } in &braked {
-            table.row([waits.source.clone(), waits.since.to_string(), counted(waits.done, "device")]);
+            let dismissed = waits.dismissed_until.map_or_else(|| "-".into(), |until| until.to_string());
+            table.row([waits.source.clone(), waits.since.to_string(), counted(waits.done, "device"), dismissed]);
         }
         table.to_string()
     })?;

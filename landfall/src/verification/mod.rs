@@ -117,7 +117,7 @@ enum BrakeVerb {
         /// As `brake list` names it.
         source: String,
     },
-    /// Has what one told forgotten: it is wrong.
+    /// Has what one told forgotten: it is wrong. For a while (`authorizer.brake.dismissed`) it puts nobody out.
     Dismiss {
         /// As `brake list` names it.
         source: String,

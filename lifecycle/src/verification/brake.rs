@@ -14,11 +14,13 @@ pub struct BrakeManners {
     pub at_least: usize,
     /// Within this time.
     pub within: Duration,
+    /// For so long a source whose word was taken back puts nobody out of action.
+    pub dismissed: Duration,
 }
 
 impl Default for BrakeManners {
     fn default() -> Self {
-        Self { share: 10, at_least: 3, within: Duration::from_secs(3600) }
+        Self { share: 10, at_least: 3, within: Duration::from_secs(3600), dismissed: Duration::from_secs(86_400) }
     }
 }
 
@@ -36,6 +38,9 @@ pub struct Braked {
     pub since: Time,
     /// How many devices it has put out of action before.
     pub done: usize,
+    /// Until when it puts nobody out of action, if what it told was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed_until: Option<Time>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +52,9 @@ struct Window {
     /// Until when a person lets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     let_until: Option<Time>,
+    /// Until when a person does not believe it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dismissed_until: Option<Time>,
 }
 
 impl Brake {
@@ -58,8 +66,9 @@ impl Brake {
             return true;
         }
         let share = fleet.saturating_mul(manners.share.into()) / 100;
+        let most = if window.dismissed_until.is_some() { 0 } else { share.max(manners.at_least) };
         let is_let = window.let_until.is_some_and(|until| now < until);
-        if !is_let && (window.braked.is_some() || window.isolated.len() >= share.max(manners.at_least)) {
+        if !is_let && (window.braked.is_some() || window.isolated.len() >= most) {
             window.braked.get_or_insert(now);
             return false;
         }
@@ -71,20 +80,29 @@ impl Brake {
     pub fn release(&mut self, source: &str, manners: &BrakeManners, now: Time) -> bool {
         let Some(window) = self.0.get_mut(source).filter(|window| window.braked.is_some()) else { return false };
         window.braked = None;
+        window.dismissed_until = None;
         window.let_until = Some(now + manners.within);
         true
     }
 
-    /// A person has taken back what a source told: it begins anew; false if it does not wait for one.
-    pub fn dismiss(&mut self, source: &str) -> bool {
-        let waits = self.0.get(source).is_some_and(|window| window.braked.is_some());
-        waits && self.0.remove(source).is_some()
+    /// A person has taken back what a source told: for a while it puts nobody out of action, and what it says again of devices waits
+    /// for a person again. False if it does not wait for one.
+    pub fn dismiss(&mut self, source: &str, manners: &BrakeManners, now: Time) -> bool {
+        let Some(window) = self.0.get_mut(source).filter(|window| window.braked.is_some()) else { return false };
+        *window = Window { dismissed_until: Some(now + manners.dismissed), ..Window::default() };
+        true
     }
 
     /// The sources that wait for a person.
     pub fn waiting(&self) -> Vec<Braked> {
         let waiting = self.0.iter().filter_map(|(source, window)| {
-            Some(Braked { source: source.clone(), since: window.braked?, done: window.isolated.len() })
+            let Window { isolated, braked, dismissed_until, .. } = window;
+            Some(Braked {
+                source: source.clone(),
+                since: (*braked)?,
+                done: isolated.len(),
+                dismissed_until: *dismissed_until,
+            })
         });
         waiting.collect()
     }
@@ -95,7 +113,8 @@ impl Window {
     fn is_of_use(&mut self, manners: &BrakeManners, now: Time) -> bool {
         self.isolated.retain(|_, at| now < *at + manners.within);
         self.let_until = self.let_until.filter(|until| now < *until);
-        !self.isolated.is_empty() || self.braked.is_some() || self.let_until.is_some()
+        self.dismissed_until = self.dismissed_until.filter(|until| now < *until);
+        !self.isolated.is_empty() || self.braked.is_some() || self.let_until.is_some() || self.dismissed_until.is_some()
     }
 }
 

@@ -11,7 +11,12 @@ const MANNERS: Manners = Manners {
     recover: Duration::from_secs(30),
     dwell: Duration::from_secs(60),
     valid: Duration::from_secs(3600),
-    brake: BrakeManners { share: 10, at_least: 2, within: Duration::from_secs(600) },
+    brake: BrakeManners {
+        share: 10,
+        at_least: 2,
+        within: Duration::from_secs(600),
+        dismissed: Duration::from_secs(3600),
+    },
 };
 
 fn at(seconds: u64) -> Time {
@@ -152,12 +157,24 @@ fn one_source_does_not_put_the_fleet_out_of_action() {
 }
 
 #[test]
-fn what_a_person_dismisses_begins_anew() {
+fn what_a_person_dismisses_puts_nobody_out_for_a_while_and_begins_anew_then() {
     let mut brake = Brake::default();
-    let lets = |brake: &mut Brake, number| brake.lets("feed", &device(number), 10, &MANNERS.brake, START);
-    assert!(lets(&mut brake, 0) && lets(&mut brake, 1) && !lets(&mut brake, 2));
-    assert!(brake.dismiss("feed") && !brake.dismiss("feed"));
-    assert!(lets(&mut brake, 2));
+    let lets =
+        |brake: &mut Brake, number, seconds| brake.lets("feed", &device(number), 10, &MANNERS.brake, at(seconds));
+    let dismiss = |brake: &mut Brake, seconds| brake.dismiss("feed", &MANNERS.brake, at(seconds));
+    assert!(!dismiss(&mut brake, 0), "it waits for nobody");
+    assert!(lets(&mut brake, 0, 0) && lets(&mut brake, 1, 0) && !lets(&mut brake, 2, 0));
+    assert!(dismiss(&mut brake, 10) && !dismiss(&mut brake, 10));
+    assert!(brake.waiting().is_empty());
+    // What it says again waits for a person at once, even of those whom it had put out before.
+    assert!(!lets(&mut brake, 0, 3609));
+    assert_eq!(brake.waiting()[0].dismissed_until, Some(at(3610)));
+    // Who believes it now lets it go on; who does not dismisses it again.
+    let mut believed = brake.clone();
+    assert!(believed.release("feed", &MANNERS.brake, at(3609)) && lets(&mut believed, 0, 3609));
+    assert!(dismiss(&mut brake, 3609) && !lets(&mut brake, 2, 7208));
+    assert!(dismiss(&mut brake, 7208));
+    assert!(lets(&mut brake, 2, 7208 + 3600), "its time is over");
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl Desk {
     pub(super) fn judge_source(&mut self, source: &str, believe: bool, manners: &Manners, now: Time) -> Option<usize> {
         let is_waiting = match believe {
             true => self.brake.release(source, &manners.brake, now),
-            false => self.brake.dismiss(source),
+            false => self.brake.dismiss(source, &manners.brake, now),
         };
         if !is_waiting {
             return None;

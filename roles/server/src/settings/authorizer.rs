@@ -86,6 +86,8 @@ pub struct BrakeSettings {
     pub at_least: usize,
     /// Within this time.
     pub within: Span,
+    /// For so long a source that was dismissed puts nobody out of action.
+    pub dismissed: Span,
 }
 
 impl Default for AuthorizerSettings {
@@ -109,19 +111,19 @@ impl Default for AuthorizerSettings {
 
 impl Default for BrakeSettings {
     fn default() -> Self {
-        Self { share: 10, at_least: 3, within: Span::seconds(3600) }
+        Self { share: 10, at_least: 3, within: Span::seconds(3600), dismissed: Span::days(1) }
     }
 }
 
 impl AuthorizerSettings {
     /// How quickly things follow.
     pub const fn manners(&self) -> Manners {
-        let BrakeSettings { share, at_least, within } = self.brake;
+        let BrakeSettings { share, at_least, within, dismissed } = self.brake;
         Manners {
             recover: self.recover.duration(),
             dwell: self.dwell.duration(),
             valid: self.valid.duration(),
-            brake: BrakeManners { share, at_least, within: within.duration() },
+            brake: BrakeManners { share, at_least, within: within.duration(), dismissed: dismissed.duration() },
         }
     }
 

@@ -40,6 +40,7 @@ async fn what_a_feed_told_is_taken_back_when_a_person_says_so() {
     let office = Office::open().await;
     let devices = office.devices(100).await;
     poison(&office, &devices).await;
+    let until = office.now() + std::time::Duration::from_secs(3600);
     assert_eq!(office.authorizer.judge_source("feed", false).await, Some(100));
     office.pass(100);
     office.say(&devices[0], Kind::Firmware, "1.0", "records").await;
@@ -47,6 +48,16 @@ async fn what_a_feed_told_is_taken_back_when_a_person_says_so() {
     office.say(&devices[0], Kind::Firmware, "1.1", "records").await;
     assert_eq!(out(&office, &devices), 0, "those who were put out come back");
     assert!(office.authorizer.braked().is_empty());
+    // It says the same again, as what follows from a list or a feed does: nobody is put out, and a person is asked.
+    poison(&office, &devices).await;
+    assert_eq!(out(&office, &devices), 0);
+    let braked = office.authorizer.braked();
+    assert_eq!((braked[0].source.as_str(), braked[0].dismissed_until), ("feed", Some(until)));
+    // Its time over, it counts as any other.
+    assert!(office.authorizer.judge_source("feed", false).await.is_some());
+    office.pass(3600);
+    poison(&office, &devices[..5]).await;
+    assert_eq!(out(&office, &devices), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

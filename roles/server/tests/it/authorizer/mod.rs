@@ -40,7 +40,8 @@ struct Office {
 }
 
 fn config() -> Config {
-    let brake = BrakeManners { share: 10, at_least: 2, within: Duration::from_secs(600) };
+    let (within, dismissed) = (Duration::from_secs(600), Duration::from_secs(3600));
+    let brake = BrakeManners { share: 10, at_least: 2, within, dismissed };
     let manners = Manners {
         recover: Duration::from_secs(30),
         dwell: Duration::from_secs(60),

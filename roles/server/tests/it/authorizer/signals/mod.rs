@@ -145,7 +145,8 @@ impl StandIn {
         let identity = ground.certified(fresh());
         let identity = TlsIdentity { chain: identity.chain(), signer: identity.signer() };
         let tls = ServerTls::new(&identity, ClientAuth::None).unwrap();
-        let (heard, answers): (Arc<Mutex<Vec<Request>>>, Arc<Mutex<VecDeque<Response>>>) = Default::default();
+        let heard = Arc::<Mutex<Vec<Request>>>::default();
+        let answers = Arc::<Mutex<VecDeque<Response>>>::default();
         let (ring, bell) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let (kept, script) = (heard.clone(), answers.clone());
