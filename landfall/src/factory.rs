@@ -170,7 +170,8 @@ enum Verb {
     Derive {
         #[command(flatten)]
         product: ProductArgs,
-        /// The seeds, a line each: serial number, comma, seed in hexadecimal; `-` is standard input. Destroy a file afterwards.
+        /// A pipe with the seeds, a line each: serial number, comma, seed in hexadecimal; `-` is standard input. A file on a
+        /// disk, where they would lie in clear, is refused.
         seeds: PathBuf,
         /// Where to write the devices' bundles: SERIAL.json.
         #[arg(long, value_name = "FOLDER")]
@@ -217,7 +218,7 @@ enum Verb {
     },
     /// Lists what was rejected, and why.
     Rejects(line::RejectsArgs),
-    /// Strikes a device off: the MASA will not serve it any more, once that is published.
+    /// Strikes a device off: once that is published, the MASA serves it no more, and the supply chain service takes it back.
     Void {
         /// Its serial number.
         serial_number: SerialNumber,
@@ -362,7 +363,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Void { serial_number, reason } => {
             let device = factory()?.void(serial_number, reason)?;
             output.show_as(&device, || {
-                format!("{serial_number} is struck off; `landfall factory publish` tells the MASA")
+                format!(
+                    "{serial_number} is struck off; `landfall factory publish` tells the MASA, and with --service the supply \
+                     chain service"
+                )
             })?;
             Ok(Answer::Yes)
         }

@@ -47,6 +47,8 @@ mod operations;
 mod posture;
 #[path = "it/provision.rs"]
 mod provision;
+#[path = "it/struck_off.rs"]
+mod struck_off;
 #[path = "it/survives.rs"]
 mod survives;
 #[path = "it/verification.rs"]

@@ -9,6 +9,7 @@ use landfall_server::{
     admin::view::Count,
     book::Entry,
     factory::{ExportFormat, Factory, FactoryError, News, Which, news, signature_of, told, verify_manifest},
+    supply_chain::{LineResult, ServiceError, Withdrawal},
 };
 use landfall_store::Store;
 use landfall_types::Time;
@@ -191,9 +192,10 @@ pub(super) fn publish_to_service(
 ) -> anyhow::Result<Answer> {
     let mut client = service.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut count, mut failed) = (0u64, Vec::new());
+    let (mut count, mut failed, mut back) = (0u64, Vec::new(), TakenBack::default());
     let to = format!("service {}", service.service.as_deref().unwrap_or_default());
     tell_news(store, &to, all, output, &mut |devices| {
+        back.tell(devices, |struck_off| runtime.block_on(client.withdraw(struck_off)))?;
         let entries: Vec<Entry> =
             devices.iter().filter(|device| device.void.is_none()).filter_map(Entry::of_made).collect();
         if entries.is_empty() {
@@ -201,9 +203,7 @@ pub(super) fn publish_to_service(
         }
         let lines: Vec<String> = entries.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         let results = runtime.block_on(client.upload(lines.join("\n").into_bytes()))?;
-        if results.len() != entries.len() {
-            bail!("the service answered for {} of {} devices", results.len(), entries.len());
-        }
+        answered_for_all(results.len(), entries.len())?;
         let before = failed.len();
         for (entry, result) in entries.iter().zip(results) {
             match result.ok {
@@ -215,9 +215,68 @@ pub(super) fn publish_to_service(
         }
         Ok(failed.len() == before)
     })?;
-    output.show_as(&serde_json::json!({ "registered": count, "failed": failed }), || {
-        let failed: Vec<String> = failed.iter().map(|one| format!("\n{one}")).collect();
-        format!("{} registered, {} not{}", counted(count, "device"), failed.len(), failed.concat())
+    let TakenBack { count: taken_back, failed: kept } = back;
+    let json =
+        serde_json::json!({ "registered": count, "failed": failed, "withdrawn": taken_back, "not-withdrawn": kept });
+    output.show_as(&json, || {
+        let list = |of: &[serde_json::Value]| of.iter().map(|one| format!("\n{one}")).collect::<String>();
+        let mut text = format!("{} registered, {} not{}", counted(count, "device"), failed.len(), list(&failed));
+        if taken_back > 0 {
+            text += &format!("\n{} struck off: nobody gets them there", counted(taken_back, "device"));
+        }
+        if !kept.is_empty() {
+            text += &format!("\nstruck off, but others have them: tell whom you sold them to{}", list(&kept));
+        }
+        text
     })?;
-    Ok(failed.is_empty().into())
+    Ok((failed.is_empty() && kept.is_empty()).into())
+}
+
+/// How many characters of a reason a service is told.
+const LONGEST_REASON: usize = 250;
+
+/// What became, at a service, of devices that were struck off.
+#[derive(Default)]
+struct TakenBack {
+    count: u64,
+    /// Those that were sold before: nobody but their buyers gives them up, so that saying it again would change nothing.
+    failed: Vec<serde_json::Value>,
+}
+
+impl TakenBack {
+    fn tell(
+        &mut self,
+        devices: &[FactoryDevice],
+        withdraw: impl FnOnce(&[Withdrawal]) -> Result<Vec<LineResult>, ServiceError>,
+    ) -> anyhow::Result<()> {
+        let struck_off =
+            devices.iter().filter_map(|device| Some((device, device.dpp.as_ref()?, device.void.as_ref()?)));
+        let (devices, struck_off): (Vec<_>, Vec<_>) = struck_off
+            .map(|(device, dpp, void)| {
+                let why = void.why.chars().take(LONGEST_REASON).collect();
+                (device, Withdrawal { bootstrap_hash: dpp.bootstrap_hash, why })
+            })
+            .unzip();
+        if struck_off.is_empty() {
+            return Ok(());
+        }
+        let results = withdraw(&struck_off)?;
+        answered_for_all(results.len(), struck_off.len())?;
+        for (device, result) in devices.iter().zip(results) {
+            match result.error.filter(|_| !result.ok) {
+                None => self.count += 1,
+                Some(error) => self.failed.push(serde_json::json!({
+                    "serial-number": device.serial_number, "error": error,
+                })),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answered_for_all(answers: usize, asked: usize) -> anyhow::Result<()> {
+    match answers == asked {
+        true => Ok(()),
+        false => bail!("the service answered for {answers} of {asked} devices"),
+    }
 }

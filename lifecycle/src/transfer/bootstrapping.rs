@@ -114,7 +114,7 @@ impl Via {
 }
 
 /// Whether a tenant holds a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Held {
     /// It does.
@@ -124,6 +124,14 @@ pub enum Held {
     Released {
         /// When.
         at: Time,
+    },
+    /// It did, and took the device back from everyone: it was struck off. It stays the tenant's, so that nobody else registers
+    /// it, and comes into no book again.
+    Withdrawn {
+        /// When.
+        at: Time,
+        /// Why, in the words of whoever did it.
+        why: String,
     },
 }
 
@@ -162,10 +170,22 @@ impl Bootstrapping {
         let found = found.ok_or_else(|| {
             refused("bootstrapping-known", "no device with this bootstrapping key is in the tenant's book".into())
         })?;
-        match found.state {
+        match &found.state {
             Held::Held => Ok(found),
             Held::Released { at } => {
                 Err(refused("bootstrapping-held", format!("{} was sold or given up on {at}", found.name())))
+            }
+            Held::Withdrawn { .. } => found.takeable().map(|()| found),
+        }
+    }
+
+    /// Whether the device may come into its tenant's book again: not once it was struck off.
+    pub fn takeable(&self) -> Result<(), Refusal> {
+        match &self.state {
+            Held::Held | Held::Released { .. } => Ok(()),
+            Held::Withdrawn { at, why } => {
+                let detail = format!("{} was struck off on {at}: {why}", self.name());
+                Err(Refusal::new(Fault::Denied, "bootstrapping-withdrawn", SECTION, detail))
             }
         }
     }
@@ -188,6 +208,12 @@ impl Bootstrapping {
     #[must_use]
     pub fn released(&self, at: Time) -> Self {
         Self { state: Held::Released { at }, ..self.clone() }
+    }
+
+    /// The record from `at` on, when the tenant has struck the device off.
+    #[must_use]
+    pub fn withdrawn(&self, at: Time, why: &str) -> Self {
+        Self { state: Held::Withdrawn { at, why: why.into() }, ..self.clone() }
     }
 
     /// The id under which the ownership of the device stands: its bootstrapping key is what makes it one device.

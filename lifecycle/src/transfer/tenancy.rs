@@ -186,4 +186,15 @@ pub enum SupplyEvent {
         /// When.
         at: Time,
     },
+    /// The tenant that has it struck it off.
+    Withdrawn {
+        /// Its bootstrapping key.
+        bootstrap_hash: Fingerprint,
+        /// The tenant.
+        tenant: OwnerId,
+        /// Why.
+        why: String,
+        /// When.
+        at: Time,
+    },
 }

@@ -76,6 +76,19 @@ fn only_what_the_tenant_holds_may_be_acted_for() {
 }
 
 #[test]
+fn a_device_that_was_struck_off_comes_back_into_no_book() {
+    let held = device("acme");
+    assert_eq!((held.takeable(), held.released(LATER).takeable()), (Ok(()), Ok(())));
+    let withdrawn = held.withdrawn(LATER, "stolen");
+    for refusal in [withdrawn.takeable().unwrap_err(), Bootstrapping::held(Some(&withdrawn)).unwrap_err()] {
+        assert_eq!(refusal.check, "bootstrapping-withdrawn");
+        assert!(refusal.detail.contains("KT-1") && refusal.detail.contains("stolen"), "{refusal}");
+    }
+    let text = serde_json::to_string(&withdrawn).unwrap();
+    assert_eq!(serde_json::from_str::<Bootstrapping>(&text).unwrap(), withdrawn);
+}
+
+#[test]
 fn a_device_that_changes_hands_keeps_what_it_is() {
     let moved = device("acme").released(NOW).moved_to(tenant("orchard"), Via::Sale, LATER);
     assert_eq!((moved.state, moved.via, moved.received), (Held::Held, Via::Sale, LATER));

@@ -98,6 +98,36 @@ impl Book<'_> {
         Err(BookError::Busy)
     }
 
+    /// Takes devices out of the tenant's book for good, by the hashes of their keys: they were struck off. They stay the
+    /// tenant's, so that nobody registers them. Of a device that the tenant never had there is nothing to do; one that it
+    /// sold is its buyer's, and that is said.
+    pub async fn withdraw(
+        &self,
+        tenant: &OwnerId,
+        struck_off: &[(Fingerprint, String)],
+        at: Time,
+    ) -> Result<Vec<Result<(), Refusal>>, BookError> {
+        for _ in 1..ATTEMPTS {
+            let mut writing = Writing::begin(self.store(), tenant)?;
+            // One device may be told twice.
+            let mut seen = HashMap::<Fingerprint, Result<(), Refusal>>::new();
+            let mut outcomes = Vec::with_capacity(struck_off.len());
+            for (hash, why) in struck_off {
+                let outcome = match seen.get(hash) {
+                    Some(outcome) => outcome.clone(),
+                    None => writing.withdraw(hash, why, at)?,
+                };
+                seen.insert(*hash, outcome.clone());
+                outcomes.push(outcome);
+            }
+            match self.store().commit(writing.finish()?).await {
+                Err(why) if why.is_conflict() => {}
+                done => return done.map(|_| outcomes).map_err(Into::into),
+            }
+        }
+        Err(BookError::Busy)
+    }
+
     /// The device of `tenant` that `name` means: the hash of its bootstrapping key, or its serial number.
     pub fn named(&self, tenant: &OwnerId, name: &str) -> Result<Result<Versioned<Bootstrapping>, Refusal>, BookError> {
         if let Ok(hash) = name.parse::<Fingerprint>()
@@ -144,6 +174,9 @@ impl<'a> Writing<'a> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let known = self.store.find::<Bootstrapping>(&Bootstrapping::key_of(&self.tenant, &told.bootstrap_hash))?;
+        if let Some(Err(refusal)) = known.as_ref().map(|known| known.takeable()) {
+            return Ok(Err(refusal));
+        }
         if let Some(known) = known.as_ref().filter(|known| known.state == Held::Held && same(known, &told)) {
             return Ok(Ok(known.record.clone()));
         }
@@ -173,6 +206,23 @@ impl<'a> Writing<'a> {
         let released = known.released(at);
         self.put(&released, Some(known.version))?;
         Ok(Some(released))
+    }
+
+    /// Marks a device as struck off, if the tenant holds it; why not, if the tenant let it go before.
+    fn withdraw(&mut self, hash: &Fingerprint, why: &str, at: Time) -> Result<Result<(), Refusal>, BookError> {
+        let known = self.store.find::<Bootstrapping>(&Bootstrapping::key_of(&self.tenant, hash))?;
+        let Some(known) = known else { return Ok(Ok(())) };
+        match &known.state {
+            Held::Withdrawn { .. } => Ok(Ok(())),
+            Held::Released { .. } => Ok(Bootstrapping::held(Some(&known)).map(drop)),
+            Held::Held => {
+                let event =
+                    SupplyEvent::Withdrawn { bootstrap_hash: *hash, tenant: self.tenant.clone(), why: why.into(), at };
+                self.write(|changes| changes.append(SUPPLY_LOG, &event))?;
+                self.put(&known.withdrawn(at, why), Some(known.version))?;
+                Ok(Ok(()))
+            }
+        }
     }
 
     /// Who has a device, and which writing of the record says so.
@@ -226,6 +276,6 @@ impl<'a> Writing<'a> {
 
 /// Whether what is told of a device is what the book has, however and whenever it came.
 fn same(known: &Bootstrapping, told: &Bootstrapping) -> bool {
-    let told = Bootstrapping { received: known.received, via: known.via, state: known.state, ..told.clone() };
+    let told = Bootstrapping { received: known.received, via: known.via, state: known.state.clone(), ..told.clone() };
     *known == told
 }

@@ -93,7 +93,7 @@ impl Book<'_> {
                 continue;
             }
             if device.state != Held::Held {
-                sold.push(Err(not_there("it was sold or given up before")));
+                sold.push(Err(not_there("it was sold, given up or struck off before")));
                 continue;
             }
             sale.devices.push(ownership.device.clone());

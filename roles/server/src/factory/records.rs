@@ -100,6 +100,13 @@ pub fn import(store: &Store, input: &mut dyn BufRead) -> Result<u64, FactoryErro
             serde_json::from_str(&line.map_err(|e| failed(e.to_string()))?).map_err(|e| failed(e.to_string()))?;
         match store.find::<FactoryDevice>(&device.key())? {
             Some(known) if known.record == device => continue,
+            // An older list does not bring back what was struck off since.
+            Some(known)
+                if FactoryDevice { void: known.void.clone(), ..device.clone() } == known.record
+                    && device.void.is_none() =>
+            {
+                continue;
+            }
             Some(known) if (FactoryDevice { void: device.void.clone(), ..known.record.clone() }) == device => {
                 changes = changes.put_if(&device, known.version)?;
             }

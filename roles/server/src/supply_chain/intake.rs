@@ -1,8 +1,8 @@
 //! The other end of the service: a client, and the owner's side that takes in what it has got.
 
 use super::{
-    BSKEYS, FEED, SALES, bearer,
-    register::{FeedAnswer, FeedRequest, LineResult, SaleRequest},
+    BSKEYS, FEED, SALES, WITHDRAWALS, bearer,
+    register::{FeedAnswer, FeedRequest, LineResult, SaleRequest, Withdrawal, WithdrawalRequest},
 };
 use crate::{
     RoleError, World,
@@ -82,14 +82,16 @@ impl ServiceClient {
         order: &str,
         devices: &[String],
     ) -> Result<Vec<LineResult>, ServiceError> {
-        #[derive(serde::Deserialize)]
-        struct Sold {
-            results: Vec<LineResult>,
-        }
         let sale = SaleRequest { to: to.clone(), order: order.into(), devices: devices.into() };
         let response = self.post(SALES, "application/json", serde_json::to_vec(&sale).map_err(garbled)?).await?;
-        let sold: Sold = serde_json::from_slice(&response.body).map_err(garbled)?;
-        Ok(sold.results)
+        results(&response)
+    }
+
+    /// Takes back devices that were struck off; what became of each.
+    pub async fn withdraw(&mut self, devices: &[Withdrawal]) -> Result<Vec<LineResult>, ServiceError> {
+        let asked = WithdrawalRequest { devices: devices.into() };
+        let body = serde_json::to_vec(&asked).map_err(garbled)?;
+        results(&self.post(WITHDRAWALS, "application/json", body).await?)
     }
 
     /// What changed in the tenant's book after the number `after`; waits up to `wait` seconds for something.
@@ -126,6 +128,16 @@ impl ServiceClient {
             }
         }
     }
+}
+
+/// What became of each device in a list.
+fn results(response: &Response) -> Result<Vec<LineResult>, ServiceError> {
+    #[derive(serde::Deserialize)]
+    struct Results {
+        results: Vec<LineResult>,
+    }
+    let answer: Results = serde_json::from_slice(&response.body).map_err(garbled)?;
+    Ok(answer.results)
 }
 
 fn garbled(why: impl ToString) -> ServiceError {

@@ -7,6 +7,7 @@
 //! | `POST /dpp/bskeys` | registers many: a line each, and a line of the answer for each |
 //! | `POST /dpp/devices` | the caller's own devices, part by part |
 //! | `POST /dpp/sales` | sells devices to another tenant |
+//! | `POST /dpp/withdrawals` | takes devices back that were struck off: nobody sells or registers them any more |
 //! | `POST /dpp/feed` | what changed in the caller's book; waits for something, if asked to |
 //!
 //! Who asks is known by its client certificate or its token, and sees its own book only. Nothing is answered before it
@@ -19,7 +20,7 @@ mod turns;
 mod who;
 
 pub use intake::{Intake, ServiceClient, ServiceError};
-pub use register::LineResult;
+pub use register::{LineResult, Withdrawal};
 pub use who::{bearer, fresh_token, token_hash};
 
 use crate::{
@@ -51,6 +52,8 @@ pub const BSKEYS: &str = "/dpp/bskeys";
 pub const DEVICES: &str = "/dpp/devices";
 /// Where a tenant sells.
 pub const SALES: &str = "/dpp/sales";
+/// Where a tenant takes back what was struck off.
+pub const WITHDRAWALS: &str = "/dpp/withdrawals";
 /// Where a tenant hears of changes.
 pub const FEED: &str = "/dpp/feed";
 
@@ -147,6 +150,7 @@ impl SupplyChain {
             BSKEYS => "bskeys-registered",
             DEVICES => "devices-listed",
             SALES => "devices-sold",
+            WITHDRAWALS => "devices-withdrawn",
             FEED => "feed-read",
             _ => return Response::text(404, "There is nothing here."),
         };
@@ -185,6 +189,7 @@ impl SupplyChain {
             BSKEYS => self.register_many(&tenant, request).await,
             DEVICES => self.list(&tenant, request),
             SALES => self.sell(&tenant, request).await,
+            WITHDRAWALS => self.withdraw(&tenant, request).await,
             _ => self.feed(&tenant, request).await,
         }
     }

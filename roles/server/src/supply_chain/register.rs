@@ -15,6 +15,8 @@ use std::time::Duration;
 const LONGEST_WAIT: u64 = 30;
 /// The most that is told at once.
 const MOST: usize = 500;
+/// The longest reason for which a device is struck off, in octets.
+const LONGEST_REASON: usize = 1000;
 
 /// What is asked of [`super::SALES`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +25,23 @@ pub(super) struct SaleRequest {
     pub(super) to: OwnerId,
     pub(super) order: String,
     pub(super) devices: Vec<String>,
+}
+
+/// What is asked of [`super::WITHDRAWALS`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WithdrawalRequest {
+    pub(super) devices: Vec<Withdrawal>,
+}
+
+/// A device that was struck off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Withdrawal {
+    /// The hash of its bootstrapping key.
+    pub bootstrap_hash: Fingerprint,
+    /// Why, for the record.
+    pub why: String,
 }
 
 /// What is asked of [`super::FEED`].
@@ -215,18 +234,36 @@ impl SupplyChain {
             Ok(sold) => {
                 self.changed(&[tenant, &sale.to]);
                 let count = sold.iter().filter(|outcome| outcome.is_ok()).count();
-                let results: Vec<LineResult> = (1..)
-                    .zip(&sold)
-                    .map(|(line, outcome)| match outcome {
-                        Ok(()) => LineResult { line, ok: true, bootstrap_hash: None, error: None },
-                        Err(refusal) => {
-                            let error = Some(refusal.detail.clone());
-                            LineResult { line, ok: false, bootstrap_hash: None, error }
-                        }
-                    })
-                    .collect();
+                let results = line_by_line(&sold);
                 let about = format!("{count} of {} devices to {}", sold.len(), sale.to);
                 answers::done(tenant, about, &serde_json::json!({ "results": results }))
+            }
+        }
+    }
+
+    pub(super) async fn withdraw(&self, tenant: &OwnerId, request: &Request) -> Answer {
+        let asked: WithdrawalRequest = match read(&request.body) {
+            Ok(asked) => asked,
+            Err(why) => return answers::malformed(tenant, why),
+        };
+        if asked.devices.is_empty() || asked.devices.len() > AT_ONCE {
+            return answers::malformed(tenant, format_args!("devices: one to {AT_ONCE} are withdrawn at once"));
+        }
+        if asked.devices.iter().any(|device| device.why.len() > LONGEST_REASON) {
+            return answers::malformed(tenant, format_args!("why: it has at most {LONGEST_REASON} octets"));
+        }
+        let withdrawn = {
+            let _turn = self.turns.write(tenant).await;
+            let devices: Vec<_> = asked.devices.into_iter().map(|device| (device.bootstrap_hash, device.why)).collect();
+            Book::of(&self.world.store).withdraw(tenant, &devices, self.world.clock.now()).await
+        };
+        match withdrawn {
+            Err(why) => why.into(),
+            Ok(withdrawn) => {
+                self.changed(&[tenant]);
+                let count = withdrawn.iter().filter(|outcome| outcome.is_ok()).count();
+                let about = format!("{count} of {} devices withdrawn", withdrawn.len());
+                answers::done(tenant, about, &serde_json::json!({ "results": line_by_line(&withdrawn) }))
             }
         }
     }
@@ -254,6 +291,15 @@ impl SupplyChain {
             }
         }
     }
+}
+
+/// What became of each device in a list.
+fn line_by_line(outcomes: &[Result<(), Refusal>]) -> Vec<LineResult> {
+    let lines = (1..).zip(outcomes).map(|(line, outcome)| {
+        let error = outcome.as_ref().err().map(|refusal| refusal.detail.clone());
+        LineResult { line, ok: error.is_none(), bootstrap_hash: None, error }
+    });
+    lines.collect()
 }
 
 /// Reads a JSON object in which no name stands twice.

@@ -18,7 +18,7 @@ use landfall_server::{
     identity::certificates,
     open,
     settings::{IdentitySettings, IntakeSettings, Settings, SupplyChainSettings},
-    supply_chain::{BSKEY, BSKEYS, DEVICES, FEED, Intake, SALES, ServiceClient},
+    supply_chain::{BSKEY, BSKEYS, DEVICES, FEED, Intake, SALES, ServiceClient, WITHDRAWALS},
 };
 use landfall_store::Store;
 use landfall_types::{
@@ -213,6 +213,48 @@ async fn tenants_never_see_each_other() {
     let nowhere = json!({ "to": "acme", "order": "1", "devices": [uri(77, None).key.bootstrap_hash(), "KT-77"] });
     assert_eq!(ask(&server, &mallory, SALES, &there).await, ask(&server, &mallory, SALES, &nowhere).await);
     assert_eq!(hashes(&ask(&server, &acme, DEVICES, &json!({})).await.1, "devices").len(), 3);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_takes_back_what_was_struck_off_and_nothing_else() {
+    let world = world();
+    let server = world.run(&[RoleName::SupplyChain]).await;
+    let (acme, mallory) = (tenant(&server, "acme").await, tenant(&server, "mallory").await);
+    for number in 1..=2 {
+        assert_eq!(ask(&server, &acme, BSKEY, &one(number)).await.0, 200);
+    }
+    let back =
+        |number| json!({ "devices": [{ "bootstrapHash": uri(number, None).key.bootstrap_hash(), "why": "lost" }] });
+    // What another tenant has stays with it, and the answer is that for a device which does not exist.
+    assert_eq!(
+        ask(&server, &mallory, WITHDRAWALS, &back(1)).await,
+        ask(&server, &mallory, WITHDRAWALS, &back(77)).await
+    );
+    let held = async || {
+        let (_, listed) = ask(&server, &acme, DEVICES, &json!({})).await;
+        listed["devices"].as_array().unwrap().iter().filter(|one| one["held"] == true).count()
+    };
+    assert_eq!(held().await, 2);
+    let (status, said) = ask(&server, &acme, WITHDRAWALS, &back(1)).await;
+    assert_eq!((status, &said["results"][0]["ok"], held().await), (200, &true.into(), 1));
+    assert_eq!(ask(&server, &acme, BSKEY, &one(1)).await.0, 400, "it comes back into no book");
+    assert_eq!(ask(&server, &acme, BSKEY, &one(2)).await.0, 200);
+    let hash = uri(2, None).key.bootstrap_hash();
+    let bad = [
+        json!({}),
+        json!({ "devices": [] }),
+        json!({ "devices": [{ "bootstrapHash": hash }] }),
+        json!({ "devices": [{ "bootstrapHash": "KT-2", "why": "lost" }] }),
+        json!({ "devices": [{ "bootstrapHash": hash, "why": "x".repeat(1001) }] }),
+        json!({ "devices": vec![json!({ "bootstrapHash": hash, "why": "lost" }); 501] }),
+        json!({ "devices": [{ "bootstrapHash": hash, "why": "lost", "tenant": "mallory" }] }),
+    ];
+    for asked in bad {
+        assert_eq!(ask(&server, &acme, WITHDRAWALS, &asked).await.0, 400);
+    }
+    assert_eq!(with(&server, "Bearer x", WITHDRAWALS, back(2).to_string().as_bytes()).await.status, 401);
+    assert_eq!(held().await, 1);
     server.stop().await;
 }
 

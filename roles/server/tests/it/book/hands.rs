@@ -164,3 +164,43 @@ async fn a_tenant_hears_of_its_own_book_only() {
     let pages = Book::of(&store).news(&id("acme"), 1, 2).unwrap();
     assert_eq!(pages.iter().map(|one| one.number).collect::<Vec<_>>(), [2, 3]);
 }
+
+/// What became of each, by the check that failed.
+async fn withdraw(store: &Store, tenant: &str, devices: &[Fingerprint]) -> Vec<Result<(), String>> {
+    let struck_off: Vec<_> = devices.iter().map(|hash| (*hash, "stolen".to_owned())).collect();
+    let done = Book::of(store).withdraw(&id(tenant), &struck_off, NOW).await.unwrap();
+    done.into_iter().map(|one| one.map_err(|refusal| refusal.check.to_string())).collect()
+}
+
+#[tokio::test]
+async fn what_was_struck_off_is_nobodys_to_sell_or_register() {
+    let store = store().await;
+    register(&store, "acme", &entries([1, 2, 3])).await;
+    assert_eq!(sell(&store, "acme", "orchard", "1", &["KT-3"]).await, [Ok(())]);
+    // Twice in one request, never registered, and sold before.
+    let told = withdraw(&store, "acme", &[hash(1), hash(1), hash(77), hash(3)]).await;
+    assert_eq!(told, [Ok(()), Ok(()), Ok(()), Err("bootstrapping-held".into())]);
+    assert_eq!((held(&store, "acme"), held(&store, "orchard")), (1, 1));
+    let last = Book::of(&store).news(&id("acme"), 0, 100).unwrap().pop().unwrap();
+    assert_eq!((last.held, last.bootstrap_hash), (false, hash(1)));
+    let written = store.log_head(SUPPLY_LOG).unwrap();
+    assert_eq!(withdraw(&store, "acme", &[hash(1)]).await, [Ok(())], "said again");
+    assert_eq!(store.log_head(SUPPLY_LOG).unwrap(), written);
+
+    assert!(sell(&store, "acme", "orchard", "2", &["KT-1"]).await[0].is_err());
+    assert_eq!(sell(&store, "acme", "orchard", "2", &["KT-2"]).await, [Ok(())], "and one that was not struck off");
+    let check =
+        async |tenant: &str| register(&store, tenant, &entries([1])).await[0].as_ref().unwrap_err().check.clone();
+    assert_eq!(check("acme").await, "bootstrapping-withdrawn");
+    assert_eq!(check("mallory").await, "bootstrapping-unclaimed");
+    assert!(Book::of(&store).release(&id("acme"), &hash(1), NOW).await.unwrap().is_err(), "or given up");
+}
+
+#[tokio::test]
+async fn nobody_strikes_off_what_is_anothers() {
+    let store = store().await;
+    register(&store, "acme", &entries([1])).await;
+    assert_eq!(withdraw(&store, "mallory", &[hash(1)]).await, [Ok(())], "as of one that does not exist");
+    assert_eq!(held(&store, "acme"), 1);
+    assert_eq!(sell(&store, "acme", "orchard", "1", &["KT-1"]).await, [Ok(())]);
+}

@@ -51,7 +51,13 @@ fn a_device_that_was_struck_off_becomes_so_at_the_masa() {
     let mut again = Vec::new();
     factory.export(&mut again).unwrap();
     assert_eq!(import(&masa, &mut again.as_slice()).unwrap(), 0);
-    assert_eq!(masa.find::<FactoryDevice>(serial.as_str()).unwrap().unwrap().record, void);
+    let at_masa = || masa.find::<FactoryDevice>(serial.as_str()).unwrap().unwrap().record;
+    assert_eq!(at_masa(), void);
+    // The list of before does not bring it back, nor does one that differs in something else.
+    assert_eq!(import(&masa, &mut records.as_bytes()).unwrap(), 0);
+    assert_eq!(at_masa(), void);
+    let changed = records.replace("\"model\":\"T1\"", "\"model\":\"T2\"");
+    assert!(matches!(import(&masa, &mut changed.as_bytes()), Err(FactoryError::Import { line: 1, .. })));
 }
 
 #[test]
