@@ -54,6 +54,15 @@ pub fn is_open_to_others(path: &Path) -> Result<bool, ElementError> {
     Ok(fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o077 != 0)
 }
 
+/// Whether a secret that is read there lies in a file on a disk: neither in a pipe, nor in memory of the machine that the
+/// kernel shows as a file (`/sys`). What `path` leads to is looked at, so `/dev/stdin` tells it of the standard input.
+pub fn is_on_disk(path: &Path) -> Result<bool, ElementError> {
+    match fs::metadata(path).map_err(at(path))?.is_file() {
+        true => Ok(!fs::canonicalize(path).map_err(at(path))?.starts_with("/sys")),
+        false => Ok(false),
+    }
+}
+
 /// Creates the file, unless there is one of that name: a hard link, unlike a rename, never replaces.
 pub fn create(path: &Path, content: &[u8]) -> Result<Created, ElementError> {
     let draft = Draft::write(path, content)?;

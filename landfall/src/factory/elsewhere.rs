@@ -2,6 +2,7 @@
 
 use super::{Answer, Output, counted, proof, write};
 use anyhow::{Context, bail};
+use landfall_element::files;
 use landfall_lifecycle::factory::Product;
 use landfall_pki::Certificate;
 use landfall_server::factory::{Factory, FactoryError};
@@ -24,11 +25,16 @@ pub(super) fn adopt(factory: &Factory, list: &Path, anchors: &[PathBuf], model: 
 }
 
 pub(super) fn derive(factory: &Factory, product: &Product, seeds: &Path) -> anyhow::Result<Done> {
-    let text = match seeds.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin()),
-        false => fs::read_to_string(seeds),
-    };
-    let text = Redacted::new(text.with_context(|| format!("reading {}", seeds.display()))?);
+    let seeds = if seeds.as_os_str() == "-" { Path::new("/dev/stdin") } else { seeds };
+    if files::is_on_disk(seeds)? {
+        bail!(
+            "{}: seeds lie there in clear, for whoever gets hold of the disk. Pass them through a pipe from whatever opens their \
+             envelope, such as `openssl cms -decrypt`, and destroy the file",
+            seeds.display()
+        );
+    }
+    let text = fs::read_to_string(seeds).with_context(|| format!("reading {}", seeds.display()))?;
+    let text = Redacted::new(text);
     let lines = (1..).zip(text.expose().lines()).filter(|(_, line)| !line.trim().is_empty());
     let mut done = Done::default();
     for (number, line) in lines {

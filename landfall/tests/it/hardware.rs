@@ -8,7 +8,9 @@ use landfall_testkit::{SoftHsm, Swtpm};
 use serde_json::Value;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 /// A device whose keys are in the element that its configuration names.
@@ -158,7 +160,7 @@ fn a_key_that_a_tpm_made_and_proved_is_onboarded_with() {
 
     // All of the device's files, at another TPM.
     let clone = Device::new(&ground, "clone", &element(&other));
-    let copied = std::process::Command::new("cp").arg("-a").arg(device.file("state")).arg(&clone.folder).status();
+    let copied = Command::new("cp").arg("-a").arg(device.file("state")).arg(&clone.folder).status();
     assert!(copied.unwrap().success());
     fs::copy(device.file("bundle.json"), clone.file("bundle.json")).unwrap();
     for command in [&["onboard"][..], &["renew"], &["request"]] {
@@ -311,30 +313,93 @@ fn elements_that_came_with_keys_are_taken_in_and_onboarded_with() {
     adopt(&anchor).unwrap_err();
 }
 
+/// What a command says that reads `input`, and whether it could.
+fn hears(folder: &Path, arguments: &[&str], input: &[u8]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // One that refuses may not read it all.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
 #[test]
 fn a_device_derives_its_birth_key_from_a_seed_and_is_onboarded_with_it() {
     let ground = Ground::lay(1);
     let device = Device::new(&ground, "seeded", "software");
-    let text = fs::read_to_string(device.folder.join("device.toml")).unwrap();
-    let text = text.replace("element = \"software\"", "seed-file = \"seed\"");
-    fs::write(device.folder.join("device.toml"), text).unwrap();
-    fs::write(device.folder.join("seed"), [0xa5; 32]).unwrap();
-    let line =
-        |serial: &str, seed: &str| fs::write(device.folder.join("seeds.csv"), format!("{serial},{seed}\n")).unwrap();
-    let (seeds, out) = (device.file("seeds.csv"), device.file("out"));
+    let (masa, out, config) = (ground.of(Role::Masa), device.file("out"), device.file("device.toml"));
+    let derive = |serial: &str, seed: &str| {
+        let line = format!("{serial},{seed}\n");
+        hears(&masa, &["factory", "derive", "-", "--out", &out], line.as_bytes())
+    };
     for wrong in ["a5a5", "no number", ""] {
-        line("CHIP-1", wrong);
-        let said = device.factory(&["derive", &seeds, "--out", &out]).unwrap_err();
-        assert!(!said.contains("a5a5") && !said.contains("no number"), "{said}");
+        let (done, said) = derive("CHIP-1", wrong);
+        assert!(!done && !said.contains("a5a5") && !said.contains("no number"), "{said}");
     }
-    line("CHIP-1", &"a5".repeat(32));
-    device.factory(&["derive", &seeds, "--out", &out]).unwrap();
+    let seed: Vec<u8> = (0x30..0x50).collect();
+    assert!(derive("CHIP-1", &hex::encode(&seed)).0);
+    // The same serial number again, for a device that has another seed.
+    assert!(derive("CHIP-1", &"b6".repeat(32)).1.contains("serial-number-unused"));
+    // The device gets its seed before the factory knows it.
+    let sealing = |seed: &[u8]| hears(&device.folder, &["device", "--config", &config, "seed"], seed);
+    for wrong in [&seed[1..], &[7; 1025]] {
+        assert!(!sealing(wrong).0);
+        assert!(!device.folder.join("state/seed.sealed").exists());
+    }
+    assert!(sealing(&seed).0);
+    let is_kept_secret = |folder: &Path| {
+        for file in crate::operations::files(folder) {
+            let content = fs::read(&file).unwrap();
+            let text = String::from_utf8_lossy(&content).to_lowercase();
+            let found = content.windows(seed.len()).any(|part| part == seed) || text.contains(&hex::encode(&seed));
+            assert!(!found, "{} holds the seed", file.display());
+        }
+    };
+    is_kept_secret(&device.folder);
+    is_kept_secret(&masa);
     fs::copy(device.folder.join("out/CHIP-1.json"), device.folder.join("bundle.json")).unwrap();
-    // The same seed again, for a device that has another one.
-    line("CHIP-1", &"b6".repeat(32));
-    assert!(device.factory(&["derive", &seeds, "--out", &out]).unwrap_err().contains("serial-number-unused"));
-    let folder = device.folder.join("state/keys");
-    device.lives("software:idevid", |key| key.starts_with("software:ldevid-"), || wrapped_keys(&folder));
+    // One bit of what is sealed: no key is made of it.
+    let (sealed, state) = (device.folder.join("state/seed.sealed"), device.folder.join("state"));
+    let good = fs::read(&sealed).unwrap();
+    fs::write(
+        &sealed,
+        good.iter().rev().enumerate().map(|(at, octet)| octet ^ u8::from(at == 0)).rev().collect::<Vec<_>>(),
+    )
+    .unwrap();
+    assert!(!device.says(&["status"]).0);
+    assert_eq!(wrapped_keys(&state.join("keys")), [""; 0]);
+    fs::write(&sealed, &good).unwrap();
+    device.lives("software:idevid", |key| key.starts_with("software:ldevid-"), || wrapped_keys(&state.join("keys")));
+    assert!(!sealed.exists(), "the seed stays when nothing needs it");
+    assert!(!sealing(&seed).0, "a device that was born takes no seed");
+    is_kept_secret(&device.folder);
+}
+
+#[test]
+fn a_seed_that_lies_on_a_disk_in_clear_is_no_birth_key() {
+    let ground = Ground::lay(1);
+    let device = Device::new(&ground, "in-clear", "software");
+    let settings = fs::read_to_string(device.folder.join("device.toml")).unwrap();
+    let settings = settings.replace("element = \"software\"", "seed-file = \"seed\"");
+    fs::write(device.folder.join("device.toml"), &settings).unwrap();
+    fs::write(device.folder.join("seed"), [0xa5; 32]).unwrap();
+    let (masa, out) = (ground.of(Role::Masa), device.file("out"));
+    let line = format!("CHIP-1,{}\n", "a5".repeat(32));
+    assert!(hears(&masa, &["factory", "derive", "-", "--out", &out], line.as_bytes()).0);
+    fs::copy(device.folder.join("out/CHIP-1.json"), device.folder.join("bundle.json")).unwrap();
+    let (done, said) = device.says(&["status"]);
+    assert!(!done && said.contains("in clear") && said.contains("landfall device seed"), "{said}");
+    // What it is for: something that is no file on a disk, as memory of a chip is none.
+    let named = settings.replace("seed-file = \"seed\"", "seed-file = \"/dev/stdin\"");
+    fs::write(device.folder.join("device.toml"), named).unwrap();
+    let status = ["device", "--config", &device.file("device.toml"), "status"];
+    let (_, said) = hears(&device.folder, &status, &[0xa5; 32]);
+    assert!(said.contains("CHIP-1"), "{said}");
+    assert_eq!(wrapped_keys(&device.folder.join("state/keys")), ["idevid.key"]);
+    // One that it was born with before it was refused goes now.
+    fs::write(device.folder.join("device.toml"), settings).unwrap();
+    device.says(&["status"]);
     assert!(!device.folder.join("seed").exists(), "the seed lies about in clear");
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::Path,
     process::{Command, Stdio},
 };
@@ -145,22 +146,30 @@ fn rustix_is_root() -> bool {
 fn what_was_rejected_is_listed_and_the_rest_is_made() {
     let folder = line();
     let seed = "07".repeat(32);
-    fs::write(
-        folder.path().join("seeds.csv"),
-        format!("D-1,{seed}\nD-2,0707\nD-1,{}\nD-3,{}\n", "08".repeat(32), "09".repeat(32)),
-    )
-    .unwrap();
-    let derive = ["factory", "derive", "seeds.csv", "--out", "out", "--station", "x"];
-    let (status, said) = says(folder.path(), &derive);
-    assert!(status == 1 && said.contains("2 devices") && said.contains("line 3"), "{said}");
+    let seeds = format!("D-1,{seed}\nD-2,0707\nD-1,{}\nD-3,{}\n", "08".repeat(32), "09".repeat(32));
+    // A list on a disk is refused, however it is handed over.
+    let list = folder.path().join("seeds.csv");
+    fs::write(&list, &seeds).unwrap();
+    let derive = |list: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        command.args(["factory", "derive", list, "--out", "out", "--station", "x"]).current_dir(folder.path());
+        command
+    };
+    for mut command in [derive("seeds.csv"), derive("-")] {
+        let refused = command.stdin(fs::File::open(&list).unwrap()).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(2) && said.contains("in clear") && !said.contains("0707"), "{said}");
+    }
+    assert!(!folder.path().join("out").exists());
+    let mut piped = derive("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    piped.stdin.take().unwrap().write_all(seeds.as_bytes()).unwrap();
+    let output = piped.wait_with_output().unwrap();
+    let (status, said) = (output.status.code(), String::from_utf8(output.stdout).unwrap());
+    assert!(status == Some(1) && said.contains("2 devices") && said.contains("line 3"), "{said}");
     let rejects = does(folder.path(), &["factory", "rejects"]);
     let checks: Vec<_> = rejects.as_array().unwrap().iter().map(|one| one["check"].as_str().unwrap()).collect();
     assert_eq!(checks, ["key-usable", "serial-number-unused"]);
     assert_eq!(does(folder.path(), &["factory", "rejects", "--of-station", "y"]), serde_json::json!([]));
     assert!(!says(folder.path(), &["factory", "rejects"]).1.contains("0707"), "a seed is told");
     assert!(!fs::read_to_string(folder.path().join("out/D-1.json")).unwrap().contains(&seed));
-    // So that no seed ever lies in a file: from whatever opens their envelope.
-    let line = format!("echo D-4,{} | {} factory derive - --out out", "0a".repeat(32), env!("CARGO_BIN_EXE_landfall"));
-    let piped = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
-    assert!(piped.status.success() && folder.path().join("out/D-4.json").exists(), "{piped:?}");
 }

@@ -360,7 +360,7 @@ fn contains(content: &[u8], part: &[u8]) -> bool {
 }
 
 /// Every file below `folder`; sockets are none.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
     entries(folder).into_iter().flat_map(below).filter(|path| path.is_file()).collect()
 }

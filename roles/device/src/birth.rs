@@ -1,8 +1,8 @@
 //! What the factory gave the device: taken out of the bundle once, its key into the element.
 
-use crate::{Config, DeviceError, file};
+use crate::{Config, DeviceError, file, seed};
 use landfall_brski::pledge;
-use landfall_element::{ElementError, SecureElement, seed};
+use landfall_element::{ElementError, SecureElement};
 use landfall_pki::{Anchors, Certificate, pem};
 use landfall_types::{
     Fault, KeyUri, Model, Redacted, Refusal, SerialNumber,
@@ -47,7 +47,7 @@ impl Birth {
             (None, Some(bundle)) => Self::take_in(bundle, &path, config, element)?,
             (None, None) => return Err(DeviceError::Unborn),
         };
-        forget_seed(config);
+        seed::forget(config);
         Ok(birth)
     }
 
@@ -75,8 +75,10 @@ impl Birth {
         let key = match (bundle.key.take(), &config.keys.idevid) {
             (Some(key), _) => import(element, key.0.expose())?,
             (None, Some(uri)) => uri.clone(),
-            (None, None) if config.keys.seed_file.is_some() => derived(config, element, &bundle.serial_number)?,
-            (None, None) => element.uri(LABEL)?,
+            (None, None) => match seed::derive(config, element, &bundle.serial_number)? {
+                Some(key) => key,
+                None => element.uri(LABEL)?,
+            },
         };
         let birth = Self::of(&bundle, key.clone())?;
         let own = element.signer(&key).map_err(|error| match error {
@@ -144,39 +146,24 @@ impl Birth {
     }
 }
 
+/// Whether the device has taken in what the factory gave it.
+pub(crate) fn is_taken_in(config: &Config) -> bool {
+    config.state.join(FILE).exists()
+}
+
 /// Whether the device has an IDevID, or its bundle brings one.
 pub(crate) fn is_of_brski(config: &Config) -> Result<bool, DeviceError> {
     #[derive(Deserialize)]
     struct Peek {
         idevid: Option<serde::de::IgnoredAny>,
     }
-    if config.state.join(FILE).exists() {
+    if is_taken_in(config) {
         return Ok(true);
     }
     let Some(path) = &config.bundle else { return Ok(false) };
     let Some(content) = file::read(path)?.map(Redacted::new) else { return Ok(false) };
     let peek: Peek = serde_json::from_slice(content.expose()).map_err(|e| DeviceError::file(path, e))?;
     Ok(peek.idevid.is_some())
-}
-
-/// The key that the factory derived too (NIST SP 1800-36B H.1.1, method 5).
-fn derived(config: &Config, element: &dyn SecureElement, serial_number: &SerialNumber) -> Result<KeyUri, DeviceError> {
-    let path = config.keys.seed_file.as_deref().unwrap_or(Path::new(""));
-    let seed = file::read(path)?.map(Redacted::new).ok_or_else(|| DeviceError::file(path, "there is no such file"))?;
-    let key = seed::birth_key(&seed, serial_number)?;
-    match element.import(LABEL, &key) {
-        Err(ElementError::Taken(key)) => Ok(key),
-        imported => Ok(imported?),
-    }
-}
-
-/// The element has the key, and who learned the seed would have it too (H.1.1): a file with it goes. Memory of the chip that
-/// looks like a file cannot be removed, and is the chip's matter.
-fn forget_seed(config: &Config) {
-    let Some(path) = config.keys.seed_file.as_deref().filter(|path| path.is_file()) else { return };
-    if let Err(why) = file::remove(path) {
-        tracing::warn!(path = %path.display(), %why, "the seed of the birth key is still there for everyone who may read it");
-    }
 }
 
 fn import(element: &dyn SecureElement, text: &str) -> Result<KeyUri, DeviceError> {

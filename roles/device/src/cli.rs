@@ -8,6 +8,7 @@ use crate::{
     dpp::{self, cli as easy},
     posture::measure,
     request::{Wanted, introduce, prove, request},
+    seed,
 };
 use clap::{Args, Subcommand};
 use landfall_attest::Tier;
@@ -126,6 +127,9 @@ enum Command {
         #[arg(long, value_name = "SERIAL")]
         serial_number: Option<SerialNumber>,
     },
+    /// Takes in the seed that the chip's maker has for the device, from standard input: 32 octets or more. The birth key is
+    /// derived from it when the bundle comes; until then the seed is sealed by the device's element.
+    Seed,
     /// Shows the factory the device's TPM, for proof that the birth key lives in it.
     Introduce,
     /// Has the TPM answer the factory's challenge, for the birth key.
@@ -261,6 +265,11 @@ impl Device {
                 let wanted = if dpp { Wanted::Bootstrapping } else { Wanted::Birth };
                 let request = request(&config, wanted, serial_number.as_ref())?;
                 return say(out, json, &json!({ "request": request }), &request, true);
+            }
+            Command::Seed => {
+                seed::take_in(&config, &mut io::stdin().lock())?;
+                let words = "The seed is sealed. Destroy it wherever else it is.\n";
+                return say(out, json, &json!({ "sealed": true }), words, true);
             }
             Command::Introduce => return say_json(out, &introduce(&config)?),
             Command::Prove { challenge } => {

@@ -88,8 +88,9 @@ pub struct Keys {
     pub passphrase_file: Option<PathBuf>,
     /// The environment variable that holds the passphrase.
     pub passphrase_env: Option<String>,
-    /// The file with the seed that the chip's maker put into the device, if the birth key is derived from it
-    /// ([`landfall_element::seed::birth_key`]): at least 32 octets. It is removed once the element has the key.
+    /// Where memory of the chip shows the seed that its maker put there, if the birth key is derived from it
+    /// ([`landfall_element::seed::birth_key`]): at least 32 octets. A file on a disk is refused: `landfall device seed` seals
+    /// what would stand there in clear.
     pub seed_file: Option<PathBuf>,
     /// Where the IDevID's private key is, if the device made it itself and it is not where `landfall device request` makes
     /// it.

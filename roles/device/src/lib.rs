@@ -20,6 +20,7 @@ mod evidence;
 mod file;
 mod posture;
 mod request;
+mod seed;
 mod service;
 mod show;
 mod state;

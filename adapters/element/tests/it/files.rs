@@ -1,6 +1,6 @@
 //! Keys at rest: nothing is readable, nothing can be changed or exchanged unnoticed, nothing is half written.
 
-use landfall_element::{ElementError, KeySource, SecureElement, SoftwareElement};
+use landfall_element::{ElementError, KeySource, SecureElement, SoftwareElement, files::is_on_disk};
 use landfall_pki::{Algorithm, SoftwareKey};
 use landfall_types::Redacted;
 use std::{
@@ -215,4 +215,25 @@ fn of_two_that_make_one_element_both_use_the_same() {
     for element in elements {
         assert!(element.signer(&key).is_ok());
     }
+}
+
+#[test]
+fn memory_of_the_machine_and_pipes_are_told_from_files_on_a_disk() {
+    let place = Place::new();
+    let at = |name: &str| place.dir.path().join(name);
+    let file = at("seed");
+    fs::write(&file, "seed").unwrap();
+    let link = at("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(is_on_disk(&file).unwrap() && is_on_disk(&link).unwrap());
+    assert!(!is_on_disk("/dev/null".as_ref()).unwrap());
+    assert!(is_on_disk(&at("none")).is_err(), "what is not there is not taken for memory");
+    let shown = Path::new("/sys/kernel/uevent_seqnum");
+    if shown.exists() {
+        assert!(!is_on_disk(shown).unwrap());
+    }
+    // A file elsewhere that is called like it.
+    fs::create_dir(at("sys")).unwrap();
+    fs::write(at("sys").join("seed"), "seed").unwrap();
+    assert!(is_on_disk(&at("sys").join("seed")).unwrap());
 }

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
@@ -303,6 +303,15 @@ impl Body {
         let answered = output.status.code() != Some(2) || !output.stdout.is_empty();
         ensure!(answered, "{}", complaint(last));
         serde_json::from_slice(&output.stdout).with_context(|| format!("the device did not answer in JSON: {last}"))
+    }
+
+    /// Has the device's agent do something with what it reads from its standard input.
+    pub(crate) async fn hears(&self, place: &Place, arguments: &[&str], input: &[u8]) -> Result<()> {
+        let mut child = self.command(place, arguments)?.stdin(Stdio::piped()).spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(input).await?;
+        let output = child.wait_with_output().await?;
+        ensure!(output.status.success(), "{}", complaint(String::from_utf8_lossy(&output.stderr).trim()));
+        Ok(())
     }
 
     fn command(&self, place: &Place, arguments: &[&str]) -> Result<Command> {

@@ -41,7 +41,7 @@ async fn birth_credentials(place: &Place, line: &Line, second: &Device) -> Resul
     aws_lc_rs::rand::fill(&mut seed).ok().context("there is no randomness")?;
     let seed = Redacted::new(seed);
     let (first, third) = (line.on_device(place).await?, line.loaded(place)?);
-    let (fourth, fifth) = (line.pre_provisioned(place).await?, line.seeded(place, &seed)?);
+    let (fourth, fifth) = (line.pre_provisioned(place).await?, line.seeded(place, &seed).await?);
     for device in [&first, &third, &fourth, &fifth] {
         line.sold(device).await?;
         line.joined(place, device).await.with_context(|| format!("with the key of {}", device.serial))?;

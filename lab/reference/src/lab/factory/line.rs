@@ -131,10 +131,16 @@ impl Line {
         body.born(bundle)
     }
 
-    /// Method 5: the device derives the key from the seed that its chip's maker put there; the factory derives it too.
-    pub(super) fn seeded(&self, place: &Place, seed: &Redacted<Vec<u8>>) -> Result<Device> {
-        let body = self.plain(place, "seed-file = \"seed\"\n")?;
-        fs::write(body.folder.join("seed"), seed.expose())?;
+    /// Method 5: the device derives the key from the seed that its chip's maker handed over, which it keeps sealed until then;
+    /// the factory derives it too.
+    pub(super) async fn seeded(&self, place: &Place, seed: &Redacted<Vec<u8>>) -> Result<Device> {
+        let body = self.plain(place, "")?;
+        body.hears(place, &["seed"], seed.expose()).await?;
+        let kept = fs::read(body.folder.join("state/seed.sealed"))?;
+        ensure!(
+            !kept.windows(8).any(|part| seed.expose().windows(8).any(|of| of == part)),
+            "the seed lies about in clear"
+        );
         body.born(self.derived(&format!("{}-SEED-1", self.build.prefix), seed)?)
     }
 
