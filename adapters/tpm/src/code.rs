@@ -57,6 +57,9 @@ impl Code {
         };
         let advice = match self {
             Self::OBJECT_MEMORY => "; `tpm2_flushcontext -t` removes what an interrupted program left loaded",
+            Self::POLICY_FAIL | Self::PCR_CHANGED => {
+                "; start what was started when it was sealed, or forget it (`landfall device reset`) and onboard anew"
+            }
             Self::LOCKOUT => "; wait, or `tpm2_dictionarylockout -c`",
             _ => "",
         };

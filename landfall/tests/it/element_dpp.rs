@@ -189,7 +189,11 @@ fn a_tpm_agrees_with_a_configurator_by_the_key_that_the_factory_certified() {
         let measured = format!("7:sha256={}", "ab".repeat(32));
         let Some(_) = tpm.tool("tpm2_pcrextend", &[&measured]) else { return };
         let said = scene.tries("device", &["device", "status"]).unwrap_err();
-        assert!(said.contains("the platform is not in the state"), "{said}");
+        assert!(said.contains("the platform is not in the state") && said.contains("landfall device reset"), "{said}");
+        // What is advised helps.
+        assert_eq!(scene.does("device", &["device", "reset"])["forgot"], true);
+        let said = scene.tries("device", &["device", "status"]).unwrap_err();
+        assert!(said.contains("tpm:dpp-bootstrap") && !said.contains("the platform is not in the state"), "{said}");
     }
 }
 
