@@ -1,5 +1,7 @@
-//! How fast a factory makes devices, beside what their keys and signatures alone cost; and with keys in a TPM, beside what
-//! its commands alone cost.
+//! How fast a factory makes devices, beside what their keys and signatures alone cost, and what these and the disk do; and
+//! with keys in a TPM, beside what its commands alone cost.
+
+mod ground;
 
 use super::load::{cpu_time, resident_kib};
 use crate::peers::program;
@@ -25,7 +27,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -38,6 +40,8 @@ const FLOOR: Duration = Duration::from_secs(1);
 const CERTIFICATE: usize = 400;
 /// How many devices with TPMs are in the making at the same time.
 const STATIONS: [u32; 2] = [1, 4];
+/// The most devices for which the ground is measured.
+const GROUND: u64 = 20_000;
 /// How often memory is looked at.
 const LOOKS: u64 = 10;
 
@@ -56,10 +60,21 @@ pub struct Measured {
     pub ratio: f64,
     /// CPU time of each device, in microseconds.
     pub cpu_us: f64,
+    /// The same with a key, a signature, a file and a row for each, and nothing of Landfall.
+    pub ground: Bare,
     /// The size of the database, in MiB.
     pub database_mib: f64,
     /// Memory while they were made, in MiB: after how many devices, and how much.
     pub memory: Vec<(u64, f64)>,
+}
+
+/// What so many devices cost with nothing of Landfall in them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bare {
+    /// Devices a second.
+    pub rate: f64,
+    /// CPU time of each, in microseconds.
+    pub cpu_us: f64,
 }
 
 /// What making devices with keys in a TPM cost.
@@ -79,6 +94,9 @@ pub struct TpmMeasured {
     pub tpm_ms: f64,
     /// What came on top of that, over that.
     pub overhead: f64,
+    /// Milliseconds from one device to the next with the same commands over as many connections, a durable file and a
+    /// durable row, and nothing of Landfall.
+    pub ground_ms: f64,
 }
 
 /// Makes `count` devices in `folder`, which is left full of them.
@@ -104,6 +122,9 @@ pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Re
     ensure!(factory.store().count::<FactoryDevice>()? == u64::from(count), "devices are missing");
     let floor_rate = f64::midpoint(before, floor(threads)?);
     let rate = f64::from(count) / took.as_secs_f64();
+    let sizes = sizes(&factory, &made.folder)?;
+    // As many threads as the factory has: while some wait for the disk, others go on.
+    let ground = ground::software(&folder.join("ground"), u64::from(count).min(GROUND), 2 * threads, sizes)?;
     Ok(Measured {
         devices: u64::from(count),
         threads,
@@ -111,6 +132,7 @@ pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Re
         floor_rate,
         ratio: rate / floor_rate,
         cpu_us: cpu.as_secs_f64() * 1e6 / f64::from(count),
+        ground,
         database_mib: fs::metadata(folder.join("factory.db"))?.len() as f64 / 1_048_576.0,
         memory: memory.into_inner().unwrap_or_else(PoisonError::into_inner),
     })
@@ -127,6 +149,13 @@ fn factory(folder: &Path) -> Result<Factory> {
     new.make(&home, &element, Time::now())?;
     let store = Store::sqlite_shared(folder.join("factory.db"))?;
     Ok(Factory::open(&home, &element, store, &folder.join("bundles"))?)
+}
+
+/// What stands on the disk of the first device that was made.
+fn sizes(factory: &Factory, bundles: &Path) -> Result<ground::Sizes> {
+    let device = factory.store().scan::<FactoryDevice>(None, 1)?.pop().context("there is no device")?.record;
+    let bundle = fs::metadata(bundles.join(format!("{}.json", device.serial_number)))?.len();
+    Ok(ground::Sizes { bundle: usize::try_from(bundle)?, record: serde_json::to_vec(&device)?.len() })
 }
 
 fn product() -> Result<Product> {
@@ -181,7 +210,10 @@ pub fn measure_tpm(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -
     };
     // The storage key is made at the first use.
     make(0)?;
-    let next = AtomicU64::new(1);
+    relay.listen();
+    make(1)?;
+    let asked = relay.heard();
+    let next = AtomicU64::new(2);
     let measured = STATIONS.into_iter().map(|stations| {
         relay.spent.store(0, Ordering::Relaxed);
         relay.commands.store(0, Ordering::Relaxed);
@@ -203,14 +235,17 @@ pub fn measure_tpm(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -
         })?;
         let took = begun.elapsed().as_secs_f64() * 1000.0 / f64::from(count);
         let tpm_ms = relay.spent.load(Ordering::Relaxed) as f64 / 1e6 / f64::from(count);
+        let commands = relay.commands.load(Ordering::Relaxed) as f64 / f64::from(count);
+        let ground_ms = ground::tpm(&folder.join(format!("ground-{stations}")), relay.port, &asked, count, stations)?;
         Ok(TpmMeasured {
             devices: count,
             stations,
             rate: 1000.0 / took,
-            commands: relay.commands.load(Ordering::Relaxed) as f64 / f64::from(count),
+            commands,
             device_ms: took,
             tpm_ms,
             overhead: took / tpm_ms - 1.0,
+            ground_ms,
         })
     });
     measured.collect::<Result<_>>().map(Some)
@@ -252,34 +287,64 @@ impl Drop for Simulator {
     }
 }
 
-/// Stands before the TPM and counts how long its answers take.
+/// Stands before the TPM and counts how long its answers take; and writes down what it is asked, while it is to.
 struct Relay {
     port: u16,
     spent: Arc<AtomicU64>,
     commands: Arc<AtomicU64>,
+    asked: Arc<Mutex<Option<ground::Conversation>>>,
 }
 
 impl Relay {
     fn start(tpm: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let relay = Self { port: listener.local_addr()?.port(), spent: Arc::default(), commands: Arc::default() };
-        let (spent, commands) = (relay.spent.clone(), relay.commands.clone());
+        let relay = Self {
+            port: listener.local_addr()?.port(),
+            spent: Arc::default(),
+            commands: Arc::default(),
+            asked: Arc::default(),
+        };
+        let (spent, commands, asked) = (relay.spent.clone(), relay.commands.clone(), relay.asked.clone());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // Whoever hung up has its answer.
-                let _ = serve(client, tpm, &spent, &commands);
+                let _ = serve(client, tpm, &spent, &commands, &asked);
             }
         });
         Ok(relay)
     }
+
+    fn listen(&self) {
+        *held(&self.asked) = Some(Vec::new());
+    }
+
+    fn heard(&self) -> ground::Conversation {
+        held(&self.asked).take().unwrap_or_default()
+    }
 }
 
-fn serve(mut client: TcpStream, tpm: u16, spent: &AtomicU64, commands: &AtomicU64) -> std::io::Result<()> {
+fn held(asked: &Mutex<Option<ground::Conversation>>) -> MutexGuard<'_, Option<ground::Conversation>> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(
+    mut client: TcpStream,
+    tpm: u16,
+    spent: &AtomicU64,
+    commands: &AtomicU64,
+    asked: &Mutex<Option<ground::Conversation>>,
+) -> std::io::Result<()> {
+    if let Some(asked) = &mut *held(asked) {
+        asked.push(Vec::new());
+    }
     let mut tpm = TcpStream::connect((Ipv4Addr::LOCALHOST, tpm))?;
     client.set_nodelay(true)?;
     tpm.set_nodelay(true)?;
     loop {
         let command = message(&mut client)?;
+        if let Some(asked) = held(asked).as_mut().and_then(|asked| asked.last_mut()) {
+            asked.push(command.clone());
+        }
         let begun = Instant::now();
         tpm.write_all(&command)?;
         let answer = message(&mut tpm)?;
@@ -301,11 +366,16 @@ fn message(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 /// What was measured, for a terminal.
 pub fn text(measured: &Measured) -> String {
-    let Measured { devices, threads, rate, floor_rate, ratio, cpu_us, database_mib, memory } = measured;
+    let Measured { devices, threads, rate, floor_rate, ratio, cpu_us, ground, database_mib, memory } = measured;
     let mut text = format!(
         "{devices} devices on {threads} threads: {rate:.0} a second, {cpu_us:.0} µs of CPU each.\n\
          Their keys and one signature each, alone: {floor_rate:.0} a second. The ratio is {ratio:.2}.\n\
-         The database has {database_mib:.0} MiB. Memory:"
+         The ground, these with a file and a row of the same size each: {:.0} a second, {:.0} µs of CPU each. \
+         The ratio to it is {:.2}.\n\
+         The database has {database_mib:.0} MiB. Memory:",
+        ground.rate,
+        ground.cpu_us,
+        rate / ground.rate,
     );
     for (devices, mib) in memory {
         let _ = write!(text, " {mib:.0} MiB after {devices},");
@@ -317,12 +387,15 @@ pub fn text(measured: &Measured) -> String {
 /// The same with a TPM.
 pub fn tpm_text(measured: &[TpmMeasured]) -> String {
     let lines = measured.iter().map(|measured| {
-        let TpmMeasured { devices, stations, rate, commands, device_ms, tpm_ms, overhead } = measured;
+        let TpmMeasured { devices, stations, rate, commands, device_ms, tpm_ms, overhead, ground_ms } = measured;
         format!(
             "{devices} devices with keys in a TPM, {stations} at the same time: {rate:.1} a second.\n\
              {device_ms:.2} ms each, of which the TPM takes {tpm_ms:.2} ms for {commands:.1} commands. \
-             On top of that come {:.1} %.",
-            overhead * 100.0
+             On top of that come {:.1} %.\n\
+             The ground, the same commands and connections with a durable file and a durable row: {ground_ms:.2} ms each. \
+             On top of it come {:.1} %.",
+            overhead * 100.0,
+            (device_ms / ground_ms - 1.0) * 100.0
         )
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -337,7 +410,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let measured = measure(folder.path(), 600, &|_| ()).unwrap();
         assert_eq!(measured.devices, 600);
-        assert!(measured.ratio > 0.0 && !measured.memory.is_empty());
+        assert!(measured.ratio > 0.0 && measured.ground.rate > 0.0 && !measured.memory.is_empty());
         assert!(text(&measured).contains("600 devices"));
     }
 
@@ -347,7 +420,10 @@ mod tests {
         match measure_tpm(folder.path(), 2, &|_| ()).unwrap() {
             Some(measured) => {
                 assert_eq!(measured.len(), STATIONS.len());
-                assert!(measured.iter().all(|one| one.tpm_ms > 0.0 && one.commands >= 2.0), "{measured:?}");
+                assert!(
+                    measured.iter().all(|one| one.tpm_ms > 0.0 && one.ground_ms > 0.0 && one.commands >= 2.0),
+                    "{measured:?}"
+                );
             }
             None => println!("SKIPPED: swtpm is not installed"),
         }
