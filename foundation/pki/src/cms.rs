@@ -3,7 +3,7 @@
 mod build;
 mod parse;
 
-pub use build::{ContentDigest, PreparedSignedData, SignedDataBuilder, certs_only};
+pub use build::{ContentDigest, PreparedSignedData, SignedDataBuilder, certs_only, certs_only_in_order};
 pub use parse::{SignedData, parse_certs_only};
 
 /// The longest message that is read, in bytes: a voucher request that holds another and both chains stays far below.

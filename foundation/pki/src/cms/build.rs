@@ -171,6 +171,14 @@ pub fn certs_only(certificates: &[Certificate]) -> Vec<u8> {
     signed_data(oid::DATA, &[], &no_content, &certificate_set(certificates.iter()), &[])
 }
 
+/// The same with the certificates in the order in which they are given, for those who take the first for the one that is meant. It
+/// is BER and not DER for that, which RFC 5652 s5 allows.
+pub fn certs_only_in_order(certificates: &[Certificate]) -> Vec<u8> {
+    let no_content = asn1::sequence(&[&asn1::oid(&oid::DATA)]);
+    let certificates: Vec<&[u8]> = certificates.iter().map(Certificate::der).collect();
+    signed_data(oid::DATA, &[], &no_content, &asn1::tlv(asn1::context(0), &certificates), &[])
+}
+
 fn signed_data(
     content_type: Oid,
     digests: &[u8],

@@ -3,7 +3,7 @@
 use super::world::{Hierarchy, key, now, skip};
 use landfall_pki::{
     Algorithm, Certificate, Crl, Csr, CsrRequest, Name, SignedData, SignedDataBuilder, Signer, SoftwareKey,
-    cms::{certs_only, parse_certs_only},
+    cms::{certs_only, certs_only_in_order, parse_certs_only},
     key::Strength,
     oid, pem,
 };
@@ -126,6 +126,14 @@ fn it_verifies_our_messages() {
         }
         bench.put("bag.p7", certs_only(&domain.intermediates()));
         assert_eq!(bench.run("pkcs7 -inform DER -in bag.p7 -print_certs -noout").matches("subject=").count(), 2);
+        let mut ordered = domain.intermediates();
+        for _ in 0..2 {
+            ordered.reverse();
+            bench.put("bag.p7", certs_only_in_order(&ordered));
+            let said = bench.run("pkcs7 -inform DER -in bag.p7 -print_certs");
+            assert_eq!(Certificate::chain_from_pem(&said).unwrap(), ordered);
+            assert_eq!(parse_certs_only(&certs_only_in_order(&ordered)).unwrap(), ordered);
+        }
     }
 }
 

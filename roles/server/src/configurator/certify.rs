@@ -10,7 +10,7 @@ use crate::{
 use landfall_brski::est::{Operation, binding::Linked, server};
 use landfall_dpp::config::Enterprise;
 use landfall_pki::{
-    Authority, Certificate, CertificateSerial, Csr, Name, PkiError, Validity, cms::certs_only, lint, oid,
+    Authority, Certificate, CertificateSerial, Csr, Name, PkiError, Validity, cms::certs_only_in_order, lint, oid,
     profile::Ldevid,
 };
 use landfall_types::{Fault, Refusal, Time};
@@ -54,7 +54,8 @@ impl Certified {
     pub(super) fn enterprise(&self, network: &Network) -> Enterprise {
         let anchor = network.eap_anchor.as_ref().unwrap_or(&self.anchor);
         Enterprise {
-            cert_bag: certs_only(&self.bag),
+            // wpa_supplicant takes the first for the device's own.
+            cert_bag: certs_only_in_order(&self.bag),
             ca_cert: Some(anchor.der().to_vec()),
             server_name: network.eap_server.clone(),
             eap_methods: vec![Enterprise::EAP_TLS],
