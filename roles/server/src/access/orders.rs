@@ -3,7 +3,7 @@
 use super::{
     Access,
     client::Client,
-    session::{Owed, Session},
+    session::{Owed, Session, Shown},
 };
 use landfall_eap::radius::{
     Order, Place,
@@ -25,6 +25,10 @@ const AT_LEAST: Duration = Duration::from_secs(3600);
 
 /// How often it is given at least.
 const TRIES: u32 = 6;
+
+/// hostapd remembers for half a minute what it was told of an address (`RADIUS_ACL_TIMEOUT`), and lets the device in again by that without
+/// asking.
+const REMEMBERED: Duration = Duration::from_secs(31);
 
 /// What is to be done about a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,7 @@ impl Access {
     pub(super) async fn settle(self: &Arc<Self>, session: Session) {
         let due = match self.due(&session) {
             Due::Nothing if session.owed.is_none() => return,
+            Due::Out(_) if session.is_put_out(self.world.clock.now()) => return,
             due => due,
         };
         if let (Some(enforcer), true) = (&self.enforcer, session.is_here) {
@@ -132,6 +137,10 @@ impl Access {
             Err(_) if !is_over => {
                 let wait = AGAIN.saturating_mul(2_u32.saturating_pow(tries - 1)).min(AT_LEAST);
                 let owed = Some(Owed { tries, again: now + wait });
+                self.write(&Session { owed, ..session }).await;
+            }
+            Ok(()) if now < session.remembered_until() => {
+                let owed = Some(Owed { tries, again: session.remembered_until() });
                 self.write(&Session { owed, ..session }).await;
             }
             _ => {
@@ -202,6 +211,20 @@ impl Access {
 }
 
 impl Session {
+    /// Until when its access point may let the device in again without asking, at the latest.
+    fn remembered_until(&self) -> Time {
+        match self.by {
+            Shown::Password(_) => self.since + REMEMBERED,
+            Shown::Certificate(_) | Shown::Guest(_) => self.since,
+        }
+    }
+
+    /// Whether its access point has done as it was told, and need not hear it again before it has forgotten that it let the device in.
+    fn is_put_out(&self, now: Time) -> bool {
+        let again = self.owed.as_ref().map(|owed| owed.again);
+        again == Some(self.remembered_until()) && now < self.remembered_until()
+    }
+
     fn placed(self, place: &Place) -> Self {
         Self { vlan: place.vlan.clone(), filter: place.filter.clone(), owed: None, ..self }
     }

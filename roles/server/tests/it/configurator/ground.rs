@@ -7,7 +7,7 @@ use landfall_lifecycle::{
 };
 use landfall_pki::{Algorithm, AltName};
 use landfall_server::{
-    RoleName, Server, Settings, Trigger, World, access,
+    Clock, RoleName, Server, Settings, Trigger, World, access,
     admin::{
         Address, Client,
         view::{AuditEvent, ConfiguratorView, Device as DeviceView, Page, Unanswered},
@@ -104,15 +104,27 @@ impl Ground {
 
     /// An access server over the same records, for an access point of `tenant` that asks from here with the secret.
     pub(crate) async fn access(&self, tenant: &str, secret: &str) -> (SocketAddr, Trigger) {
+        self.access_with(tenant, secret, 3799, None).await
+    }
+
+    /// The same for access points that take orders at that port, by that clock.
+    pub(crate) async fn access_with(
+        &self,
+        tenant: &str,
+        secret: &str,
+        orders: u16,
+        clock: Option<Clock>,
+    ) -> (SocketAddr, Trigger) {
         let file = self.settings.resolve("secret".as_ref());
         std::fs::write(&file, format!("{secret}\n")).unwrap();
         let access = format!(
             "[access]\nlisten = \"127.0.0.1:0\"\n[[access.client]]\nname = \"ap\"\naddresses = [\"127.0.0.1\"]\n\
-             secret-file = \"secret\"\ntenant = {tenant:?}\n[[access.place]]\nvlan = \"30\"\nreauthenticate = \"1h\"\n"
+             secret-file = \"secret\"\ntenant = {tenant:?}\norders = {orders}\n[[access.place]]\nvlan = \"30\"\nreauthenticate = \"1h\"\n"
         );
         let mut settings = Settings::parse(&access).unwrap_or_else(|why| panic!("{why:?}"));
         settings.data.clone_from(&self.settings.data);
-        let world = World::new(self.store.clone(), open::element(&settings).unwrap());
+        let mut world = World::new(self.store.clone(), open::element(&settings).unwrap());
+        world.clock = clock.unwrap_or(world.clock);
         let config = access::Config::from_settings(settings.access.as_ref().unwrap(), &settings, &world).unwrap();
         let (trigger, shutdown) = shutdown();
         let (task, _) = config.build(world, shutdown).await.unwrap();

@@ -2,10 +2,18 @@
 
 use super::{device::Device, ground::Ground};
 use landfall_eap::radius::{Attributes, Code, Kind, Packet, Secret};
-use landfall_server::access::Session;
+use landfall_server::{Clock, access::Session};
 use landfall_testkit::{Rng, temp_dir, tool};
-use landfall_types::Redacted;
-use std::{net::SocketAddr, process::Command, time::Duration};
+use landfall_types::{Redacted, Time};
+use std::{
+    net::SocketAddr,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::net::UdpSocket;
 
 const SECRET: &str = "a-secret-of-ours";
@@ -116,4 +124,48 @@ async fn an_address_that_two_devices_have_is_nobodys() {
     let (access, _running) = ground.access("home", SECRET).await;
     assert_eq!(ask(access, NAME, CALLING, CALLED).await, None);
     ground.stop().await;
+}
+
+/// hostapd lets a device in again by an answer that is not half a minute old, and does not ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_put_out_is_put_out_again_when_its_access_point_has_forgotten_the_answer() {
+    let ground = Ground::with(NETWORK).await;
+    let (device, _) = onboarded(&ground, 1, [2, 0, 0, 0, 0, 1]).await;
+    let (later, start) = (Arc::new(AtomicU64::new(0)), Time::now());
+    let seconds = later.clone();
+    let clock = Clock::of(move || start + Duration::from_secs(seconds.load(Ordering::Relaxed)));
+    let nas = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let orders = nas.local_addr().unwrap().port();
+    let (access, _running) = ground.access_with("home", SECRET, orders, Some(clock)).await;
+    assert!(ask(access, NAME, CALLING, CALLED).await.is_some());
+    ground.judge(&device, "revoke").await;
+    obeys(&nas).await;
+    until(|| ground.store.scan::<Session>(None, 9).unwrap()[0].record.owed.is_some()).await;
+    later.store(30, Ordering::Relaxed);
+    assert_eq!(ask(access, NAME, CALLING, CALLED).await, None);
+    assert_eq!(ground.store.count::<Session>().unwrap(), 1);
+    later.store(31, Ordering::Relaxed);
+    obeys(&nas).await;
+    until(|| ground.store.count::<Session>().unwrap() == 0).await;
+    ground.stop().await;
+}
+
+/// The next order is to put a device out, and is done.
+async fn obeys(nas: &UdpSocket) {
+    let mut datagram = [0; 4096];
+    let received = tokio::time::timeout(LIMIT, nas.recv_from(&mut datagram)).await.expect("an order");
+    let (length, from) = received.unwrap();
+    let request = Packet::open_request(&datagram[..length], &secret()).unwrap();
+    assert_eq!(request.code, Code::DisconnectRequest);
+    let answer = Packet { code: Code::DisconnectAck, attributes: Attributes::default(), ..request.clone() };
+    nas.send_to(&answer.seal_answer(&request.authenticator, &secret()), from).await.unwrap();
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, wait).await.expect("it comes to that");
 }
