@@ -17,7 +17,7 @@ use landfall_server::{
     RoleName, Server, Settings, Trigger,
     admin::{
         Address, Client,
-        view::{BootstrapKey, ConfiguratorView, Device, HandOverAllowed},
+        view::{AuditEvent, BootstrapKey, ConfiguratorView, Device, HandOverAllowed, Page},
     },
     domain::NewDomain,
     open,
@@ -26,7 +26,7 @@ use landfall_server::{
 };
 use landfall_store::Store;
 use landfall_testkit::{Running, free_port, openssl, tool};
-use landfall_types::{Changes, Record, Time};
+use landfall_types::{Changes, Outcome, Record, Time};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, process::Command, time::Duration};
 use tempfile::TempDir;
@@ -50,10 +50,15 @@ impl Configurator {
 
     /// The same with more in the settings.
     pub(super) async fn start_with(kind: &str, more: &str) -> Self {
+        Self::start_beside(kind, more, "").await
+    }
+
+    /// The same beside other roles, with what is said of them and of the network.
+    pub(super) async fn start_beside(kind: &str, more: &str, beside: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[metrics]\nlisten = \"\"\n[configurator]\nlisten = \"127.0.0.1:0\"\nannounce = false\nlimits.join = \"0s\"\n\
-             {more}[[configurator.network]]\nssid = \"Home\"\nkind = \"{kind}\"\n"
+             {more}[[configurator.network]]\nssid = \"Home\"\nkind = \"{kind}\"\n{beside}"
         );
         let mut settings = Settings::parse(&text).unwrap();
         settings.data = folder.path().to_owned();
@@ -64,7 +69,8 @@ impl Configurator {
             .unwrap();
         let (trigger, shutdown) = shutdown();
         let server = Server::build(&settings, &[], shutdown).await.unwrap();
-        let [(RoleName::Configurator, address)] = server.addresses()[..] else { panic!("{:?}", server.addresses()) };
+        let addresses = server.addresses();
+        let (_, address) = *addresses.iter().find(|(role, _)| *role == RoleName::Configurator).unwrap();
         let store = server.world().store.clone();
         tokio::spawn(server.run());
         let client = Client::new(Address::Local(settings.admin_socket()));
@@ -108,7 +114,7 @@ impl Configurator {
     }
 
     /// Takes the device into the book.
-    async fn own(&self, uri: &str, serial: &str) {
+    pub(super) async fn own(&self, uri: &str, serial: &str) {
         self.enter(uri, serial, None).await;
     }
 
@@ -134,6 +140,23 @@ impl Configurator {
             state: Held::Held,
         };
         self.store.commit(Changes::new().put(&entry).unwrap()).await.unwrap();
+    }
+
+    /// Throws a device out.
+    pub(super) async fn revoke(&self, serial: &str) {
+        let note = json!({ "reason": "the test ends it" });
+        let _: Value = self.client.post(&format!("/v1/network/devices/{serial}/revoke"), &note).await.unwrap();
+    }
+
+    /// How each action of that name ended, in order: `done`, or the check that failed.
+    pub(super) async fn ended(&self, action: &str) -> Vec<String> {
+        let page: Page<AuditEvent> = self.client.list("/v1/audit", &[("limit", Some("1000"))]).await.unwrap();
+        let its = page.items.into_iter().filter(|event| event.action == action);
+        its.map(|event| match event.outcome {
+            Outcome::Refused(refusal) => refusal.check.to_string(),
+            _ => "done".into(),
+        })
+        .collect()
     }
 
     /// Whether the operator sees that the device authenticated the network.

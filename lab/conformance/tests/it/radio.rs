@@ -11,15 +11,16 @@ use landfall_reference::{
         dpp::{Akm, AuthInit, Configuration, NetRole, Pkex, Role},
     },
     rig::{
-        Eap, Machine, Relay, Rig, Security,
+        Eap, Machine, Radius, Relay, Rig, Security,
         scenario::{
             Association, CHANNEL, Enrollee, Network, chirp_and_join, chirp_join_and_come_again, enrol_access_point,
             join, joined,
         },
     },
 };
-use landfall_testkit::{current_test, skip};
-use std::{sync::Arc, time::Duration};
+use landfall_testkit::{current_test, skip, temp_dir};
+use landfall_types::Redacted;
+use std::{fs, net::UdpSocket, sync::Arc, time::Duration};
 
 const PASSWORD: &str = "a long password";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,6 +50,63 @@ async fn stations_join_over_the_air() {
     relayed(&machine).await;
     again(&machine).await;
     handed_over(&machine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_thrown_out_is_put_out_over_the_air_and_stays_out() {
+    let Some(machine) = machine().await else { return };
+    for (kind, key_mgmt) in [("dot1x", "WPA2-EAP-SHA256"), ("psk", "WPA2-PSK")] {
+        let_in_and_put_out(&machine, kind, key_mgmt).await;
+    }
+}
+
+/// Our access server has hostapd let a device in by the certificate or the password of its own that our configurator gave it, and
+/// put it out with a Disconnect-Request (RFC 5176) once it is revoked. Then it does not come in again.
+async fn let_in_and_put_out(machine: &Arc<Machine>, kind: &str, key_mgmt: &str) {
+    let secret = "a secret of the access point".to_owned();
+    let (folder, port) = (temp_dir(), UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let file = folder.path().join("secret");
+    fs::write(&file, &secret).unwrap();
+    let orders = machine.orders();
+    let beside = format!(
+        "[access]\nlisten = \"127.0.0.1:{port}\"\n[[access.client]]\nname = \"ap\"\naddresses = [\"127.0.0.1\"]\n\
+         secret-file = {file:?}\norders = {orders}\n"
+    );
+    let named = if kind == "dot1x" { "eap-server = \"localhost\"\n" } else { "" };
+    let ours = Configurator::start_beside(kind, "", &format!("{named}{beside}")).await;
+    let radius = Radius { port, secret: Redacted::new(secret) };
+    let security = [if kind == "dot1x" { Security::EapBy(radius) } else { Security::PskBy(radius) }];
+    let relays = [Relay { controller: ours.address(), key_hash: ours.key_hash(Curve::P256).await }];
+    let mut access_point = machine.access_point("Home", CHANNEL.0, &security, &relays).await.unwrap();
+    let mut station = machine.station("", &[CHANNEL.1]).await.unwrap();
+    let place = format!("chan=81/{} mac={}", CHANNEL.0, station.mac().replace(':', ""));
+    let own = station.peer.bootstrap_gen(Curve::P256, None, &place).await.unwrap();
+    ours.own(&station.peer.uri(own).await.unwrap(), "S-1").await;
+    station.peer.chirp(own, 3).await.unwrap();
+    assert_eq!(station.peer.configured(LIMIT).await.unwrap().akm(), Some(kind));
+    let _ = station.peer.stop_chirp().await;
+    completed(&joined(&mut station, &access_point).await.unwrap(), "Home", key_mgmt);
+    assert!(ours.ended("device-put-out").await.is_empty());
+
+    ours.revoke("S-1").await;
+    station.peer.event(&["CTRL-EVENT-DISCONNECTED"], LIMIT).await.unwrap();
+    // hostapd remembers for half a minute which password a device has, and lets it in by that without asking; then it is told again, and
+    // nobody has the address any more.
+    let check = if kind == "psk" { "access-address" } else { "access-revoked" };
+    let refused = async {
+        while ours.ended("device-admitted").await.last().is_none_or(|ended| ended != check) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    if tokio::time::timeout(2 * LIMIT, refused).await.is_err() {
+        let (orders, admitted) = (ours.ended("device-put-out").await, ours.ended("device-admitted").await);
+        panic!("{kind}: {orders:?} {admitted:?}: {}", access_point.peer.log().await.unwrap());
+    }
+    assert!(!station.reaches(&access_point).await.unwrap(), "{kind}: {}", access_point.peer.log().await.unwrap());
+    let orders = ours.ended("device-put-out").await;
+    assert!(!orders.is_empty() && orders.iter().all(|ended| ended == "done"), "{kind}: {orders:?}");
+    station.stop().await.unwrap();
+    access_point.stop().await.unwrap();
 }
 
 /// A station that knows the password joins by SAE.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt::Write,
     fs,
+    net::{Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -22,6 +23,9 @@ use tokio::{
 const BOOT: Duration = Duration::from_secs(180);
 const JOB: Duration = Duration::from_secs(120);
 
+/// Where access points in the machine take orders (RFC 5176 s3).
+pub(super) const ORDERS: u16 = 3799;
+
 /// More output than that is an error.
 const MOST: usize = 32 * 1024 * 1024;
 
@@ -29,6 +33,7 @@ const MOST: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Machine {
     wire: Mutex<Wire>,
+    orders: u16,
     /// Before the folder, which it uses.
     _process: Process,
     folder: TempDir,
@@ -84,7 +89,9 @@ impl Rig {
         let wire = folder.path().join("wire");
         let listener = UnixListener::bind(&wire)?;
         let console = folder.path().join("console");
-        let mut command = self.qemu(&wire, &console);
+        // Free a moment ago, and nobody else looks for one.
+        let orders = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = self.qemu(&wire, &console, orders);
         match program {
             None => command.args(["-m", "256", "-initrd"]).arg(self.path("initramfs")),
             Some(program) => command.args(["-m", "512", "-initrd"]).arg(self.image_with(program, folder.path())?),
@@ -105,7 +112,7 @@ impl Rig {
         };
         let stream = timeout(BOOT, connected).await.context("qemu did not connect")??;
         let wire = Wire { stream: BufReader::new(stream), lost: false, radios: vec![false; RADIOS] };
-        let machine = Machine { wire: Mutex::new(wire), _process: process, folder };
+        let machine = Machine { wire: Mutex::new(wire), orders, _process: process, folder };
         // The answer comes when everything is up.
         match timeout(BOOT, machine.run("true")).await {
             Ok(Ok(_)) => Ok(machine),
@@ -138,7 +145,7 @@ impl Rig {
         Ok(image)
     }
 
-    fn qemu(&self, wire: &Path, console: &Path) -> Command {
+    fn qemu(&self, wire: &Path, console: &Path, orders: u16) -> Command {
         // The radios' timers go by the clock, however busy this machine is. Who may not ask for more gets what there is.
         let mut command = Command::new("nice");
         command.args(["-n", "-10"]).arg(self.path("qemu/usr/bin/qemu-system-x86_64"));
@@ -152,7 +159,8 @@ impl Rig {
         command.args("-cpu max -smp 2 -append".split(' ')).arg("console=ttyS0 quiet panic=-1 mitigations=off");
         command.arg("-kernel").arg(self.path("vmlinux"));
         command.arg("-serial").arg(format!("file:{}", console.display()));
-        command.args("-netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile=".split(' '));
+        let forwarded = format!("user,id=net,ipv6=off,hostfwd=udp:127.0.0.1:{orders}-10.0.2.15:{ORDERS}");
+        command.args(["-netdev", &forwarded, "-device", "virtio-net-pci,netdev=net,romfile="]);
         command.arg("-chardev").arg(format!("socket,id=wire,path={}", wire.display()));
         command.args("-device virtio-serial-pci -device virtserialport,chardev=wire,name=wire".split(' '));
         command
@@ -206,6 +214,11 @@ impl Machine {
         let output = self.run(&format!("cat {path}")).await?;
         ensure!(output.status == 0, "{path}: {}", output.text().trim());
         Ok(output.bytes)
+    }
+
+    /// The port of loopback outside at which its access points take orders of a RADIUS server that they ask.
+    pub const fn orders(&self) -> u16 {
+        self.orders
     }
 
     /// What the machine printed on its console.

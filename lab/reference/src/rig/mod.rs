@@ -10,7 +10,7 @@ mod radio;
 pub mod scenario;
 
 pub use machine::{Machine, Output};
-pub use radio::{AccessPoint, Eap, Relay, Security, Station};
+pub use radio::{AccessPoint, Eap, Radius, Relay, Security, Station};
 
 pub(crate) use radio::Window;
 

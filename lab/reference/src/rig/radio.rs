@@ -1,8 +1,9 @@
 //! Access points and stations in the machine, each with a radio of its own.
 
-use super::Machine;
+use super::{Machine, machine::ORDERS};
 use crate::peers::{Event, Peer};
 use anyhow::{Context, Result, ensure};
+use landfall_types::Redacted;
 use std::{collections::VecDeque, fmt::Write, net::SocketAddr, sync::Arc};
 use tokio::time::Instant;
 
@@ -24,6 +25,31 @@ pub enum Security {
     Psk(String),
     /// By certificates, through hostapd's own EAP server.
     Eap(Eap),
+    /// By certificates, through a RADIUS server.
+    EapBy(Radius),
+    /// By the pre-shared keys (WPA2) of single devices, which a RADIUS server is asked for by their addresses.
+    PskBy(Radius),
+}
+
+/// A RADIUS server on loopback outside of the machine, whose orders the access point obeys ([`Machine::orders`]).
+#[derive(Clone, Debug)]
+pub struct Radius {
+    /// Its port.
+    pub port: u16,
+    /// What it shares with the access point.
+    pub secret: Redacted<String>,
+}
+
+impl Radius {
+    fn settings(&self) -> String {
+        let (port, secret) = (self.port, self.secret.expose());
+        format!(
+            "own_ip_addr=10.0.2.15\nnas_identifier=rig\nauth_server_addr=10.0.2.2\nauth_server_port={port}\n\
+             auth_server_shared_secret={secret}\nacct_server_addr=10.0.2.2\nacct_server_port={port}\n\
+             acct_server_shared_secret={secret}\nradius_das_port={ORDERS}\nradius_das_client=10.0.2.2 {secret}\n\
+             radius_das_require_message_authenticator=1\n"
+        )
+    }
 }
 
 /// An EAP server's certificates, in PEM.
@@ -150,6 +176,17 @@ impl Machine {
                 Security::Psk(password) => {
                     akms.push("WPA-PSK");
                     let _ = writeln!(conf, "wpa_passphrase={password}");
+                }
+                Security::EapBy(radius) => {
+                    akms.push("WPA-EAP WPA-EAP-SHA256");
+                    conf += "ieee8021x=1\n";
+                    conf += &radius.settings();
+                }
+                Security::PskBy(radius) => {
+                    akms.push("WPA-PSK");
+                    // IEEE 802.1X has no part in it: hostapd asks about the address before the handshake.
+                    conf += "wpa_psk_radius=2\nmacaddr_acl=2\n";
+                    conf += &radius.settings();
                 }
                 Security::Eap(eap) => {
                     akms.push("WPA-EAP WPA-EAP-SHA256");
