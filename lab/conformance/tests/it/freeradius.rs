@@ -1,10 +1,10 @@
 //! Debian's freeradius: as a server that asks ours, and as a proxy before it.
 
-use super::access::{Gate, LIMIT, SECRET};
+use super::access::{Gate, LIMIT, SECRET, SESSION};
 use landfall_eap::radius::{Code, Packet};
 use landfall_pki::{AltName, Certificate, CertificateSerial, Name, SoftwareKey, Validity, pem, profile};
 use landfall_server::access::{
-    AUTHORIZE_PATH, Client,
+    ACCOUNTING_LOG, AUTHORIZE_PATH, Client,
     freeradius::{self, FreeRadius as FreeRadiusSettings},
 };
 use landfall_testkit::{Domain, Identity, Running, current_test, free_port, skip, temp_dir, tool};
@@ -100,6 +100,53 @@ async fn it_passes_devices_on_to_our_server() {
     gate.is_revoked().await;
     assert!(!gate.knock_at(port, "localhost", "ldevid", SECRET, "").await.0);
     assert_eq!(gate.refusal().await, "access-state");
+}
+
+/// What an access point tells a proxy of a session's end comes to us through it (RFC 2866 s2): by Debian's radclient.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_passes_on_what_access_points_tell() {
+    let Some(radclient) = tool("radclient") else { return };
+    let client = Client::new("test", vec!["127.0.0.1".parse().unwrap()], super::access::secret(), Some(1));
+    let Some(gate) = Gate::with(client).await else { return };
+    let port = free_port();
+    let home = format!("type = acct\nport = {}\nsecret = \"{SECRET}\"", gate.address.port());
+    let settings = accounting(port, &home);
+    let Some(_proxy) = FreeRadius::start(&settings) else { return };
+    let tell = |secret: &str, status: &str, session: &str| {
+        let packet = temp_dir();
+        let told = format!(
+            "Acct-Status-Type = {status}\nAcct-Session-Id = \"{session}\"\nNAS-IP-Address = 127.0.0.1\nUser-Name = \"A-1\"\n\
+             Acct-Input-Octets = 4711\nAcct-Output-Octets = 42\n"
+        );
+        fs::write(packet.path().join("packet"), told).unwrap();
+        let mut command = Command::new(&radclient);
+        command.args(["-x", "-r", "1", "-t", "5", "-f"]).arg(packet.path().join("packet"));
+        let command = command.arg(format!("127.0.0.1:{port}")).args(["acct", secret]);
+        let output = tokio::task::block_in_place(|| command.output().unwrap());
+        String::from_utf8_lossy(&output.stdout).contains("Received Accounting-Response")
+    };
+    let told = || gate.case.lab.registrar_world.store.log(ACCOUNTING_LOG, 0, 100).unwrap();
+    assert!(gate.knock("ldevid", SECRET, "").await.0);
+    assert_eq!(gate.sessions().len(), 1);
+    // Of another session, and by who is not the proxy's.
+    assert!(tell(SECRET, "Stop", "another"));
+    assert!(!tell("another-secret", "Stop", SESSION));
+    assert_eq!((gate.sessions().len(), told().len()), (1, 1));
+    assert!(tell(SECRET, "Stop", SESSION));
+    assert!(gate.sessions().is_empty());
+    let entry = told().pop().unwrap().entry;
+    assert!(entry.to_string().contains("4711") && entry.to_string().contains("42"), "{entry}");
+}
+
+/// A proxy that passes on what is told, and answers when it was answered.
+fn accounting(port: u16, home: &str) -> String {
+    format!(
+        "proxy_requests = yes\nclient us {{\nipaddr = 127.0.0.1\nsecret = \"{SECRET}\"\n}}\n\
+         home_server ours {{\nipaddr = 127.0.0.1\n{home}\n}}\nhome_server_pool ours {{\nhome_server = ours\n}}\n\
+         realm ours {{\nacct_pool = ours\n}}\nmodules {{\n}}\n\
+         server default {{\nlisten {{\ntype = acct\nipaddr = 127.0.0.1\nport = {port}\n}}\n\
+         preacct {{\nupdate control {{\nProxy-To-Realm := ours\n}}\n}}\naccounting {{\n}}\n}}\n"
+    )
 }
 
 /// RFC 6614.

@@ -54,7 +54,7 @@ fn client(orders: u16) -> Client {
 }
 
 impl Gate {
-    fn sessions(&self) -> Vec<Session> {
+    pub(super) fn sessions(&self) -> Vec<Session> {
         records::<Session>(&self.case.lab.registrar_world)
     }
 
