@@ -3,6 +3,7 @@
 pub mod access;
 pub mod bare;
 pub mod book;
+pub mod cut;
 pub mod device;
 mod disk;
 pub mod dpp;

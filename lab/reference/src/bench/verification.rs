@@ -2,7 +2,7 @@
 
 mod wire;
 
-pub use wire::{Cut, Cuts};
+pub use wire::Cuts;
 
 use anyhow::{Context, ensure};
 use landfall_assurance::{Fact, Grace, Kind, Policies};
@@ -127,14 +127,8 @@ pub async fn measure(
 pub fn text(measured: &Measured) -> String {
     let Measured { devices, load_s, decisions_per_second, policy_us, octets_per_device, .. } = measured;
     let Measured { facts_per_second, p50_ms, p99_ms, worst_ms, errors, .. } = measured;
-    let cut = |what: &str, cut: &Cut| {
-        let Cut { rounds, p50_ms, p99_ms, worst_ms } = cut;
-        format!(
-            "\n{what} to the last packet, {rounds} times: {p50_ms:.1} ms (median), {p99_ms:.1} ms (p99), {worst_ms:.1} ms (worst)"
-        )
-    };
     let cuts = match (&measured.cuts, &measured.no_cuts) {
-        (Some(cuts), _) => cut("contact with a deny list", &cuts.contact) + &cut("trust withdrawn", &cuts.revoked),
+        (Some(cuts), _) => cuts.contact.text("contact with a deny list") + &cuts.revoked.text("trust withdrawn"),
         (None, why) => format!("\nfrom cause to the last packet: not run: {}", why.as_deref().unwrap_or_default()),
     };
     format!(

@@ -73,6 +73,18 @@ impl Console {
         }
     }
 
+    /// The same of a server that lets devices in at ports of its own.
+    #[must_use]
+    pub fn at_the_door(self, access: Arc<Access>, enforcer: Arc<Enforcer>) -> Self {
+        Self { access: Some(access), enforcer: Some(enforcer), ..self }
+    }
+
+    /// The same of a server that onboards devices by BRSKI.
+    #[must_use]
+    pub fn onboarding(self, registrar: Arc<Registrar>) -> Self {
+        Self { registrar: Some(registrar), ..self }
+    }
+
     fn registrar(&self) -> Result<&Arc<Registrar>, ApiError> {
         self.registrar.as_ref().ok_or_else(|| ApiError::no_role(RoleName::Registrar))
     }

@@ -33,7 +33,22 @@ const TIMES: usize = 20;
 
 /// A device with its LDevID, which trusts the domain and the other servers.
 #[derive(Clone, Debug)]
-pub(super) struct Device(pub(super) Arc<ClientConfig>);
+pub(super) struct Device {
+    pub(super) serial: String,
+    pub(super) tls: Arc<ClientConfig>,
+}
+
+/// Where a device is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot<'a> {
+    /// The port.
+    pub(super) port: &'a str,
+    /// Its hardware address.
+    pub(super) mac: &'a str,
+}
+
+/// At no port of this machine.
+pub(super) const ELSEWHERE: Spot<'_> = Spot { port: "elsewhere", mac: "02-00-00-00-00-01" };
 
 /// Onboards devices, as far as to their LDevID.
 pub(super) async fn onboarded(ground: &Arc<Ground>, foreign: &Certificate, count: u32) -> Result<Vec<Device>> {
@@ -44,6 +59,7 @@ pub(super) async fn onboarded(ground: &Arc<Ground>, foreign: &Certificate, count
     for device in ground.devices(count)? {
         take_voucher(&device.agent).await?;
         let (chain, key) = enrol(&device, ground, &trusted).await?;
+        let serial = chain.first().and_then(Certificate::subject_serial_number).context("an LDevID of nobody")?;
         let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
         let key = PrivatePkcs8KeyDer::from(key.to_pkcs8_der().expose().clone());
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -51,7 +67,7 @@ pub(super) async fn onboarded(ground: &Arc<Ground>, foreign: &Certificate, count
             .with_root_certificates(roots.clone());
         let mut config = config.with_client_auth_cert(chain, key.into())?;
         config.resumption = Resumption::disabled();
-        devices.push(Device(Arc::new(config)));
+        devices.push(Device { serial: serial.to_string(), tls: Arc::new(config) });
     }
     Ok(devices)
 }
@@ -65,22 +81,22 @@ pub(super) fn roots(certificates: &[&Certificate]) -> Result<RootCertStore> {
 }
 
 impl Device {
-    /// Shows its certificate, takes the server's, and comes to the same keys as the access point.
-    pub(super) async fn come_in(&self, server: SocketAddr) -> Result<()> {
+    /// Shows its certificate, takes the server's, and comes to the same keys as the access point: after so many requests.
+    pub(super) async fn come_in(&self, server: SocketAddr, at: Spot<'_>) -> Result<u8> {
         let mut asks = Asks::of(server).await?;
         let name = ServerName::try_from("localhost")?;
-        let mut device = Peer::new(self.0.clone(), name, "@bench", landfall_eap::bounds::EAP);
+        let mut device = Peer::new(self.tls.clone(), name, "@bench", landfall_eap::bounds::EAP);
         let identity = Message { identifier: 1, kind: packet::IDENTITY, data: Vec::new() };
         let mut said = packet::Packet::Request(identity);
         loop {
             device.handle(Time::now(), said)?;
             let response = match drain(&mut device).pop() {
                 Some(Output::Send(response)) => response,
-                Some(Output::Joined(keys)) => return asks.compare(&keys),
+                Some(Output::Joined(keys)) => return asks.compare(&keys).map(|()| asks.identifier),
                 Some(Output::Refused(why)) => bail!("{why}"),
                 None => bail!("the device has nothing to say"),
             };
-            said = asks.ask(&response).await?;
+            said = asks.ask(&response, at).await?;
         }
     }
 }
@@ -104,14 +120,15 @@ impl Asks {
     }
 
     /// Hands on what the device says, and gives what the server says to it.
-    async fn ask(&mut self, response: &packet::Packet) -> Result<packet::Packet> {
+    async fn ask(&mut self, response: &packet::Packet, at: Spot<'_>) -> Result<packet::Packet> {
         let mut authenticator = [0; 16];
         ::aws_lc_rs::rand::fill(&mut authenticator).ok().context("no random octets")?;
         self.identifier = self.identifier.wrapping_add(1);
         let attributes = Attributes::default()
             .with(Kind::USER_NAME, "@bench")
             .with(Kind::NAS_IDENTIFIER, "bench")
-            .with(Kind::CALLING_STATION_ID, "02-00-00-00-00-01")
+            .with(Kind::NAS_PORT_ID, at.port)
+            .with(Kind::CALLING_STATION_ID, at.mac)
             .with_number(Kind::FRAMED_MTU, 1400)
             .with_eap(response)
             .with_all_of(Kind::STATE, &self.state);

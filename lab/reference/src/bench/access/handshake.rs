@@ -12,6 +12,13 @@ use std::{sync::Arc, time::Duration};
 
 /// Milliseconds of CPU, both ends together, measured for about `each`.
 pub(super) fn cpu_ms(device: &Device, server: &Foreign, each: Duration) -> Result<f64> {
+    let config = config(server)?;
+    once(device, config.clone())?;
+    Ok(price(each, || once(device, config.clone()).is_ok())? as f64 / 1e6)
+}
+
+/// The server's end: rustls, with its own judgement of the certificates.
+pub(super) fn config(server: &Foreign) -> Result<Arc<ServerConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(server.devices.clone()), provider.clone()).build()?;
@@ -21,13 +28,11 @@ pub(super) fn cpu_ms(device: &Device, server: &Foreign, each: Duration) -> Resul
         .with_single_cert(server.chain(), server.key())?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    let config = Arc::new(config);
-    once(device, config.clone())?;
-    Ok(price(each, || once(device, config.clone()).is_ok())? as f64 / 1e6)
+    Ok(Arc::new(config))
 }
 
 fn once(device: &Device, config: Arc<ServerConfig>) -> Result<()> {
-    let mut client = ClientConnection::new(device.0.clone(), ServerName::try_from("localhost")?)?;
+    let mut client = ClientConnection::new(device.tls.clone(), ServerName::try_from("localhost")?)?;
     let mut server = ServerConnection::new(config)?;
     while client.is_handshaking() || server.is_handshaking() {
         let mut wire = Vec::new();

@@ -1,16 +1,21 @@
-//! What letting a device in costs: EAP-TLS over RADIUS with a full, mutual handshake on P-256, beside what the same
-//! handshake costs in memory, and beside what other servers take for it.
+//! What letting a device in costs: EAP-TLS over RADIUS with a full, mutual handshake on P-256, beside what the same handshake
+//! costs in memory and in bare datagrams, and beside what other servers take for it; and how long it is from the deletion of a
+//! device to its last packet.
 
+mod bare;
 mod device;
 mod handshake;
 mod server;
+mod wire;
 
 use super::{
+    cut::Cut,
     ground::Ground,
     load::{self, Load},
 };
 use anyhow::{Context, Result, ensure};
-use device::Device;
+use bare::Bare;
+use device::{Device, ELSEWHERE};
 use serde::Serialize;
 use server::Running;
 use std::{fmt::Write, sync::Arc, time::Duration};
@@ -33,9 +38,18 @@ pub struct Measured {
     /// CPU time of the same handshake in memory, both ends together, in milliseconds: rustls, with its own judgement of
     /// the certificates.
     pub handshake_ms: f64,
+    /// How often a device asks, and is answered, until it is in at our server.
+    pub rounds: u8,
     /// Each server under each load.
     pub loads: Vec<Measurement>,
+    /// From the deletion of a device's credentials to its last packet, where there can be one.
+    pub deleted: Option<Cut>,
+    /// Why there is none.
+    pub not_deleted: Option<String>,
 }
+
+/// How many devices are deleted while they talk.
+const DELETED: u32 = 200;
 
 /// One server under one load.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +61,9 @@ pub struct Measurement {
     pub load: Load,
     /// CPU time over that of the handshake.
     pub ratio: f64,
+    /// Milliseconds of CPU, both ends together, that the same handshake takes in as many datagrams as our server needs, each with
+    /// RADIUS's proofs, and with as many durable writes, as many at once: what would be left without Landfall's own code.
+    pub ground_ms: f64,
 }
 
 /// Lets `count` distinct devices in at each degree of parallelism, by each of `servers`.
@@ -59,41 +76,66 @@ pub async fn measure(servers: &[Server], count: u32, parallel: &[usize], progres
     progress("measuring the handshake");
     let one = devices.first().context("there is no device")?;
     let handshake_ms = handshake::cpu_ms(one, &foreign, Duration::from_millis(500))?;
+    progress("counting datagrams");
+    let running = Running::start(Server::Landfall, &ground, &foreign).await?;
+    let rounds = one.come_in(running.address, ELSEWHERE).await?;
+    drop(running);
+    let bare = Bare::start(&devices, &foreign, ground.folder(), rounds).await?;
     let mut loads = Vec::new();
     for &server in servers {
         progress(&format!("starting {server:?}"));
         let running = Running::start(server, &ground, &foreign).await?;
         // The first one waits until the server is there.
-        one.come_in(running.address).await.with_context(|| format!("{server:?} lets nobody in"))?;
+        one.come_in(running.address, ELSEWHERE).await.with_context(|| format!("{server:?} lets nobody in"))?;
         for &parallel in parallel {
             progress(&format!("{server:?}, {parallel} at a time"));
+            // The machine's speed changes: half of the ground is measured before, half after.
+            let half = (count as usize).div_ceil(2);
+            let ground_before = bare.cpu_ms(half, parallel).await?;
             let (devices, address, before) = (devices.clone(), running.address, running.cpu_time());
             let tally = load::run(count as usize, parallel, move |number| {
                 let devices = devices.clone();
                 async move {
                     let device = devices.get(number).with_context(|| format!("there is no device {number}"))?;
-                    device.come_in(address).await
+                    device.come_in(address, ELSEWHERE).await.map(drop)
                 }
             });
             let mut load = tally.await.load(parallel);
             let theirs = running.cpu_time().saturating_sub(before).as_secs_f64() * 1000.0;
             load.cpu_ms += theirs / (load.done.max(1) as f64);
-            loads.push(Measurement { server, ratio: load.cpu_ms / handshake_ms, load });
+            let ground_ms = f64::midpoint(ground_before, bare.cpu_ms(half, parallel).await?);
+            loads.push(Measurement { server, ratio: load.cpu_ms / handshake_ms, ground_ms, load });
         }
     }
-    Ok(Measured { handshake_ms, loads })
+    progress("deleting devices");
+    let gone = devices.get(..DELETED.min(count) as usize).unwrap_or_default();
+    let (deleted, not_deleted) = match wire::measure(&ground, gone).await {
+        Ok(cut) => (Some(cut), None),
+        Err(why) => (None, Some(format!("{why:#}"))),
+    };
+    Ok(Measured { handshake_ms, rounds, loads, deleted, not_deleted })
 }
 
 /// A table, with the handshake beneath it.
 pub fn text(measured: &Measured) -> String {
     let mut text = format!(
-        "Devices come in by EAP-TLS over RADIUS\n\n{:>10} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8} {:>10}\n",
-        "server", "parallel", "done", "errors", "per s", "p50 ms", "p99 ms", "CPU ms", "handshakes"
+        "Devices come in by EAP-TLS over RADIUS\n\n{:>10} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8} {:>10} {:>9} {:>7}\n",
+        "server",
+        "parallel",
+        "done",
+        "errors",
+        "per s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms",
+        "handshakes",
+        "ground ms",
+        "grounds"
     );
-    for Measurement { server, load, ratio } in &measured.loads {
+    for Measurement { server, load, ratio, ground_ms } in &measured.loads {
         let _ = writeln!(
             text,
-            "{:>10} {:>8} {:>7} {:>7} {:>9.1} {:>9.2} {:>9.2} {:>8.3} {:>10.2}",
+            "{:>10} {:>8} {:>7} {:>7} {:>9.1} {:>9.2} {:>9.2} {:>8.3} {:>10.2} {:>9.3} {:>7.2}",
             format!("{server:?}"),
             load.parallel,
             load.done,
@@ -103,13 +145,26 @@ pub fn text(measured: &Measured) -> String {
             load.p99_ms,
             load.cpu_ms,
             ratio,
+            ground_ms,
+            load.cpu_ms / ground_ms,
         );
         if let Some(error) = &load.first_error {
             let _ = writeln!(text, "         first error: {error}");
         }
     }
-    let _ =
-        writeln!(text, "\nThe handshake alone, in memory and both ends, is {:.3} ms of CPU.", measured.handshake_ms);
+    let Measured { handshake_ms, rounds, .. } = measured;
+    let _ = writeln!(
+        text,
+        "\nThe handshake alone, in memory and both ends, is {handshake_ms:.3} ms of CPU. The ground is the same handshake in {rounds} \
+         datagrams\nthere and back, with RADIUS's proofs, and with what is durable before a device is in."
+    );
+    match (&measured.deleted, &measured.not_deleted) {
+        (Some(cut), _) => text.push_str(&cut.text("credentials deleted")),
+        (None, why) => {
+            let why = why.as_deref().unwrap_or_default();
+            let _ = write!(text, "\nfrom the deletion of a device to its last packet: not run: {why}");
+        }
+    }
     text
 }
 
@@ -129,10 +184,15 @@ mod tests {
         }
         let measured = measure(&servers, 3, &[2], |_| ()).await.unwrap();
         assert_eq!(measured.loads.len(), servers.len());
-        for Measurement { server, load, ratio } in &measured.loads {
+        for Measurement { server, load, ratio, ground_ms } in &measured.loads {
             assert_eq!((load.done, load.errors), (3, 0), "{server:?} {:?}", load.first_error);
-            assert!(*ratio > 0.0);
+            assert!(*ratio > 0.0 && *ground_ms > 0.0);
         }
-        assert!(text(&measured).contains("Landfall"));
+        let text = text(&measured);
+        assert!(text.contains("Landfall"), "{text}");
+        match &measured.deleted {
+            Some(cut) => assert_eq!(cut.rounds, 3),
+            None => println!("SKIPPED: {}", measured.not_deleted.unwrap_or_default()),
+        }
     }
 }

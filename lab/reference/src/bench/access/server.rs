@@ -14,8 +14,9 @@ use landfall_pki::{
     profile::{self, Ca},
 };
 use landfall_server::{
-    Identity, Trigger,
-    access::{Client, Config, Places},
+    Identity, Shutdown, Trigger,
+    access::{Access, Client, Config, Places},
+    enforcer::Enforcer,
     settings::IdentitySettings,
     shutdown,
 };
@@ -29,6 +30,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::Path,
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -107,27 +109,8 @@ impl Running {
     }
 
     async fn ours(ground: &Ground) -> Result<Self> {
-        let element = ground.domain.element.clone();
-        let certificate = ground.domain_folder().join("registrar.pem");
-        let identity = IdentitySettings { certificate, key: None };
-        let config = Config {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            identity: Identity::load(&identity, Path::to_owned, element.as_ref())?,
-            anchors: super::super::device::anchors(ground)?,
-            clients: vec![Client::new(
-                "bench",
-                vec!["127.0.0.1".parse()?],
-                Secret::new(Redacted::new(SECRET.as_bytes().to_vec()))?,
-                None,
-            )],
-            places: Places::default(),
-            at_once: 64,
-            enforcer: None,
-        };
         let (trigger, shutdown) = shutdown();
-        let (task, _) = config.build(ground.domain.clone(), shutdown).await?;
-        let address = task.address.context("it listens")?;
-        tokio::spawn(task.run());
+        let (_, address) = access(ground, Places::default(), None, shutdown).await?;
         Ok(Self { address, process: None, _trigger: Some(trigger) })
     }
 
@@ -146,6 +129,36 @@ impl Running {
     pub(super) fn cpu_time(&self) -> Duration {
         self.process.as_ref().map_or(Duration::ZERO, |(process, _)| load::cpu_time_of(process.id()))
     }
+}
+
+/// Ours, and where it listens.
+pub(super) async fn access(
+    ground: &Ground,
+    places: Places,
+    enforcer: Option<Arc<Enforcer>>,
+    shutdown: Shutdown,
+) -> Result<(Arc<Access>, SocketAddr)> {
+    let element = ground.domain.element.clone();
+    let certificate = ground.domain_folder().join("registrar.pem");
+    let identity = IdentitySettings { certificate, key: None };
+    let config = Config {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        identity: Identity::load(&identity, Path::to_owned, element.as_ref())?,
+        anchors: super::super::device::anchors(ground)?,
+        clients: vec![Client::new(
+            "bench",
+            vec!["127.0.0.1".parse()?],
+            Secret::new(Redacted::new(SECRET.as_bytes().to_vec()))?,
+            None,
+        )],
+        places,
+        at_once: 64,
+        enforcer,
+    };
+    let (task, access) = config.build(ground.domain.clone(), shutdown).await?;
+    let address = task.address.context("it listens")?;
+    tokio::spawn(task.run());
+    Ok((access, address))
 }
 
 fn free_radius(folder: &Path, port: u16) -> String {

@@ -1,7 +1,10 @@
 //! From a cause to the last packet: a device that talks all the time, in namespaces of its own, behind a real enforcer.
 
-use crate::wires::{BRIDGE, DEVICE, Wires};
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::{
+    bench::cut::{Cut, until_silent},
+    wires::{BRIDGE, DEVICE, Wires},
+};
+use anyhow::{Context, Result, anyhow};
 use landfall_assurance::{Fact, Grace, Kind, Level, Policies};
 use landfall_behaviour::Format;
 use landfall_element::MemoryElement;
@@ -23,25 +26,9 @@ use serde::Serialize;
 use std::{
     net::{SocketAddr, UdpSocket},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
-
-/// How long it took, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Cut {
-    /// How often it was measured.
-    pub rounds: usize,
-    /// Half take no longer.
-    pub p50_ms: f64,
-    /// Ninety-nine of a hundred take no longer.
-    pub p99_ms: f64,
-    /// None takes longer.
-    pub worst_ms: f64,
-}
 
 /// Both causes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -55,9 +42,6 @@ pub struct Cuts {
 const PORT: u16 = 5683;
 const USUAL: &str = "30";
 const APART: &str = "99";
-/// What has not come by then does not.
-const SILENCE: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Stage {
     device: DeviceId,
@@ -150,10 +134,7 @@ impl Stage {
                     .with_context(|| format!("round {round}"))?,
             );
         }
-        took.sort_unstable();
-        let at = |share: usize| took.get((took.len() * share / 100).min(took.len().saturating_sub(1)));
-        let millis = |took: Option<&Duration>| took.map_or(f64::NAN, |took| took.as_secs_f64() * 1000.0);
-        Ok(Cut { rounds, p50_ms: millis(at(50)), p99_ms: millis(at(99)), worst_ms: millis(took.last()) })
+        Ok(Cut::of(took))
     }
 
     /// Lets the device in, has it talk, and cuts it off: from the cause to the last packet that came through.
@@ -163,39 +144,14 @@ impl Stage {
         let plug = Plug { names: vec!["lan0".into()], mac: Some(DEVICE.parse()?), session: None };
         let until = Time::now() + Duration::from_secs(3600);
         self.enforcer.admit(&self.device, &plug, Some(USUAL), until).await.map_err(|why| anyhow!("{why}"))?;
-        let (talker, listener) = (self.talker.try_clone()?, self.listener.try_clone()?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let talking = stop.clone();
-        let talk = std::thread::spawn(move || {
-            while !talking.load(Ordering::Relaxed) {
-                let _ = talker.send(b"words");
-                std::thread::sleep(Duration::from_micros(200));
+        let cause = async {
+            match listed {
+                Some(listed) => self.talker.send_to(b"call home", SocketAddr::from((listed, PORT))).map(drop)?,
+                None => self.trusted(false).await?,
             }
-        });
-        listener.set_read_timeout(Some(PATIENCE))?;
-        listener.recv(&mut [0; 64]).context("the device is not heard")?;
-        listener.set_read_timeout(Some(SILENCE))?;
-        let hear = std::thread::spawn(move || {
-            let mut last = None;
-            let begun = Instant::now();
-            // Until nothing has come for a while.
-            while listener.recv(&mut [0; 64]).is_ok() && begun.elapsed() < PATIENCE {
-                last = Some(Instant::now());
-            }
-            last
-        });
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let cause = Instant::now();
-        match listed {
-            Some(listed) => drop(self.talker.send_to(b"call home", SocketAddr::from((listed, PORT)))?),
-            None => self.trusted(false).await?,
-        }
-        let last = tokio::task::spawn_blocking(move || hear.join()).await?.map_err(|_| anyhow!("nobody listened"))?;
-        stop.store(true, Ordering::Relaxed);
-        tokio::task::spawn_blocking(move || talk.join()).await?.map_err(|_| anyhow!("the device gave up"))?;
-        let took = last.context("nothing came through")?.saturating_duration_since(cause);
-        ensure!(took < PATIENCE / 2, "it was never cut off");
-        Ok(took)
+            Ok(())
+        };
+        until_silent(&self.talker, &self.listener, cause).await
     }
 
     async fn trusted(&self, is_trusted: bool) -> Result<()> {
