@@ -14,6 +14,7 @@ mod factory;
 mod intent;
 mod party;
 mod place;
+mod switch;
 
 use crate::{
     acceptance::{self, Capability},

@@ -2,10 +2,9 @@
 //! last packet of it comes through.
 
 use super::{
-    Device, Shown, Site, contact,
+    Device, MENDING, Shown, Site, contact,
     evidence::{examined, leave_evidence},
     network::{Traces, come_in, leave, stay_out},
-    switch::MENDING,
     witness::{Asserted, Witnesses, birth_key},
 };
 use crate::lab::place::Place;

@@ -5,9 +5,8 @@ use super::{
     contact::until_quarantined,
     evidence::{examined, leave_evidence},
     network::{come_in, leave},
-    switch::target,
 };
-use crate::lab::{door::LIMIT, place::Place};
+use crate::lab::{door::LIMIT, place::Place, switch::target};
 use anyhow::{Result, ensure};
 use landfall_assurance::{DEFAULT, Kind};
 use landfall_policy::Value;

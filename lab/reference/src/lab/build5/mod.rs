@@ -9,7 +9,6 @@ mod evidence;
 mod hardware;
 mod network;
 mod rows;
-mod switch;
 mod trace;
 mod witness;
 
@@ -19,6 +18,7 @@ use super::{
     door,
     party::{Manufacturer, MasaManners, More, Owner},
     place::{Place, free_port},
+    switch::{Layout, Switch},
 };
 use crate::peers;
 use anyhow::{Context, Result};
@@ -26,11 +26,22 @@ use landfall_lifecycle::factory::Product;
 use landfall_pki::Algorithm;
 use landfall_server::RoleName;
 use std::path::Path;
-use switch::{PORTS, Switch};
 use witness::Witnesses;
 
 pub(super) const TITLE: &str = "Build 5: BRSKI and 802.1X with EAP-TLS, by wire (SP 1800-36B appendix G)";
 const BUILD: &str = "5";
+
+/// How many ports the switch has.
+const PORTS: usize = 4;
+/// Where the service answers that devices are to reach.
+const SERVICE: u16 = 5005;
+/// Where the service answers that mends devices.
+const MENDING: u16 = 5006;
+const LAYOUT: Layout = Layout {
+    onboarding: "lf5-new",
+    others: &["lf5-heating", "lf5-cameras", "lf5-clinic", "lf5-repair"],
+    services: &[SERVICE, MENDING],
+};
 
 /// The parties of Build 5.
 pub(super) struct Site {
@@ -40,6 +51,25 @@ pub(super) struct Site {
     witnesses: Witnesses,
     thermostat: Product,
     camera: Product,
+}
+
+/// Where devices are to be.
+const PLACES: &str = "[access.quarantine]\nvlan = \"99\"\n[access.remediation]\nvlan = \"98\"\n\
+     [[access.place]]\nmodels = [\"THERMOSTAT-1\"]\nvlan = \"30\"\nreauthenticate = \"1h\"\n\
+     [[access.place]]\nmodels = [\"CAMERA-2\"]\nvlan = \"40\"\nreauthenticate = \"3s\"\n";
+
+/// What is behind the ports beside the segment of new devices, and who says when devices move between them.
+fn segments() -> String {
+    format!(
+        "[[enforcer.segment]]\nname = \"heating\"\nkind = \"production\"\nbridge = \"lf5-heating\"\nvlan = \"30\"\nlateral = true\n\
+         [[enforcer.segment]]\nname = \"cameras\"\nkind = \"production\"\nbridge = \"lf5-cameras\"\nvlan = \"40\"\n\
+         [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nbridge = \"lf5-clinic\"\nvlan = \"99\"\n\
+         [[enforcer.segment]]\nname = \"repair\"\nkind = \"quarantine\"\nbridge = \"lf5-repair\"\nvlan = \"98\"\n\
+         reach = [\"udp fe80::/10 {MENDING}\"]\n\
+         [authorizer]\nrecover = \"1s\"\ndwell = \"1s\"\n[authorizer.brake]\nat-least = 100\n\
+         [enforcer.behaviour]\n[authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
+         deny-list-contact = \"1d\"\n"
+    )
 }
 
 /// Why this build cannot run here, if it cannot.
@@ -73,12 +103,13 @@ impl Site {
             (0..PORTS).map(|_| place.namespace()?.context("devices have no namespaces")).collect::<Result<_>>()?;
         let (radius, proxy) = (free_port()?, free_port()?);
         let secret = door::secret(place, "orchard-5")?;
-        let switch = Switch::new(sockets, radius)?;
+        let switch = Switch::new(&LAYOUT, sockets, radius)?;
         let witnesses = Witnesses::new(place)?;
+        let new = format!("\"tcp fe80::/10 {proxy}\", \"udp ff02::fb 5353\", \"udp ff02::13 7017\"");
         let more = More {
-            settings: switch.settings(&secret, proxy) + &witnesses.settings(),
+            settings: switch.settings(&secret, PLACES, &new) + &segments() + &witnesses.settings(),
             roles: &[RoleName::Authorizer, RoleName::Registrar, RoleName::Enforcer, RoleName::Access],
-            proxy: Some((proxy, switch::ONBOARDING)),
+            proxy: Some((proxy, LAYOUT.onboarding)),
         };
         let models = ["THERMOSTAT-1", "CAMERA-2"];
         let orchard =

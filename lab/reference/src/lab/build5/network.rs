@@ -1,10 +1,6 @@
 //! Scenarios 1, 3, 4 and 5 where the network begins: who comes in by 802.1X, where to, and how it ends.
 
-use super::{
-    BUILD, Device, Shown, Site,
-    switch::{SERVICE, on_link},
-    trace::Trace,
-};
+use super::{BUILD, Device, SERVICE, Shown, Site, trace::Trace};
 use crate::{
     lab::{
         build3::network::waiting,
@@ -12,6 +8,7 @@ use crate::{
         intent,
         party::{Manufacturer, MasaManners},
         place::Place,
+        switch::{self, on_link},
     },
     peers::Peer,
 };
@@ -199,7 +196,7 @@ impl Traces {
                 stopped.recv_timeout(Duration::from_millis(1)),
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout)
             ) {
-                let _ = voice.send_to(b"words", super::switch::service());
+                let _ = voice.send_to(b"words", switch::target(SERVICE));
             }
         });
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -352,24 +349,8 @@ fn birth_network(site: &Site, device: &Device) -> Result<String> {
     let key = device.bundle.key.as_ref().context("the device keeps its key")?;
     let key = pem::decode(key.0.expose())?.into_iter().next().context("no key in the bundle")?;
     let chain = format!("{}{}", device.bundle.idevid, device.bundle.chain);
-    network(site, device, "birth", &chain, &key.der)
-}
-
-/// The lines of a supplicant's network.
-fn network(site: &Site, device: &Device, name: &str, chain: &str, key: &[u8]) -> Result<String> {
     let folder = device.body.folder.join("supplicant");
-    fs::create_dir_all(&folder)?;
-    let (certificate, secret) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-    fs::write(&certificate, chain)?;
-    fs::write(&secret, pem::encode("PRIVATE KEY", key))?;
-    let root = site.domain().join("root.pem");
-    Ok(format!(
-        "key_mgmt=IEEE8021X\neap=TLS\neapol_flags=0\nidentity=\"@example\"\nca_cert=\"{}\"\nclient_cert=\"{}\"\n\
-         private_key=\"{}\"\ndomain_match=\"localhost\"\nphase1=\"tls_disable_tlsv1_3=0\"",
-        root.display(),
-        certificate.display(),
-        secret.display()
-    ))
+    switch::network(&folder, "birth", (&chain, &key.der), &site.domain().join("root.pem"))
 }
 
 /// In microseconds since 1970, as traces have it.

@@ -1,6 +1,6 @@
 //! Scenario 3 at the network layer: how it ends, and how it begins anew; and what comes of credentials in between.
 
-use super::{LAMPS, NEIGHBOUR, Shown, Site, device::ROUNDS, evidence, maker, owner::introduced};
+use super::{LAMPS, NEIGHBOUR, Shown, Site, certificate, device::ROUNDS, evidence, maker, owner::introduced};
 use crate::lab::place::Place;
 use anyhow::{Result, bail, ensure};
 
@@ -42,10 +42,17 @@ pub(super) async fn cannot_connect(place: &Place, site: &Site) -> Result<Shown> 
     };
     device.onboard_in_vain(&[&site.orchard.access_point]).await?.refused()?;
     let unanswered = site.orchard.unanswered(&device).await?;
+    let (shown, refused) = match &site.supply_chain {
+        Some(service) => certificate::shown(place, site, service).await?,
+        None => Default::default(),
+    };
     Ok(Shown {
-        shown: format!("{} is revoked, and access points have a new key to check connectors with", device.serial),
+        shown: format!(
+            "{} is revoked, and access points have a new key to check connectors with{shown}",
+            device.serial
+        ),
         refused: format!(
-            "a copy of the connector: {refusal}; its password is gone; the device hears nothing: {}",
+            "a copy of the connector: {refusal}; its password is gone; the device hears nothing: {}{refused}",
             unanswered.check
         ),
     })

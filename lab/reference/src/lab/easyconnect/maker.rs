@@ -166,6 +166,16 @@ impl SupplyChain {
         self.folder.join(format!("{tenant}.token"))
     }
 
+    /// The lines of a configurator's settings by which it takes in what that tenant has bought.
+    pub(super) fn intake(&self, tenant: &str) -> String {
+        format!(
+            "[[intake]]\nservice = {:?}\nanchors = [{:?}]\ntoken-file = {:?}\ntenant = {tenant:?}\n",
+            self.place,
+            self.anchor,
+            self.token_file(tenant)
+        )
+    }
+
     /// Speaks to the service as that tenant.
     pub(super) fn client(&self, tenant: &str) -> Result<ServiceClient> {
         let anchors = Anchors::of(Certificate::chain_from_pem(&fs::read_to_string(&self.anchor)?)?);

@@ -5,6 +5,7 @@
 mod access_point;
 mod again;
 mod air;
+mod certificate;
 mod cloud;
 mod device;
 mod evidence;
@@ -217,16 +218,8 @@ impl Site {
 /// Build 1: one configurator for both owners, each with access points of its own, and a supply chain service.
 async fn cloud(build: &Build, place: &Place) -> Result<(Option<SupplyChain>, Owner, Owner)> {
     let (own, theirs) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
-    let service = SupplyChain::start(place, &["kestrel", "orchard", "pine"]).await?;
-    let mut settings = String::new();
-    for tenant in ["orchard", "pine"] {
-        settings.push_str(&format!(
-            "[[intake]]\nservice = {:?}\nanchors = [{:?}]\ntoken-file = {:?}\ntenant = {tenant:?}\n",
-            service.place,
-            service.anchor,
-            service.token_file(tenant)
-        ));
-    }
+    let service = SupplyChain::start(place, &["kestrel", "orchard", "pine", certificate::TENANT]).await?;
+    let mut settings = service.intake("orchard") + &service.intake("pine");
     // Simulated radios are reached from loopback.
     let relays = [own, Ipv4Addr::LOCALHOST];
     settings.push_str(&format!(

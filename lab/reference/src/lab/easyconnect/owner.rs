@@ -46,6 +46,17 @@ pub(super) struct Owner {
 
 /// Starts a configurator, with a domain for certificates; `settings` come after `data` and `metrics`.
 pub(super) async fn configurator(place: &Place, name: &str, organization: &str, settings: &str) -> Result<Arc<Party>> {
+    beside(place, name, organization, settings, &[RoleName::Configurator]).await
+}
+
+/// The same beside other roles.
+pub(super) async fn beside(
+    place: &Place,
+    name: &str,
+    organization: &str,
+    settings: &str,
+    roles: &[RoleName],
+) -> Result<Arc<Party>> {
     let folder: PathBuf = place.new_folder(name)?;
     fs::write(folder.join("landfall.toml"), format!("data = \"data\"\n[metrics]\nlisten = \"\"\n{settings}"))?;
     let settings = Settings::load(&folder.join("landfall.toml"))?;
@@ -55,7 +66,7 @@ pub(super) async fn configurator(place: &Place, name: &str, organization: &str, 
         algorithm: Algorithm::EcdsaP256,
     };
     domain.make(&settings.data.join("domain"), &*open::element(&settings)?, Time::now())?;
-    Ok(Arc::new(Party::start(&folder, &[RoleName::Configurator]).await?))
+    Ok(Arc::new(Party::start(&folder, roles).await?))
 }
 
 impl Owner {

@@ -1,20 +1,17 @@
 //! The switch: ports that devices are plugged into, each with a hostapd, and what is behind it.
 
-use super::Device;
-use crate::{
-    lab::{
-        device::Way,
-        door::{LIMIT, SECRET, asks},
-        place::Place,
-    },
-    link::Namespace,
-    peers::Peer,
+use super::{
+    device::{Device, Way},
+    door::{LIMIT, SECRET, asks},
+    place::Place,
 };
+use crate::{link::Namespace, peers::Peer};
 use anyhow::{Context, Result, ensure};
 use landfall_net::discovery::Interface;
+use landfall_pki::pem;
 use landfall_types::Refusal;
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket},
     path::Path,
     process::Command,
@@ -23,75 +20,62 @@ use std::{
 };
 use tokio::{process::Child, sync::Mutex};
 
-/// How many ports it has.
-pub(super) const PORTS: usize = 4;
-/// The bridge of new devices.
-pub(super) const ONBOARDING: &str = "lf5-new";
-/// All bridges.
-const BRIDGES: [&str; 5] = [ONBOARDING, "lf5-heating", "lf5-cameras", "lf5-clinic", "lf5-repair"];
+/// What is behind a switch's ports.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// The bridge of new devices.
+    pub(crate) onboarding: &'static str,
+    /// The other bridges.
+    pub(crate) others: &'static [&'static str],
+    /// The ports where services answer: the one that devices are to reach, and others.
+    pub(crate) services: &'static [u16],
+}
+
 /// Every bridge has the same address, so that a device finds the service wherever it is, if it may.
 const MAC: &str = "02:00:00:00:05:fe";
 const ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
 /// The number of a device's one interface, after loopback.
 const INTERFACE: u32 = 2;
-/// Where the service answers that devices are to reach.
-pub(super) const SERVICE: u16 = 5005;
-/// Where the service answers that mends devices.
-pub(super) const MENDING: u16 = 5006;
 /// What has not come back by then does not.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// The switch.
-pub(super) struct Switch {
+pub(crate) struct Switch {
+    layout: &'static Layout,
     sockets: Vec<Arc<Namespace>>,
     radius: u16,
-    orders: u16,
+    /// Where the first port's hostapd takes orders.
+    pub(crate) orders: u16,
     /// Each port's hostapd, started with each supplicant there.
     authenticators: Mutex<Vec<Option<Peer>>>,
-    /// What the service hears: from whom, and when.
-    service: Arc<UdpSocket>,
-    /// The same of the one that mends them.
-    mending: Arc<UdpSocket>,
+    /// Of what answers.
+    services: Vec<UdpSocket>,
 }
 
 impl Switch {
-    pub(super) fn new(sockets: Vec<Namespace>, radius: u16) -> Result<Self> {
+    /// One whose ports are these, and whose access server is at that port of this machine.
+    pub(crate) fn new(layout: &'static Layout, sockets: Vec<Namespace>, radius: u16) -> Result<Self> {
         let orders = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let listen = |port| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).context("a service's port").map(Arc::new);
-        let (service, mending) = (listen(SERVICE)?, listen(MENDING)?);
+        let listen = |port: &u16| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, *port)).context("a service's port");
+        let services = layout.services.iter().map(listen).collect::<Result<_>>()?;
         // The join proxy announces itself on it as soon as it runs. A generated address would first be probed for duplicates.
-        ip(&format!("link add {ONBOARDING} type bridge stp_state 0 forward_delay 0"))?;
-        ip(&format!("link set {ONBOARDING} addrgenmode none up"))?;
-        ip(&format!("address add fe80::1/64 dev {ONBOARDING} nodad"))?;
+        let new = layout.onboarding;
+        ip(&format!("link add {new} type bridge stp_state 0 forward_delay 0"))?;
+        ip(&format!("link set {new} addrgenmode none up"))?;
+        ip(&format!("address add fe80::1/64 dev {new} nodad"))?;
         let authenticators = Mutex::new(sockets.iter().map(|_| None).collect());
-        Ok(Self {
-            sockets: sockets.into_iter().map(Arc::new).collect(),
-            radius,
-            orders,
-            authenticators,
-            service,
-            mending,
-        })
+        let sockets = sockets.into_iter().map(Arc::new).collect();
+        Ok(Self { layout, sockets, radius, orders, authenticators, services })
     }
 
-    /// The lines of landfall.toml.
-    pub(super) fn settings(&self, secret: &Path, proxy: u16) -> String {
+    /// The lines of landfall.toml by which this machine lets devices in at its ports: after `[access]` comes `access`, and
+    /// what new devices reach is in `new`.
+    pub(crate) fn settings(&self, secret: &Path, access: &str, new: &str) -> String {
+        let Self { radius, orders, layout: Layout { onboarding, .. }, .. } = self;
         let mut text = format!(
-            "[access]\nlisten = \"127.0.0.1:{}\"\n[access.quarantine]\nvlan = \"99\"\n[access.remediation]\nvlan = \"98\"\n\
-             [[access.client]]\nname = \"switch\"\naddresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\norders = {}\n\
-             [[access.place]]\nmodels = [\"THERMOSTAT-1\"]\nvlan = \"30\"\nreauthenticate = \"1h\"\n\
-             [[access.place]]\nmodels = [\"CAMERA-2\"]\nvlan = \"40\"\nreauthenticate = \"3s\"\n\
-             [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\nbridge = \"{ONBOARDING}\"\n\
-             reach = [\"tcp fe80::/10 {proxy}\", \"udp ff02::fb 5353\", \"udp ff02::13 7017\"]\n\
-             [[enforcer.segment]]\nname = \"heating\"\nkind = \"production\"\nbridge = \"lf5-heating\"\nvlan = \"30\"\nlateral = true\n\
-             [[enforcer.segment]]\nname = \"cameras\"\nkind = \"production\"\nbridge = \"lf5-cameras\"\nvlan = \"40\"\n\
-             [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nbridge = \"lf5-clinic\"\nvlan = \"99\"\n\
-             [[enforcer.segment]]\nname = \"repair\"\nkind = \"quarantine\"\nbridge = \"lf5-repair\"\nvlan = \"98\"\n\
-             reach = [\"udp fe80::/10 {MENDING}\"]\n\
-             [authorizer]\nrecover = \"1s\"\ndwell = \"1s\"\n[authorizer.brake]\nat-least = 100\n\
-             [enforcer.behaviour]\n[authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
-             deny-list-contact = \"1d\"\n",
-            self.radius, self.orders
+            "[access]\nlisten = \"127.0.0.1:{radius}\"\n{access}\
+             [[access.client]]\nname = \"switch\"\naddresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\norders = {orders}\n\
+             [[enforcer.segment]]\nname = \"new\"\nkind = \"onboarding\"\nbridge = \"{onboarding}\"\nreach = [{new}]\n"
         );
         for socket in &self.sockets {
             text.push_str(&format!("[[enforcer.port]]\ninterface = {:?}\n", socket.port()));
@@ -100,14 +84,15 @@ impl Switch {
     }
 
     /// Gives the bridges their addresses, and puts a service behind them that answers.
-    pub(super) fn furnish(&self) -> Result<()> {
+    pub(crate) fn furnish(&self) -> Result<()> {
         // By whichever of them it was announced.
-        let proxy = Interface::named(ONBOARDING)?.addresses;
-        for bridge in BRIDGES {
+        let new = self.layout.onboarding;
+        let proxy = Interface::named(new)?.addresses;
+        for bridge in self.layout.others.iter().copied().chain([new]) {
             ip(&format!("link set {bridge} address {MAC}"))?;
             ip(&format!("address add {ADDRESS}/64 dev {bridge} nodad"))?;
             // The join proxy is in every segment: devices renew their certificates where they are.
-            if bridge != ONBOARDING {
+            if bridge != new {
                 for address in &proxy {
                     ip(&format!("address add {address}/64 dev {bridge} nodad"))?;
                 }
@@ -117,7 +102,8 @@ impl Switch {
             // Nobody has to be asked for: what comes back or not is the packet itself.
             ip(&format!("-n {} neighbour replace {ADDRESS} lladdr {MAC} dev link0 nud permanent", socket.name()))?;
         }
-        for service in [self.service.clone(), self.mending.clone()] {
+        for service in &self.services {
+            let service = service.try_clone()?;
             std::thread::spawn(move || {
                 let mut datagram = [0; 64];
                 // It ends with the process: the lab's own namespace goes with it.
@@ -129,12 +115,12 @@ impl Switch {
         Ok(())
     }
 
-    pub(super) fn socket(&self, port: usize) -> Result<Arc<Namespace>> {
+    pub(crate) fn socket(&self, port: usize) -> Result<Arc<Namespace>> {
         self.sockets.get(port).cloned().context("there is no such port")
     }
 
     /// A socket of whatever is plugged in there.
-    pub(super) fn voice(&self, port: usize) -> Result<UdpSocket> {
+    pub(crate) fn voice(&self, port: usize) -> Result<UdpSocket> {
         let namespace = File::open(Path::new("/run/netns").join(self.socket(port)?.name()))?;
         let thread = std::thread::spawn(move || -> Result<UdpSocket> {
             nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
@@ -146,19 +132,19 @@ impl Switch {
     }
 
     /// Gives whatever is plugged in there a way to an address that is in no part of the network.
-    pub(super) fn lead(&self, port: usize, address: Ipv6Addr) -> Result<()> {
+    pub(crate) fn lead(&self, port: usize, address: Ipv6Addr) -> Result<()> {
         let socket = self.socket(port)?;
         ip(&format!("-n {} route replace {address} dev link0", socket.name()))?;
         ip(&format!("-n {} neighbour replace {address} lladdr {MAC} dev link0 nud permanent", socket.name()))
     }
 
     /// Whether what is plugged in there gets an answer of the service, now or soon if it is expected.
-    pub(super) fn answered(&self, port: usize, expected: bool) -> Result<bool> {
-        self.answered_by(port, SERVICE, expected)
+    pub(crate) fn answered(&self, port: usize, expected: bool) -> Result<bool> {
+        self.answered_by(port, self.layout.services.first().copied().context("there is no service")?, expected)
     }
 
     /// The same of the service at that port of the machine.
-    pub(super) fn answered_by(&self, port: usize, service: u16, expected: bool) -> Result<bool> {
+    pub(crate) fn answered_by(&self, port: usize, service: u16, expected: bool) -> Result<bool> {
         let (socket, begun) = (self.voice(port)?, Instant::now());
         tokio::task::block_in_place(|| {
             loop {
@@ -176,14 +162,14 @@ impl Switch {
     }
 
     /// It reaches the service, or it does not.
-    pub(super) fn expect(&self, port: usize, expected: bool, who: &str) -> Result<()> {
+    pub(crate) fn expect(&self, port: usize, expected: bool, who: &str) -> Result<()> {
         let reached = self.answered(port, expected)?;
         ensure!(reached == expected, "{who} {} the service", if reached { "reaches" } else { "does not reach" });
         Ok(())
     }
 
     /// Has a supplicant come in at that port with these lines of its network; whether it was let in.
-    pub(super) async fn knock(&self, port: usize, network: &str) -> Result<(bool, Peer)> {
+    pub(crate) async fn knock(&self, port: usize, network: &str) -> Result<(bool, Peer)> {
         self.authenticator(port).await?;
         let mut supplicant = Peer::wired_station(within(&*self.socket(port)?), "link0", network).await?;
         let event = supplicant.event(&["CTRL-EVENT-CONNECTED", "CTRL-EVENT-EAP-FAILURE"], LIMIT).await?;
@@ -191,19 +177,19 @@ impl Switch {
     }
 
     /// Has a device's agent come in at that port with what it has; why it was not let in, if so.
-    pub(super) async fn come(&self, place: &Place, device: &Device, port: usize) -> Result<(Option<Refusal>, Peer)> {
+    pub(crate) async fn come(&self, place: &Place, device: &Device, port: usize) -> Result<(Option<Refusal>, Peer)> {
         self.authenticator(port).await?;
         come(place, device, &*self.socket(port)?).await
     }
 
     /// The same by itself, without a supplicant beside it.
-    pub(super) async fn come_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Option<Refusal>> {
+    pub(crate) async fn come_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Option<Refusal>> {
         self.authenticator(port).await?;
         device.connect(place, Way::Itself("link0")).await
     }
 
     /// The same, and it stays as long as what is returned.
-    pub(super) async fn stay_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Child> {
+    pub(crate) async fn stay_by_itself(&self, place: &Place, device: &Device, port: usize) -> Result<Child> {
         self.authenticator(port).await?;
         device.stay(place, Some(Way::Itself("link0")))
     }
@@ -244,18 +230,28 @@ fn within(socket: &Namespace) -> Command {
     begin
 }
 
-/// Where the service is, for a device: on its link, whichever that is.
-pub(super) fn service() -> SocketAddr {
-    on_link(ADDRESS, SERVICE)
-}
-
-/// That port of whoever has the service, for a device.
-pub(super) fn target(port: u16) -> SocketAddr {
+/// That port of whoever has the services, for a device: on its link, whichever that is.
+pub(crate) fn target(port: u16) -> SocketAddr {
     on_link(ADDRESS, port)
 }
 
+/// The lines of a supplicant's network, for who has that chain and key, where the server's certificate leads to `root`.
+pub(crate) fn network(folder: &Path, name: &str, (chain, key): (&str, &[u8]), root: &Path) -> Result<String> {
+    fs::create_dir_all(folder)?;
+    let (certificate, secret) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    fs::write(&certificate, chain)?;
+    fs::write(&secret, pem::encode("PRIVATE KEY", key))?;
+    Ok(format!(
+        "key_mgmt=IEEE8021X\neap=TLS\neapol_flags=0\nidentity=\"@example\"\nca_cert=\"{}\"\nclient_cert=\"{}\"\n\
+         private_key=\"{}\"\ndomain_match=\"localhost\"\nphase1=\"tls_disable_tlsv1_3=0\"",
+        root.display(),
+        certificate.display(),
+        secret.display()
+    ))
+}
+
 /// That address as a device writes it.
-pub(super) fn on_link(address: Ipv6Addr, port: u16) -> SocketAddr {
+pub(crate) fn on_link(address: Ipv6Addr, port: u16) -> SocketAddr {
     SocketAddrV6::new(address, port, 0, INTERFACE).into()
 }
 
