@@ -1,8 +1,7 @@
 //! Where a device's list of parts is, and what is known of its weaknesses (RFC 9472).
 
-use super::object::{Object, Text};
+use super::object::{Object, Text, text};
 use crate::{bounds, report::Report};
-use serde_json::Value;
 
 const SECTION: &str = "RFC 9472 s5";
 const NAME: &str = "ietf-mud-transparency:transparency";
@@ -76,13 +75,14 @@ fn sboms(object: &mut Object<'_, '_>, report: &mut Report) -> Vec<(String, Strin
     for (index, value) in object.list("sboms", SECTION, bounds::ITEMS, report).iter().enumerate() {
         let at = at.index(index);
         let Some(mut item) = Object::of(value, at, SECTION, report) else { continue };
-        let version = item.required("version-info", SECTION, report).and_then(Value::as_str);
+        let version = item.required("version-info", SECTION, report);
+        let version = version.and_then(|it| text(it, &item.at().name("version-info"), SECTION, Text::Free, report));
         let url = item.text("sbom-url", SECTION, Text::Uri(&["https", "http", "coaps", "coap"]), report);
         item.rest(SECTION, report);
         let (Some(version), Some(url)) = (version, url) else { continue };
         match sboms.iter().any(|(known, _)| known == version) {
             true => report.wrong(&at, SECTION, "that version is there twice"),
-            false => sboms.push((version.chars().take(bounds::URL).collect(), url)),
+            false => sboms.push((version.to_owned(), url)),
         }
     }
     sboms

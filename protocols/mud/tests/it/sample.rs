@@ -446,6 +446,21 @@ fn every_field_of_the_schema_doubled_is_refused() {
     assert!(tried > 100, "{tried}");
 }
 
+/// Who wrote the file is told of each, in its place.
+#[test]
+fn every_field_of_the_schema_of_another_type_is_refused_or_found() {
+    let (_, before) = reading(&sample()).unwrap();
+    let mut all = Vec::new();
+    paths(&sample(), String::new(), &mut all);
+    for path in &all {
+        let is_object = sample().pointer(path).unwrap().is_object();
+        let other = if is_object { json!(true) } else { json!({ "x": [1] }) };
+        let Ok((_, report)) = reading(&changed(sample(), path, Some(other))) else { continue };
+        let mut new = report.findings().iter().filter(|finding| !before.findings().contains(finding));
+        assert!(new.next().is_some(), "{path}: {report:#?}");
+    }
+}
+
 /// What a match does not say it does not ask for; whatever else is missing opens nothing.
 #[test]
 fn every_field_of_the_schema_missing_lets_no_more_through() {

@@ -383,7 +383,6 @@ fn a_thousand_devices_more_are_elements_and_no_rules() {
     assert!(!{ names }.any(|name| name.starts_with("name-")));
 }
 
-/// What is wrong with settings that have this file, signed by a maker of its own; `change` alters one thing.
 /// What a kernel takes grows with what a file says, not with how many ports it names.
 #[test]
 fn ports_that_are_permitted_the_same_share_a_chain() {
@@ -406,6 +405,7 @@ fn ports_that_are_permitted_the_same_share_a_chain() {
     assert_eq!(chains(7, 50), chains(1, 2) + 6);
 }
 
+/// What is wrong with settings that have this file, signed by a maker of its own; `change` alters one thing.
 fn problems(change: impl Fn(&Path, &mut String)) -> Vec<String> {
     let folder = temp_dir();
     let maker = Issuer::root("Lamps Root CA");
