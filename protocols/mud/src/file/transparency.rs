@@ -57,7 +57,7 @@ pub(super) fn read(mud: &mut Object<'_, '_>, report: &mut Report) -> Option<Tran
     let mut vulnerabilities = Vec::new();
     for (index, value) in object.list("vuln-url", SECTION, bounds::ITEMS, report).iter().enumerate() {
         let place = at.name("vuln-url");
-        let url = super::object::text(value, &place.index(index), SECTION, Text::Uri(&["https", "http"]), report);
+        let url = text(value, &place.index(index), SECTION, Text::Uri(&["https", "http"]), report);
         vulnerabilities.extend(url.map(str::to_owned));
     }
     let vulnerability_contact = object.text("vuln-contact-uri", SECTION, CONTACT, report);
