@@ -1,6 +1,7 @@
 //! The lab, and what openssl alone says of the evidence it leaves.
 
 use crate::says;
+use landfall_reference::rig::Rig;
 use landfall_testkit::openssl;
 use serde_json::Value;
 use std::{
@@ -115,7 +116,8 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
     let with_a_tpm = 5 * usize::from(landfall_testkit::tool("swtpm").is_some());
-    assert_eq!(passed, 14 + with_a_tpm);
+    let over_the_air = usize::from(Rig::find().is_ok() && landfall_testkit::tool("busybox").is_some());
+    assert_eq!(passed, 14 + with_a_tpm + over_the_air);
     let traces = LAB.evidence("let-through.pcap");
     let trace = traces.first().expect("a trace").join("let-through.pcap");
     assert!(fs::metadata(trace).unwrap().len() > 1000);

@@ -2,7 +2,7 @@
 //! Debian's hostapd the port; a device comes in by itself, and a trunk carries its segment to what is beyond.
 
 use crate::{
-    air::{put_program, rig},
+    air::rig,
     ground::{Ground, Role, name},
 };
 use landfall_reference::rig::Machine;
@@ -99,8 +99,7 @@ impl Switch {
     /// A device that was onboarded outside, and the servers with what they know of it; all of it goes into the machine.
     async fn new() -> Option<Self> {
         let rig = rig()?;
-        let folder = landfall_testkit::temp_dir();
-        let program = put_program(folder.path())?;
+        landfall_testkit::tool("busybox")?;
         let ground = Ground::lay(1);
         let bundle = ground.devices().remove(0);
         let mut servers = [ground.serve(Role::Masa), ground.serve(Role::Registrar)];
@@ -115,7 +114,7 @@ impl Switch {
         ground.change(Role::Registrar, "[registrar]", "[registrar]", OFFICE);
         ground.does(Role::Registrar, &["network", "ap-config", "hall", "--wired", "lan1", "--out", "hall"]);
 
-        let machine = rig.boot_with(&program).await.unwrap();
+        let machine = rig.boot_with(Path::new(env!("CARGO_BIN_EXE_landfall"))).await.unwrap();
         let switch = Self { machine, device: name(&bundle) };
         switch.put(&ground.of(Role::Registrar), Path::new("/run/office")).await;
         let anchors = ground.data(Role::Masa).join("manufacturer/root.pem");

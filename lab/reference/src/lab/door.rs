@@ -20,26 +20,37 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// The doors of a network.
 pub(crate) struct Doors {
     radius: u16,
+    /// Where access points take orders of it.
+    orders: u16,
     secret: PathBuf,
 }
 
 impl Doors {
+    /// What the access server calls them.
+    pub(crate) const CLIENT: &str = "door";
+
     /// Those of the network of that name, if there can be any here.
     pub(crate) fn of(place: &Place, network: &str) -> Result<Option<Self>> {
         if !place.has_link() || peers::program("hostapd").is_none() {
             return Ok(None);
         }
         let secret = secret(place, network)?;
-        Ok(Some(Self { radius: free_port()?, secret }))
+        Ok(Some(Self { radius: free_port()?, orders: free_port()?, secret }))
     }
 
     /// The lines of landfall.toml.
     pub(crate) fn settings(&self) -> String {
-        let Self { radius, secret } = self;
+        let Self { radius, orders, secret } = self;
         format!(
-            "[access]\nlisten = \"127.0.0.1:{radius}\"\n[[access.client]]\nname = \"door\"\n\
-             addresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\n"
+            "[access]\nlisten = \"127.0.0.1:{radius}\"\n[[access.client]]\nname = \"{}\"\n\
+             addresses = [\"127.0.0.1\"]\nsecret-file = {secret:?}\norders = {orders}\n",
+            Self::CLIENT
         )
+    }
+
+    /// Where the access server listens, on loopback.
+    pub(crate) const fn radius(&self) -> u16 {
+        self.radius
     }
 
     /// A device comes by itself with what it has; why its door stays shut, if so.

@@ -133,7 +133,11 @@ impl Rig {
         for (from, to) in libraries.chain([own]) {
             let to: PathBuf = stage.join(to);
             fs::create_dir_all(to.parent().unwrap_or(&stage))?;
-            fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+            // What debuggers want would fill the machine's memory.
+            let stripped = Command::new("strip").arg("-o").arg(&to).arg(&from).output();
+            if !stripped.is_ok_and(|output| output.status.success()) {
+                fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+            }
         }
         fs::copy(self.path("initramfs"), &image)?;
         let archive = fs::OpenOptions::new().append(true).open(&image)?;

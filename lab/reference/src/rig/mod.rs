@@ -5,6 +5,7 @@
 //! it. A [`Machine`] boots in some 10 s and then serves any number of scenarios: [`Machine::access_point`],
 //! [`Machine::station`], and what follows from them in [`scenario`].
 
+mod brski;
 mod machine;
 mod radio;
 pub mod scenario;

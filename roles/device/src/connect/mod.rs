@@ -22,6 +22,7 @@ use landfall_net::{
 use landfall_types::{Fault, Redacted, Refusal};
 use scan::{Access, Seen, is_named, strongest};
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -198,20 +199,18 @@ impl<'a> Door<'a> {
         let mut control = self.attach().await?;
         remove(&mut control, INSIDE).await?;
         self.provide(&mut control, held, element).await?;
-        let (mut why, mut tries) = (UNANSWERED.to_owned(), 0);
-        let few = networks(&mut control, INSIDE).await?.len();
+        let (mut why, mut given_up) = (UNANSWERED.to_owned(), BTreeSet::new());
+        let ours = networks(&mut control, INSIDE).await?;
         while let Some(event) = control.event(until).await? {
             tracing::debug!(event = event.name, "wpa_supplicant");
             match meaning(&event) {
                 Meaning::Inside => return Ok(Ok(())),
                 Meaning::Doubt(said) => why = said,
                 Meaning::Out(said) => {
-                    tries += 1;
-                    if tries == 1 && !why.starts_with("the server") {
+                    if why == UNANSWERED {
                         why = said;
                     }
-                    // With several networks, the next one may be ours.
-                    if tries >= few {
+                    if is_over(&ours, &mut given_up, &event) {
                         break;
                     }
                 }
@@ -412,6 +411,14 @@ fn meaning(event: &Event) -> Meaning {
     }
 }
 
+/// Whether none of our networks is left that might let us in. With several the next one may be ours, and of one that is given up
+/// several events tell.
+fn is_over(ours: &[u32], given_up: &mut BTreeSet<u32>, event: &Event) -> bool {
+    let id = event.field("id").and_then(|id| id.parse().ok());
+    given_up.extend(id.filter(|id| ours.contains(id)));
+    ours.len() <= 1 || given_up.len() >= ours.len()
+}
+
 /// Whether something can be sent from there to its neighbours.
 fn is_usable(interface: &Interface) -> bool {
     // One that is being asked for cannot be bound to.
@@ -430,6 +437,21 @@ mod tests {
 
     fn event(name: &str) -> Event {
         Event { name: name.into(), text: "reason=1".into() }
+    }
+
+    #[test]
+    fn each_network_is_given_up_before_all_are() {
+        let disabled = |id| Event {
+            name: "CTRL-EVENT-SSID-TEMP-DISABLED".into(),
+            text: format!("id={id} ssid=\"Fir Court\" auth_failures=1 duration=10 reason=AUTH_FAILED"),
+        };
+        let mut given_up = BTreeSet::new();
+        let mut over = |event: &Event| is_over(&[1, 2], &mut given_up, event);
+        assert!(!over(&event("CTRL-EVENT-EAP-FAILURE")) && !over(&disabled(1)));
+        // The same again, and one of somebody else.
+        assert!(!over(&event("CTRL-EVENT-EAP-FAILURE")) && !over(&disabled(1)) && !over(&disabled(0)));
+        assert!(over(&disabled(2)));
+        assert!(is_over(&[1], &mut BTreeSet::new(), &event("CTRL-EVENT-EAP-FAILURE")));
     }
 
     #[test]

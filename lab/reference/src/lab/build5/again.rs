@@ -6,8 +6,8 @@ use super::{
 };
 use crate::lab::{
     build3::network::waiting,
-    door::{self, Doors, LIMIT},
-    party::{More, Owner},
+    door::{Doors, LIMIT},
+    party::Owner,
     place::Place,
 };
 use anyhow::{Context, Result, ensure};
@@ -36,7 +36,7 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
     // Sold on: the former owner forgets it, the MASA records release and sale, the device is reset.
     device.reset(place).await?;
     leave(site, &device, supplicant).await?;
-    let (pine, doors) = neighbour(place, site).await?;
+    let (pine, doors) = site.another(place, "pine-5", "Pine Street").await?;
     let moved = move_in(place, site, &mut device, &pine, &doors).await;
     pine.leave(place).await;
     let (issuer, there) = moved?;
@@ -49,16 +49,6 @@ pub(super) async fn onboarded_again(place: &Place, site: &Site) -> Result<Shown>
         ),
         refused: format!("the first credential: {refusal}; in the other network, that of the former owner: {there}"),
     })
-}
-
-/// Another network, with an access server of its own.
-async fn neighbour(place: &Place, site: &Site) -> Result<(Owner, Doors)> {
-    let doors = Doors::of(place, "pine-5")?.context("devices are at no ports")?;
-    let more = More { settings: doors.settings(), roles: door::ROLES, proxy: None };
-    let pine =
-        Owner::settle_with(place, "pine-5", "Pine Street", &[site.kestrel.known()], &["THERMOSTAT-1"], more).await?;
-    site.kestrel.customer(&pine).await?;
-    Ok((pine, doors))
 }
 
 /// The device is sold to another owner, is plugged in there, onboarded, and goes in. Who issued its credential, and why it

@@ -2,6 +2,7 @@
 //! the network. Debian's hostapd and wpa_supplicant are the authenticator and the supplicant; packets say what is open.
 
 mod again;
+mod air;
 mod assurance;
 mod behaviour;
 mod contact;
@@ -15,7 +16,7 @@ mod witness;
 use super::{
     Shown, Table,
     device::Device,
-    door,
+    door::{self, Doors},
     party::{Manufacturer, MasaManners, More, Owner},
     place::{Place, free_port},
     switch::{Layout, Switch},
@@ -133,6 +134,16 @@ impl Site {
         let device = Device::unpack_at(place, bundle, self.switch.socket(port)?)?;
         self.kestrel.sell(&[&device.serial], self.orchard.name).await?;
         Ok(device)
+    }
+
+    /// Another network that takes in thermostats, with an access server of its own.
+    async fn another(&self, place: &Place, name: &'static str, organization: &str) -> Result<(Owner, Doors)> {
+        let doors = Doors::of(place, name)?.context("devices are at no ports")?;
+        let more = More { settings: doors.settings(), roles: door::ROLES, proxy: None };
+        let vendors = [self.kestrel.known()];
+        let owner = Owner::settle_with(place, name, organization, &vendors, &["THERMOSTAT-1"], more).await?;
+        self.kestrel.customer(&owner).await?;
+        Ok((owner, doors))
     }
 
     /// Commands to look around with.

@@ -1,6 +1,6 @@
 //! The rows of the table, in its order.
 
-use super::{BUILD, Site, again, assurance, behaviour, hardware, network};
+use super::{BUILD, Site, again, air, assurance, behaviour, hardware, network};
 use crate::{
     acceptance::CAPABILITIES,
     lab::{Shown, Table, attested::Watched, chip::Kind, intent, place::Place},
@@ -21,7 +21,7 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
         None => table.row(BUILD, "S1.C6", hardware::comes_in_with_its_key(place, site)).await?,
         Some(why) => table.not_run(BUILD, "S1.C6", why)?,
     }
-    table.not_run(BUILD, "S1.C7", "by wire there is one network; over Wi-Fi not yet")?;
+    air::row(place, site, table).await?;
     table.row(BUILD, "S1.C8", network::two_types(place, site)).await?;
     for id in ["S2.C1", "S2.C2", "S2.C2-ready", "S2.C3", "S3.C4"] {
         table.not_run(BUILD, id, "the application layer is not in this version")?;
