@@ -117,7 +117,7 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
     }
     let with_a_tpm = 5 * usize::from(landfall_testkit::tool("swtpm").is_some());
     let over_the_air = usize::from(Rig::find().is_ok() && landfall_testkit::tool("busybox").is_some());
-    assert_eq!(passed, 14 + with_a_tpm + over_the_air);
+    assert_eq!(passed, 16 + with_a_tpm + over_the_air);
     let traces = LAB.evidence("let-through.pcap");
     let trace = traces.first().expect("a trace").join("let-through.pcap");
     assert!(fs::metadata(trace).unwrap().len() > 1000);

@@ -116,13 +116,17 @@ pub(super) async fn network_may_take_over(place: &Place, site: &Site) -> Result<
 
 /// S1.C5: each device has a key and a certificate of its own, over TLS; nobody gets a certificate for a key not theirs.
 pub(super) async fn unique_credentials(place: &Place, site: &Site) -> Result<Shown> {
-    let (a, b) = (site.onboarded(place).await?, site.onboarded(place).await?);
+    unique(&site.onboarded(place).await?, &site.onboarded(place).await?, &site.orchard).await
+}
+
+/// The same of two devices that are there.
+pub(in crate::lab) async fn unique(a: &Device, b: &Device, owner: &Owner) -> Result<Shown> {
     let (ldevid_a, ldevid_b) = (a.ldevid()?, b.ldevid()?);
     ensure!(ldevid_a.public_key() != ldevid_b.public_key(), "two devices have one key");
     ensure!(ldevid_a.public_key() != a.idevid()?.public_key(), "the network credential has the birth key");
     // The same request with one bit of the signature changed.
     let key = SoftwareKey::generate(Algorithm::EcdsaP256)?;
-    let mut line = Connection::open(&Endpoint::from(site.orchard.address()?), Some(&birth_tls(&a)?), limits()).await?;
+    let mut line = Connection::open(&Endpoint::from(owner.address()?), Some(&birth_tls(a)?), limits()).await?;
     let attributes = line.send(Request::get(paths::CSR_ATTRIBUTES)).await?;
     ensure!([200, 204].contains(&attributes.status), "csrattrs was answered {}", attributes.status);
     let request = CsrRequest { subject: ldevid_a.subject_name(), ..CsrRequest::default() };
@@ -133,9 +137,9 @@ pub(super) async fn unique_credentials(place: &Place, site: &Site) -> Result<Sho
     *der.last_mut().context("an empty request")? ^= 1;
     let refused = enrol(&mut line, &der).await?;
     ensure!((400..500).contains(&refused.status), "a forged request was answered {}", refused.status);
-    let refusal = site.orchard.registrar.refusal(&a.serial).await?;
+    let refusal = owner.registrar.refusal(&a.serial).await?;
     // And nothing at all without TLS.
-    let plain = match Connection::open(&Endpoint::from(site.orchard.address()?), None, limits()).await {
+    let plain = match Connection::open(&Endpoint::from(owner.address()?), None, limits()).await {
         Ok(mut line) => line.send(Request::get(paths::CACERTS)).await.map(|response| response.status),
         Err(why) => Err(why),
     };

@@ -128,12 +128,17 @@ impl Site {
 
     /// A device that Orchard House has bought, plugged into the port of that number.
     async fn bought(&self, place: &Place, product: &Product, port: usize) -> Result<Device> {
+        let device = self.made(place, product, port).await?;
+        self.kestrel.sell(&[&device.serial], self.orchard.name).await?;
+        Ok(device)
+    }
+
+    /// The same before anybody has bought it.
+    async fn made(&self, place: &Place, product: &Product, port: usize) -> Result<Device> {
         let bundles = self.kestrel.make(product, 1)?;
         self.kestrel.record().await?;
         let bundle = bundles.first().map(Path::new).context("the factory made nothing")?;
-        let device = Device::unpack_at(place, bundle, self.switch.socket(port)?)?;
-        self.kestrel.sell(&[&device.serial], self.orchard.name).await?;
-        Ok(device)
+        Device::unpack_at(place, bundle, self.switch.socket(port)?)
     }
 
     /// Another network that takes in thermostats, with an access server of its own.

@@ -3,7 +3,7 @@
 use super::{BUILD, Device, SERVICE, Shown, Site, trace::Trace};
 use crate::{
     lab::{
-        build3::network::waiting,
+        build3::network::{unique, waiting},
         door::LIMIT,
         intent,
         party::{Manufacturer, MasaManners},
@@ -85,6 +85,36 @@ pub(super) async fn network_authenticated(place: &Place, site: &Site) -> Result<
         shown: format!("{} took the server whose certificate leads to the root that EST gave it", device.serial),
         refused: format!("the same server, by a device of another domain: {refusal}"),
     })
+}
+
+/// S1.C4: a device goes with nobody whose voucher it does not get, and with its buyer.
+pub(super) async fn network_may_take_over(place: &Place, site: &Site) -> Result<Shown> {
+    let device = site.made(place, &site.thermostat, 0).await?;
+    device.onboard(place, 1).await?.refused()?;
+    let refusal = site.orchard.registrar.refusal(&device.serial).await?;
+    ensure!(!device.is_onboarded(place).await?, "{} has a credential of whom it was not sold to", device.serial);
+    site.switch.expect(0, false, "a device that was sold to nobody")?;
+    site.kestrel.sell(&[&device.serial], site.orchard.name).await?;
+    device.onboard(place, 3).await?.onboarded()?;
+    let inside = come_in(place, site, &device, 0).await?;
+    leave(site, &device, inside).await?;
+    Ok(Shown {
+        shown: format!("{} got a voucher for {} once it was sold there, and came in", device.serial, site.orchard.name),
+        refused: format!("before: {refusal}"),
+    })
+}
+
+/// S1.C5: two devices come in, each with a key and a certificate of its own that EST gave it over TLS.
+pub(super) async fn unique_credentials(place: &Place, site: &Site) -> Result<Shown> {
+    let a = site.bought(place, &site.thermostat, 0).await?;
+    let b = site.bought(place, &site.thermostat, 1).await?;
+    a.onboard(place, 3).await?.onboarded()?;
+    b.onboard(place, 3).await?.onboarded()?;
+    let (in_a, in_b) = (come_in(place, site, &a, 0).await?, come_in(place, site, &b, 1).await?);
+    let shown = unique(&a, &b, &site.orchard).await;
+    leave(site, &a, in_a).await?;
+    leave(site, &b, in_b).await?;
+    shown
 }
 
 /// S1.C8: a thermostat and a camera come in alike; what a stranger made does not.

@@ -15,8 +15,8 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
     table.row(BUILD, "S1.C1", network::device_authenticated(place, site)).await?;
     table.row(BUILD, "S1.C2", network::device_welcome(place, site)).await?;
     table.row(BUILD, "S1.C3", network::network_authenticated(place, site)).await?;
-    table.not_run(BUILD, "S1.C4", "shown by Build 3: the same vouchers")?;
-    table.not_run(BUILD, "S1.C5", "shown by Build 3: the same EST")?;
+    table.row(BUILD, "S1.C4", network::network_may_take_over(place, site)).await?;
+    table.row(BUILD, "S1.C5", network::unique_credentials(place, site)).await?;
     match Kind::Tpm.missing() {
         None => table.row(BUILD, "S1.C6", hardware::comes_in_with_its_key(place, site)).await?,
         Some(why) => table.not_run(BUILD, "S1.C6", why)?,
