@@ -35,13 +35,21 @@ fn every_test_that_is_named_exists() {
             let folder = FOLDERS.iter().find(|(known, _)| *known == letter).map(|(_, folder)| folder);
             let folder = folder.unwrap_or_else(|| panic!("{table}: {name}: {letter} stands for no folder"));
             let source = fs::read_to_string(root.join(folder).join(file)).unwrap_or_default();
-            if !source.contains(&format!("fn {test}(")) {
+            if !is_test(&source, test) {
                 missing.push(format!("{table}: {name}"));
             }
         }
     }
     assert!(missing.is_empty(), "docs/conformance names tests that are not there:\n{}", missing.join("\n"));
     assert!(named > 100, "{named} names were understood");
+}
+
+/// Whether a function of that name is one that the test program runs by itself, and no part of another.
+fn is_test(source: &str, name: &str) -> bool {
+    let above = source.split_once(&format!("fn {name}(")).and_then(|(before, _)| before.rsplit_once('\n'));
+    let Some((above, _)) = above else { return false };
+    let mut attributes = above.lines().rev().take_while(|line| line.trim_start().starts_with(['#', '/']));
+    attributes.any(|line| line.contains("#[test") || line.contains("::test"))
 }
 
 /// Letter, file and function of `C est::simple_reenroll`; nothing of what is no name of a test.
