@@ -117,8 +117,8 @@ mod tests {
     fn a_code_is_found_however_it_was_photographed() {
         let flat = picture(&Code::of(URI).unwrap(), Format::Png).unwrap();
         assert_eq!(decode(&flat).unwrap(), [URI]);
-        let (picture, width) = (unpacked(&flat).unwrap(), unpacked(&flat).unwrap().width());
-        let dots = picture.dots();
+        let read = unpacked(&flat).unwrap();
+        let (width, dots) = (read.width(), read.dots());
         let turned: Vec<_> = dots.iter().rev().copied().collect();
         assert_eq!(decode(&png(width, ColorType::Grayscale, &turned)).unwrap(), [URI]);
         // Printed on what shines through, in each form that has it.
