@@ -77,7 +77,7 @@ async fn choose(place: &Place, site: &Site, machine: &Machine, [rowan, fir]: [&(
     ensure!(inside.contains(&ssid) && inside.contains("key_mgmt=WPA2-EAP"), "it is elsewhere: {inside}");
     Ok(Shown {
         shown: format!(
-            "over the air {serial} heard {} and {}, was onboarded in its owner's, and associated with {} by EAP-TLS",
+            "over simulated radios {serial} heard {} and {}, was onboarded in its owner's, and associated with {} by EAP-TLS",
             FIR.new, ROWAN.new, ROWAN.organization
         ),
         refused: format!("by the other network: {refusal}"),

@@ -63,7 +63,7 @@ pub(super) async fn shown(place: &Place, site: &Site) -> Result<String> {
     let by_password = join(&machine, &network, &known).await.context("by password, over the air")?;
     completed(&by_password, "SAE")?;
     Ok(format!(
-        "; over the air, {} was heard by hostapd, configured, associated by {}, reconfigured, and associated again and by {}",
+        "; over simulated radios, {} was heard by hostapd, configured, associated by {}, reconfigured, and associated again and by {}",
         device.serial, by_connector.key_mgmt, by_password.key_mgmt
     ))
 }

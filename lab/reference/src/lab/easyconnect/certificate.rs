@@ -145,7 +145,10 @@ impl House {
             association.state,
             association.key_mgmt
         );
-        Ok(format!("; over the air, {} was configured and associated by {}", device.serial, association.key_mgmt))
+        Ok(format!(
+            "; over simulated radios, {} was configured and associated by {}",
+            device.serial, association.key_mgmt
+        ))
     }
 }
 
