@@ -6,6 +6,7 @@ pub mod lab;
 pub mod link;
 pub mod narrator;
 pub mod peers;
+pub(crate) mod port;
 pub mod report;
 pub mod rig;
 pub(crate) mod wires;

@@ -1,9 +1,9 @@
 //! Secure elements to test with, made of software: SoftHSM and swtpm.
 
-use crate::{Running, current_test, free_port, temp_dir, tool};
+use crate::{Running, current_test, free_pair, temp_dir, tool};
 use std::{
     env, fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -125,10 +125,7 @@ impl Swtpm {
         command.args(["--tpm2", "--create-ek-cert", "--tpmstate", &path("state"), "--config", &path("setup.conf")]);
         let made = command.output().unwrap();
         assert!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stdout));
-        // tpm2-tools expect the control channel one port above the commands'.
-        let pair = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok();
-        let port = std::iter::repeat_with(free_port).filter(|port| *port < u16::MAX).find(pair).unwrap();
-        let mut tpm = Self { port, running: None, folder };
+        let mut tpm = Self { port: free_pair(), running: None, folder };
         tpm.power_on();
         Some(tpm)
     }

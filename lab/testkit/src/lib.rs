@@ -17,7 +17,7 @@ pub use harness::{Act, Link, Pair, Side};
 pub use hosts::Hosts;
 pub use peers::{openssl, rfc, shared, tool};
 pub use pki::{Domain, Identity, Issuer, Manufacturer, NOW};
-pub use process::{Running, free_port};
+pub use process::{Running, free_pair, free_port};
 pub use rng::Rng;
 pub use skips::{current_test, skip};
 

@@ -2,17 +2,31 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
-/// A TCP port of the loopback interface that is free now.
-///
-/// # Panics
-/// If there is none.
+/// A port of the loopback interface that is free now, and that nobody else is given before the test uses it: it lies
+/// below those that the kernel hands out by itself (32768 and up, by default), and no two calls return the same.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
+    const FIRST: u16 = 1 << 14;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Programs that test beside this one begin elsewhere.
+    let start = std::process::id().wrapping_mul(2_654_435_761).to_be_bytes();
+    let start = u16::from_be_bytes([start[0], start[1]]);
+    let is_free = |port: &u16| {
+        let address = (Ipv4Addr::LOCALHOST, *port);
+        TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
+    };
+    let next = || FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % FIRST;
+    std::iter::repeat_with(next).find(is_free).unwrap_or_default()
+}
+
+/// The lower of two such ports that lie side by side, as tpm2-tools expect of swtpm's commands and its control channel.
+pub fn free_pair() -> u16 {
+    let pairs = std::iter::repeat_with(|| (free_port(), free_port()));
+    pairs.filter(|(lower, upper)| lower + 1 == *upper).map(|(lower, _)| lower).next().unwrap_or_default()
 }
 
 /// A running program, which is killed by its own process id when this is dropped.

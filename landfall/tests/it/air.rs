@@ -4,11 +4,10 @@
 
 use crate::ground::{Ground, Role, name};
 use landfall_reference::rig::{Machine, Rig};
-use landfall_testkit::{Running, current_test, skip, tool};
+use landfall_testkit::{Running, current_test, free_port, skip, tool};
 use serde_json::Value;
 use std::{
     fs,
-    net::UdpSocket,
     path::{Path, PathBuf},
 };
 
@@ -71,8 +70,7 @@ impl Air {
         let rig = rig()?;
         tool("busybox")?;
         let ground = Ground::lay(3);
-        let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (radius, orders) = (free(), free());
+        let (radius, orders) = (free_port(), free_port());
         let more = format!(
             "[access]\nlisten = \"127.0.0.1:{radius}\"\n[[access.client]]\nname = \"ap\"\naddresses = [\"127.0.0.1\"]\n\
              secret-file = \"ap.secret\"\norders = {orders}\n"

@@ -1,7 +1,7 @@
 //! That an onboarded key is a TPM's, by openssl and tpm2-tools alone, from the evidence that the lab leaves.
 
 use crate::says;
-use landfall_testkit::{Running, free_port, skip, tool};
+use landfall_testkit::{Running, free_pair, skip, tool};
 use serde_json::Value;
 use std::{
     fs,
@@ -45,7 +45,7 @@ fn openssl_and_tpm2_tools_confirm_that_the_onboarded_keys_are_the_tpms() {
     let [files, live] = documented();
     let mut checked = 0;
     for device in attested {
-        let port = (0..).map(|_| free_port()).find(|port| *port < u16::MAX).unwrap();
+        let port = free_pair();
         let _tpm = switched_on(&device.join("tpm"), port);
         let tcti = format!("swtpm:host=127.0.0.1,port={port}");
         for credential in ["idevid", "ldevid", "dpp-bootstrap"] {

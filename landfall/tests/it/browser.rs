@@ -200,7 +200,7 @@ impl Browser {
         let start = format!("mount --bind {} /etc/chromium; exec chromedriver --port=0", settings.display());
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "sh", "-e", "-c", &start]);
-        let mut driver = Running::start(command.env("HOME", home.path()));
+        let mut driver = Running::start(command.env("HOME", home.path()).env("TMPDIR", home.path()));
         let said = driver.until("successfully on port ");
         let port = said.rsplit(' ').next().unwrap().trim_end_matches('.');
         let mut browser =

@@ -1,9 +1,8 @@
 //! Every command in the documents by task is run, in their order, as a reader would.
 
-use landfall_testkit::tool;
+use landfall_testkit::{free_port, tool};
 use std::{
     fs,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
 };
@@ -46,11 +45,8 @@ fn script(commands: &str) -> String {
             text.push_str("until landfall network status >/dev/null 2>&1; do kill -0 $!; done\n");
         }
     }
-    ["9443", "9445", "8443", "8444", "8908", "9464"].iter().fold(text, |text, port| text.replace(port, &free_port()))
-}
-
-fn free_port() -> String {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port().to_string()
+    let ports = ["9443", "9445", "8443", "8444", "8908", "9464"];
+    ports.iter().fold(text, |text, port| text.replace(port, &free_port().to_string()))
 }
 
 /// The program's folder first.

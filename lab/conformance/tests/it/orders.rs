@@ -9,7 +9,7 @@ use landfall_eap::radius::{Attributes, Code, Kind, Packet};
 use landfall_lifecycle::network::{DomainDevice, GuestPermit, Quarantine, Revocation};
 use landfall_reference::peers::Peer;
 use landfall_server::access::{ACCOUNTING_LOG, Client, Session};
-use landfall_testkit::{Hosts, Running, temp_dir, tool};
+use landfall_testkit::{Hosts, Running, free_port, temp_dir, tool};
 use landfall_types::{Changes, Time};
 use std::{process::Command, time::Duration};
 use tokio::net::UdpSocket;
@@ -272,7 +272,7 @@ async fn what_an_access_point_says_that_is_over_is_forgotten() {
 async fn freeradius_understands_where_a_device_is_to_be() {
     let Some(freeradius) = tool("freeradius") else { return };
     let folder = temp_dir();
-    let orders = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let orders = free_port();
     let path = folder.path().display();
     let settings = format!(
         "prefix = /usr\nlocalstatedir = {path}\nname = coa\nlogdir = {path}\nrun_dir = {path}\n         libdir = /usr/lib/freeradius\n         security {{\nallow_core_dumps = no\n}}\n         client landfall {{\nipaddr = 127.0.0.1\nsecret = \"{SECRET}\"\nrequire_message_authenticator = yes\n}}\n         modules {{\nalways ok {{\nrcode = ok\n}}\nalways reject {{\nrcode = reject\n}}\n}}\n         server default {{\nlisten {{\ntype = coa\nipaddr = 127.0.0.1\nport = {orders}\n}}\n         recv-coa {{\nif (&Tunnel-Private-Group-Id[0] == \"99\" && &Tunnel-Type[0] == VLAN && \
@@ -297,7 +297,7 @@ async fn a_wired_port_opens_to_the_device_and_shuts_when_it_is_thrown_out() {
         return;
     }
     let Some(hosts) = Hosts::new(&["device"]) else { return };
-    let orders = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let orders = free_port();
     // It says that it moves devices, and does not: hostapd refuses such orders, and is told to end the session.
     let Some(gate) = Gate::with(client(orders).with_changes(true)).await else { return };
     let port = format!("lfp{}", std::process::id());

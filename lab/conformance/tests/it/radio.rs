@@ -18,9 +18,9 @@ use landfall_reference::{
         },
     },
 };
-use landfall_testkit::{current_test, skip, temp_dir};
+use landfall_testkit::{current_test, free_port, skip, temp_dir};
 use landfall_types::Redacted;
-use std::{fs, net::UdpSocket, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 const PASSWORD: &str = "a long password";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ async fn who_is_thrown_out_is_put_out_over_the_air_and_stays_out() {
 /// put it out with a Disconnect-Request (RFC 5176) once it is revoked. Then it does not come in again.
 async fn let_in_and_put_out(machine: &Arc<Machine>, kind: &str, key_mgmt: &str) {
     let secret = "a secret of the access point".to_owned();
-    let (folder, port) = (temp_dir(), UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let (folder, port) = (temp_dir(), free_port());
     let file = folder.path().join("secret");
     fs::write(&file, &secret).unwrap();
     let orders = machine.orders();

@@ -4,7 +4,7 @@
 mod ground;
 
 use super::load::{cpu_time, resident_kib};
-use crate::peers::program;
+use crate::{peers::program, port::free_port};
 use anyhow::{Context, Result, bail, ensure};
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -262,7 +262,7 @@ impl Simulator {
         let Some(swtpm) = program("swtpm") else { return Ok(None) };
         let state = folder.join("tpm");
         fs::create_dir_all(&state)?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = free_port()?;
         let mut command = Command::new(swtpm);
         command.args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear", "--server"]);
         command.arg(format!("type=tcp,port={port},bindaddr=127.0.0.1"));

@@ -1,14 +1,14 @@
 //! Secure elements for devices of the lab, made of software: a TPM by swtpm, a PKCS#11 token by SoftHSM.
 
-use super::{device::copy, place::free_port};
+use super::device::copy;
 use crate::{
     link::Namespace,
     peers::{process::Process, program},
+    port::free_port,
 };
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt, fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -156,9 +156,9 @@ fn tpm(folder: &Path, namespace: Option<&Namespace>) -> Result<Chip> {
 /// tpm2-tools expect the control channel one port above the commands'.
 fn pair() -> Result<(u16, u16)> {
     for _ in 0..LOOKS {
-        let port = free_port()?;
-        if let Some(next) = port.checked_add(1).filter(|next| TcpListener::bind(("127.0.0.1", *next)).is_ok()) {
-            return Ok((port, next));
+        let (lower, upper) = (free_port()?, free_port()?);
+        if lower + 1 == upper {
+            return Ok((lower, upper));
         }
     }
     bail!("there are no two free ports")

@@ -2,9 +2,12 @@
 
 use super::{
     device::{Device, Way},
-    place::{Place, free_port},
+    place::Place,
 };
-use crate::peers::{self, Peer};
+use crate::{
+    peers::{self, Peer},
+    port::free_port,
+};
 use anyhow::{Context, Result, ensure};
 use landfall_server::RoleName;
 use landfall_types::Refusal;

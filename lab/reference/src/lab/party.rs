@@ -3,7 +3,8 @@
 //! Each has a folder with a landfall.toml and runs as `landfall run` would run it, in this process; what an operator
 //! does goes through its admin API.
 
-use super::place::{Place, free_port};
+use super::place::Place;
+use crate::port::free_port;
 use anyhow::{Context, Result, bail};
 use landfall_lifecycle::factory::{FactoryDevice, Product, SerialScheme};
 use landfall_net::tls::TlsIdentity;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -128,9 +128,4 @@ impl Place {
     pub(super) fn proxy_closed(&self, owner: &str) {
         held(&self.proxies).remove(owner);
     }
-}
-
-/// A TCP port of loopback that nobody listens on now: settings and certificates have to name it before the server runs.
-pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port())
 }

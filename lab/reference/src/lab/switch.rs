@@ -5,7 +5,7 @@ use super::{
     door::{LIMIT, SECRET, asks},
     place::Place,
 };
-use crate::{link::Namespace, peers::Peer};
+use crate::{link::Namespace, peers::Peer, port::free_port};
 use anyhow::{Context, Result, ensure};
 use landfall_net::discovery::Interface;
 use landfall_pki::pem;
@@ -55,7 +55,7 @@ pub(crate) struct Switch {
 impl Switch {
     /// One whose ports are these, and whose access server is at that port of this machine.
     pub(crate) fn new(layout: &'static Layout, sockets: Vec<Namespace>, radius: u16) -> Result<Self> {
-        let orders = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let orders = free_port()?;
         let listen = |port: &u16| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, *port)).context("a service's port");
         let services = layout.services.iter().map(listen).collect::<Result<_>>()?;
         // The join proxy announces itself on it as soon as it runs. A generated address would first be probed for duplicates.

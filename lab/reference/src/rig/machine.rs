@@ -1,12 +1,11 @@
 //! The machine, and the wire over which it is told what to do.
 
 use super::Rig;
-use crate::peers::process::Process;
+use crate::{peers::process::Process, port::free_port};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt::Write,
     fs,
-    net::{Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -89,8 +88,7 @@ impl Rig {
         let wire = folder.path().join("wire");
         let listener = UnixListener::bind(&wire)?;
         let console = folder.path().join("console");
-        // Free a moment ago, and nobody else looks for one.
-        let orders = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let orders = free_port()?;
         let mut command = self.qemu(&wire, &console, orders);
         match program {
             None => command.args(["-m", "256", "-initrd"]).arg(self.path("initramfs")),

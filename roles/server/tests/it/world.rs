@@ -60,7 +60,7 @@ impl World {
     /// The same with devices whose certificates say where their MUD file is.
     pub(crate) fn with_mud(devices: u32, others: &str, mud_url: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let masa = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let masa = landfall_testkit::free_port();
         let text = SETTINGS.replace("MASA", &masa.to_string()).replace("OTHERS", others);
         let mut settings = Settings::parse(&text).unwrap();
         settings.data = folder.path().to_owned();

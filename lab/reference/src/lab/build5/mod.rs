@@ -18,10 +18,10 @@ use super::{
     device::Device,
     door::{self, Doors},
     party::{Manufacturer, MasaManners, More, Owner},
-    place::{Place, free_port},
+    place::Place,
     switch::{Layout, Switch},
 };
-use crate::peers;
+use crate::{peers, port::free_port};
 use anyhow::{Context, Result};
 use landfall_lifecycle::factory::Product;
 use landfall_pki::Algorithm;

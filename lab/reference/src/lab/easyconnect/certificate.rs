@@ -13,10 +13,11 @@ use super::{
 use crate::{
     lab::{
         door::{SECRET, secret},
-        place::{Place, free_port},
+        place::Place,
         switch::{self, Layout, Switch},
     },
     peers,
+    port::free_port,
     rig::{
         Radius, Relay, Rig, Security,
         scenario::{Enrollee, Network, chirp_and_join},

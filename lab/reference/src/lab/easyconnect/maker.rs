@@ -1,9 +1,9 @@
 //! The manufacturer: a factory that makes bootstrapping keys, and the supply chain service that hands them on.
 
 use super::{device::Device, owner::Owner};
-use crate::lab::{
-    party::Party,
-    place::{Place, free_port},
+use crate::{
+    lab::{party::Party, place::Place},
+    port::free_port,
 };
 use anyhow::{Context, Result, bail, ensure};
 use landfall_dpp::Curve;

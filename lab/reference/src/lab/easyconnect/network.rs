@@ -8,9 +8,9 @@ use super::{
     gateway, maker, neighbour,
     owner::{Owner, introduced},
 };
-use crate::lab::{
-    intent,
-    place::{Place, free_port},
+use crate::{
+    lab::{intent, place::Place},
+    port::free_port,
 };
 use anyhow::{Context, Result, bail, ensure};
 use landfall_lifecycle::network::Learnt;
