@@ -15,7 +15,13 @@ pub use log::{Head, LogEntry};
 
 use backend::{Backend, Reading, Reads, Row};
 use landfall_types::{Changes, Record, record::Version};
-use std::{ops::Deref, path::Path, sync::Arc};
+use std::{
+    ops::Deref,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio::sync::oneshot;
 
 /// A store of records and logs. Cloning it is cheap, and all clones are the same store.
@@ -66,14 +72,10 @@ impl Store {
         Ok(Self(Arc::new(sqlite::Sqlite::share(path.as_ref())?)))
     }
 
-    /// Makes `changes` durable, all or none.
-    ///
-    /// The changes go in even if the future is dropped before it resolves.
-    pub async fn commit(&self, changes: Changes) -> Result<Committed, CommitError> {
-        match self.submit(changes) {
-            None => Ok(Committed::default()),
-            Some(done) => done.await.unwrap_or(Err(CommitError::Closed)),
-        }
+    /// Makes `changes` durable, all or none. They are on their way when this returns, and durable when what it returns
+    /// resolves; they go in even if that is dropped before.
+    pub fn commit(&self, changes: Changes) -> Committing {
+        Committing(self.submit(changes))
     }
 
     /// The same, for a thread that is not part of an async runtime; it panics on one that is.
@@ -160,6 +162,22 @@ impl Store {
 
     fn read<T>(&self, work: impl FnOnce(&dyn Reads) -> Result<T, ReadError>) -> Result<T, ReadError> {
         backend::read(self.0.as_ref(), Reading::Once, work)
+    }
+}
+
+/// Changes on their way to the disk ([`Store::commit`]).
+#[derive(Debug)]
+#[must_use = "nothing is durable before it resolves"]
+pub struct Committing(Option<oneshot::Receiver<Result<Committed, CommitError>>>);
+
+impl Future for Committing {
+    type Output = Result<Committed, CommitError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            None => Poll::Ready(Ok(Committed::default())),
+            Some(done) => Pin::new(done).poll(context).map(|done| done.unwrap_or(Err(CommitError::Closed))),
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use super::{
     lab::{audit, identity},
 };
 use landfall_brski::registrar::{Vendor, Vendors};
-use landfall_eap::radius::Secret;
+use landfall_eap::{
+    packet as eap,
+    radius::{Packet, Secret},
+};
 use landfall_lifecycle::{
     device::{DeviceEvent, step},
     network::DomainDevice,
@@ -16,9 +19,11 @@ use landfall_server::{
     access::{Access, Client, Config, Options, Places},
     settings::PlaceSettings,
 };
+use landfall_store::Store;
 use landfall_testkit::{Identity, Manufacturer, tool};
 use landfall_types::{Redacted, Time};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::net::UdpSocket;
 
 pub(super) const SECRET: &str = "a-secret-of-ours";
 /// A step of a real peer takes seconds at the most; a busy machine may take longer.
@@ -166,7 +171,10 @@ impl Gate {
 
     /// Writes it down, as whoever does so: the server is told nothing.
     pub(super) async fn happens(&self, event: DeviceEvent) {
-        let store = &self.case.lab.registrar_world.store;
+        Self::happens_in(&self.case.lab.registrar_world.store, event).await;
+    }
+
+    async fn happens_in(store: &Store, event: DeviceEvent) {
         let mut found = store.find_by::<DomainDevice>(DomainDevice::BY_SERIAL, "A-1", 2).unwrap();
         let found = found.pop().unwrap();
         let step = step(&found.record, event, Time::now()).unwrap();
@@ -174,7 +182,61 @@ impl Gate {
     }
 
     pub(super) async fn is_revoked(&self) {
-        self.happens(DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }).await;
+        self.happens(revoked()).await;
+    }
+
+    /// Where eapol_test may ask instead. The last that the device says, that it has heard to be let in, is passed on after
+    /// this, or not at all.
+    pub(super) async fn held_back(&self, until: Option<impl Future<Output = ()> + Send + 'static>) -> u16 {
+        let (front, back) = (socket().await, socket().await);
+        back.connect(self.address).await.unwrap();
+        let port = front.local_addr().unwrap().port();
+        let mut until = Some(until);
+        tokio::spawn(async move {
+            let (mut datagram, mut is_last) = ([0; 4096], false);
+            loop {
+                let (length, from) = front.recv_from(&mut datagram).await.unwrap();
+                let request = Packet::open_request(&datagram[..length], &secret()).unwrap();
+                if is_last && tls_of(&request).as_deref() == Some(&[0]) {
+                    match until.take() {
+                        Some(Some(until)) => until.await,
+                        Some(None) => return,
+                        None => {}
+                    }
+                }
+                back.send(&datagram[..length]).await.unwrap();
+                let length = back.recv(&mut datagram).await.unwrap();
+                let answer = Packet::open_answer(&datagram[..length], &request.authenticator, &secret()).unwrap();
+                // RFC 5216 s3.1: no more fragments follow.
+                is_last = tls_of(&answer).is_some_and(|data| data[0] & 0x40 == 0);
+                front.send_to(&datagram[..length], from).await.unwrap();
+            }
+        });
+        port
+    }
+
+    /// For [`Gate::held_back`].
+    pub(super) fn is_revoked_meanwhile(&self) -> impl Future<Output = ()> + Send + use<> {
+        let store = self.case.lab.registrar_world.store.clone();
+        async move { Self::happens_in(&store, revoked()).await }
+    }
+}
+
+fn revoked() -> DeviceEvent {
+    DeviceEvent::Revoked { by: "operator".into(), why: "it misbehaves".into() }
+}
+
+async fn socket() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// What is in an EAP-TLS packet, its flags first.
+fn tls_of(packet: &Packet) -> Option<Vec<u8>> {
+    match eap::Packet::parse(&packet.attributes.eap()?).ok()? {
+        eap::Packet::Request(message) | eap::Packet::Response(message) => {
+            (message.kind == eap::TLS).then_some(message.data)
+        }
+        _ => None,
     }
 }
 

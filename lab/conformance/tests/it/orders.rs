@@ -96,6 +96,31 @@ async fn who_is_thrown_out_while_inside_is_put_out_whoever_wrote_it_down() {
     assert_eq!(gate.ended("device-put-out").await, "done");
 }
 
+/// Where it will be is written down while it has yet to hear of it; it is not let in by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_thrown_out_on_its_way_in_stays_out() {
+    let nas = Nas::new().await;
+    let Some(gate) = Gate::with(nas.client()).await else { return };
+    let port = gate.held_back(Some(gate.is_revoked_meanwhile())).await;
+    assert!(!gate.knock_at(port, "localhost", "ldevid", SECRET, "").await.0);
+    assert_eq!(gate.refusal().await, "access-state");
+    assert_eq!(nas.hears(Some((Code::DisconnectNak, Some(NO_SESSION)))).await.code, Code::DisconnectRequest);
+    gate.until(<[_]>::is_empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_go_on_is_still_known_to_be_where_it_was() {
+    let Some(gate) = Gate::with(client(free_port())).await else { return };
+    assert!(gate.knock("ldevid", SECRET, "").await.0);
+    let [before] = gate.sessions().try_into().unwrap();
+    let port = gate.held_back(None::<std::future::Ready<()>>).await;
+    assert!(!gate.knock_at(port, "localhost", "ldevid", SECRET, "").await.0);
+    assert!(gate.sessions().contains(&before), "{:?}", gate.sessions());
+    assert!(gate.knock("ldevid", SECRET, "").await.0);
+    let [after] = gate.sessions().try_into().unwrap();
+    assert_ne!(before, after);
+}
+
 /// S4.C7: it has an hour here, and its access point half a minute more to ask again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_show_itself_again_in_its_time_is_put_out() {

@@ -4,7 +4,7 @@ use super::{Access, client::Client};
 use crate::{enforcer::Plug, settings::PlaceSettings};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_eap::radius::{Attributes, Kind, Place, Ticket};
-use landfall_store::{ReadError, Store};
+use landfall_store::{Committing, ReadError, Store};
 use landfall_types::{Changes, DeviceId, Fingerprint, Record, Refusal, Time};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -227,17 +227,40 @@ fn records(store: &Store, index: &str, value: &str, most: usize) -> Result<Vec<S
     Ok(store.find_by::<Session>(index, value, most)?.into_iter().map(|found| found.record).collect())
 }
 
+/// A session on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Kept {
+    written: Committing,
+    /// Forgets what was remembered of that place: the device is there as before until it is let in anew.
+    before: Changes,
+}
+
+impl Kept {
+    /// Resolves when it is durable, and all that is remembered of that place.
+    pub(super) async fn durable(self, store: &Store) -> Result<(), String> {
+        self.written.await.map_err(|why| why.to_string())?;
+        store.commit(self.before).await.map(drop).map_err(|why| why.to_string())
+    }
+}
+
 impl Access {
     /// Remembers where a device is let in, instead of what was remembered of that place: before its access point is told.
     pub(super) async fn keep(&self, session: &Session) -> Result<(), String> {
+        self.begin_to_keep(session)?.durable(&self.world.store).await
+    }
+
+    /// The same, on its way when this returns.
+    pub(super) fn begin_to_keep(&self, session: &Session) -> Result<Kept, String> {
         let store = &self.world.store;
         let mut held = Session::of_device(store, &session.device).map_err(|why| why.to_string())?;
         held.sort_by_key(|held| held.since);
-        let excess = (held.len() + 1).saturating_sub(MOST);
-        let gone = held.iter().enumerate().filter(|(at, held)| *at < excess || held.spot == session.spot);
-        let changes = gone.fold(Changes::new(), |changes, (_, held)| changes.delete::<Session>(held.key()));
-        let changes = changes.put(session).map_err(|why| why.to_string())?;
-        store.commit(changes).await.map(drop).map_err(|why| why.to_string())
+        let recent = held.split_off((held.len() + 1).saturating_sub(MOST));
+        let forgotten = |sessions: Vec<Session>| {
+            sessions.iter().fold(Changes::new(), |changes, session| changes.delete::<Session>(session.key()))
+        };
+        let written = forgotten(held).put(session).map_err(|why| why.to_string())?;
+        let before = forgotten(recent.into_iter().filter(|held| held.spot == session.spot).collect());
+        Ok(Kept { written: store.commit(written), before })
     }
 
     /// Has it forgotten what access points say that is over.

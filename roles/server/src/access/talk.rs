@@ -4,10 +4,13 @@ use super::{
     Access,
     client::Client,
     judge::Known,
-    session::{Asking, Session},
+    session::{Asking, Kept, Session},
     usage::Usage,
 };
-use crate::{authorizer::sources::of_place, enforcer::Enforcer};
+use crate::{
+    authorizer::sources::of_place,
+    enforcer::{Enforcer, Plug},
+};
 use landfall_eap::{
     packet::{Message, Packet},
     radius::{Asked, Code, Place, Received, Secret, Ticket},
@@ -31,6 +34,16 @@ pub const ACCOUNTING_LOG: &str = "network-accounting";
 pub(super) struct Talk {
     tls: tls::Server,
     shown: Option<Shown>,
+    coming: Option<Coming>,
+}
+
+/// A device that has yet to hear that it may come in: where it will be is on its way to the disk meanwhile.
+#[derive(Debug)]
+struct Coming {
+    known: Known,
+    place: Place,
+    is_here: bool,
+    kept: Kept,
 }
 
 /// A genuine request.
@@ -90,7 +103,7 @@ impl Access {
         let asking = Asking::of(client, &ticket, &attributes);
         if code == Code::AccountingRequest {
             let usage = Usage::of(&attributes);
-            if let (Some(enforcer), Some(plug), true) = (&self.enforcer, &asking.plug, usage.is_end()) {
+            if let (Some((enforcer, plug)), true) = (self.plugged(&asking), usage.is_end()) {
                 enforcer.left(plug).await;
             }
             let ended = self.ended(client, ticket.from().ip(), &usage);
@@ -116,7 +129,9 @@ impl Access {
             (true, None) => {
                 Err(refusal("access-conversation", "RFC 3579 s2.6.1", "it goes on with a conversation that is over"))
             }
-            (false, _) => tls::Server::new(self.tls.config(), largest).map(|tls| Talk { tls, shown: None }),
+            (false, _) => {
+                tls::Server::new(self.tls.config(), largest).map(|tls| Talk { tls, shown: None, coming: None })
+            }
         };
         match talk {
             Ok(talk) => self.go_on(&ticket, asking, talk, message, begun).await,
@@ -145,19 +160,17 @@ impl Access {
                     return Some(self.desk().challenge(now, ticket, &packet, talk, state));
                 }
                 Output::Judge(shown) => {
-                    let ruling = self.judge(&shown).map(|_| ());
+                    let ruling = match self.judge(&shown) {
+                        Ok(known) if self.plugged(&asking).is_none() => {
+                            self.expect(known, asking.clone()).await.map(|coming| talk.coming = Some(coming))
+                        }
+                        ruling => ruling.map(drop),
+                    };
                     talk.shown = Some(shown);
                     talk.tls.handle(now, Input::Ruled(ruling)).ok()?;
                 }
                 Output::Admitted { success, keys } => {
-                    // Between what it showed and this lies a message of its own: much may have happened meanwhile.
-                    let shown = talk.shown.as_ref().ok_or_else(nobody);
-                    let known = shown.and_then(|shown| Ok((shown, self.judge(shown)?)));
-                    let placed = match known {
-                        Ok((shown, known)) => self.admit(&known, shown, asking).await.map(|place| (known, place)),
-                        Err(why) => Err(why),
-                    };
-                    return Some(match placed {
+                    return Some(match self.admit(talk, asking).await {
                         Ok((known, place)) => {
                             self.was_guest(&known).await;
                             self.close(known.name.clone(), Outcome::Done, begun).await;
@@ -171,32 +184,51 @@ impl Access {
         }
     }
 
-    /// Where the device is to be; at a port of this machine it is there when this returns.
-    async fn admit(&self, known: &Known, shown: &Shown, asking: Asking) -> Result<Place, Refusal> {
-        let now = self.world.clock.now();
-        let (id, place) = (&known.device, within(known.place.clone(), known.ends.since(now)));
-        let until = place.session_timeout.map_or(known.ends, |seconds| now + Duration::from_secs(seconds.into()));
-        let here = match (&self.enforcer, &asking.plug) {
-            (Some(enforcer), Some(plug)) => enforcer.admit(id, plug, place.vlan.as_deref(), until).await?.is_some(),
-            _ => false,
+    /// Who is let in, and where; at a port of this machine it is there when this returns.
+    async fn admit(&self, talk: Talk, asking: Asking) -> Result<(Known, Place), Refusal> {
+        let shown = talk.shown.ok_or_else(nobody)?;
+        let Coming { known, place, is_here, kept } = match talk.coming {
+            Some(coming) => coming,
+            None => self.expect(self.judge(&shown)?, asking).await?,
         };
-        let session = Session::begun(asking, id, known.by.clone(), &place, here, (now, until));
-        let kept = self.keep(&session).await;
-        // Whoever takes the device off the records from here on finds the session, and whoever did so before is found here.
-        let still = match kept {
-            // It may be another place meanwhile: then the device asks again.
-            Ok(()) => self.judge(shown).and_then(|again| match again.place == known.place {
+        let id = &known.device;
+        let still = match kept.durable(&self.world.store).await {
+            // Whoever takes the device off the records from here on finds the session, and whoever did so before, while the
+            // device had yet to hear of it or this was written, is found here.
+            Ok(()) => self.judge(&shown).and_then(|again| match again.place == known.place {
                 true => Ok(()),
+                // Then the device asks again.
                 false => Err(refusal("access-moved", "SP 1800-36B 4.5", "its place has changed just now")),
             }),
-            Err(why) => Err(Refusal::new(Fault::Backend, "access-records", "landfall", why)),
+            Err(why) => Err(unwritten(why)),
         };
         match (&still, &self.enforcer) {
-            (Err(_), Some(enforcer)) if here => drop(enforcer.put_out(id).await),
-            (Ok(()), Some(enforcer)) if here => self.tell_place(id, &place, enforcer.clone()),
+            (Err(_), Some(enforcer)) if is_here => drop(enforcer.put_out(id).await),
+            (Ok(()), Some(enforcer)) if is_here => self.tell_place(id, &place, enforcer.clone()),
             _ => {}
         }
-        still.map(|()| place)
+        still.map(|()| (known, place))
+    }
+
+    /// Has a place for the device, of which the access point is not told yet.
+    async fn expect(&self, known: Known, asking: Asking) -> Result<Coming, Refusal> {
+        let now = self.world.clock.now();
+        let place = within(known.place.clone(), known.ends.since(now));
+        let until = place.session_timeout.map_or(known.ends, |seconds| now + Duration::from_secs(seconds.into()));
+        let is_here = match self.plugged(&asking) {
+            Some((enforcer, plug)) => {
+                enforcer.admit(&known.device, plug, place.vlan.as_deref(), until).await?.is_some()
+            }
+            None => false,
+        };
+        let session = Session::begun(asking, &known.device, known.by.clone(), &place, is_here, (now, until));
+        let kept = self.begin_to_keep(&session).map_err(unwritten)?;
+        Ok(Coming { known, place, is_here, kept })
+    }
+
+    /// The port of this machine at which the device is, if it is at one.
+    fn plugged<'a>(&'a self, asking: &'a Asking) -> Option<(&'a Arc<Enforcer>, &'a Plug)> {
+        self.enforcer.as_ref().zip(asking.plug.as_ref())
     }
 
     /// Has the authorizer know where a device is; nobody waits for that.
@@ -265,6 +297,10 @@ pub(super) fn within(place: Place, left: Duration) -> Place {
 
 fn refusal(check: &'static str, section: &'static str, detail: &str) -> Refusal {
     Refusal::new(Fault::Peer, check, section, detail)
+}
+
+fn unwritten(why: String) -> Refusal {
+    Refusal::new(Fault::Backend, "access-records", "landfall", why)
 }
 
 fn nobody() -> Refusal {
