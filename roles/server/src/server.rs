@@ -52,7 +52,9 @@ impl Server {
                     let signals = signals::Config::from_settings(&authorizer.signals, settings, element)?;
                     let signals = signals.build(world.clone()).await?;
                     console.signals = Some(signals.told());
+                    let status = authorizer::StatusLists::from_settings(authorizer, settings)?;
                     let mut task = task.beside(lists.clone().work(shutdown.clone()));
+                    task = task.beside(status.work(world.clone(), shutdown.clone()));
                     task = task.beside(signals.work(shutdown.clone()));
                     if let Some(assets) = &authorizer.assets {
                         let assets = assets::Config::from_settings(assets, settings)?.build(world.clone());

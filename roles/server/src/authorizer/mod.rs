@@ -13,6 +13,7 @@ mod policy;
 mod replay;
 mod software;
 pub(crate) mod sources;
+mod status;
 mod work;
 
 pub use believed::Believed;
@@ -22,6 +23,7 @@ pub use gate::Gate;
 pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
 pub use software::{FeedFile, FeedRecord, FeedReport, FindingReport, SbomRecord, SbomReport, Scope};
+pub use status::StatusLists;
 pub use work::Entry;
 
 pub(crate) use gate::away;

@@ -32,6 +32,11 @@ pub struct AuthorizerSettings {
     /// Who may assert what of devices, by credentials.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authority: Vec<AuthoritySettings>,
+    /// Lists of which of those credentials are revoked, and where they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status_list: Vec<StatusListSettings>,
+    /// How often they are asked for.
+    pub status_refresh: Span,
     /// For how long kinds of facts may be unknown: after they expired, or after the device was first known of.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub grace: BTreeMap<Kind, Span>,
@@ -76,6 +81,17 @@ pub struct AuthoritySettings {
     pub vendor: Option<VendorId>,
 }
 
+/// `[[authorizer.status-list]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StatusListSettings {
+    /// Where it is, by https, as credentials name it.
+    pub url: String,
+    /// Authorities that vouch for the server: PEM files.
+    #[serde(default)]
+    pub anchors: Vec<PathBuf>,
+}
+
 /// `[authorizer.brake]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -101,6 +117,8 @@ impl Default for AuthorizerSettings {
             brake: BrakeSettings::default(),
             feeds: FeedsSettings::default(),
             authority: Vec::new(),
+            status_list: Vec::new(),
+            status_refresh: Span::seconds(3600),
             grace: BTreeMap::new(),
             deny_lists: DenyListsSettings::default(),
             signals: SignalsSettings::default(),

@@ -250,6 +250,9 @@ impl Check<'_> {
         if let Err(why) = crate::deny::Config::from_settings(&authorizer.deny_lists, self.settings) {
             self.wrong(why.what, why.why);
         }
+        if let Err(why) = crate::authorizer::StatusLists::from_settings(authorizer, self.settings) {
+            self.wrong(why.what, why.why);
+        }
         let element = self.element.as_deref();
         if let Err(why) = crate::signals::Config::from_settings(&authorizer.signals, self.settings, element) {
             self.wrong(why.what, why.why);

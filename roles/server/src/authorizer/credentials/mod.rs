@@ -335,6 +335,11 @@ impl Authorizer {
         Ok(Brought::Credential(Box::new(report), devices))
     }
 
+    /// Whether exactly that list is the one that counts.
+    pub(super) fn has_list(&self, list: &StatusList) -> bool {
+        self.credentials().lists.values().any(|held| held == list)
+    }
+
     async fn add_list(&self, list: StatusList, jwt: &str) -> Result<Brought, Refusal> {
         let (now, issuer) = (self.world.clock.now(), list.issuer.fingerprint());
         let denied = |check, why: String| Err(Refusal::new(Fault::Denied, check, SECTION, why));

@@ -14,19 +14,19 @@ use landfall_store::Store;
 use landfall_types::{DeviceId, Fingerprint, Time};
 use std::{collections::BTreeMap, time::Duration};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const LIST: &str = "https://alice.example/status/1";
 
-struct Cast {
-    owner: SoftwareKey,
-    alice: SoftwareKey,
-    kestrel: SoftwareKey,
-    finch: SoftwareKey,
-    auditor: SoftwareKey,
+pub(super) struct Cast {
+    pub(super) owner: SoftwareKey,
+    pub(super) alice: SoftwareKey,
+    pub(super) kestrel: SoftwareKey,
+    pub(super) finch: SoftwareKey,
+    pub(super) auditor: SoftwareKey,
     /// The key that the device was born with.
-    device: SoftwareKey,
+    pub(super) device: SoftwareKey,
     /// That of its manufacturer's authority.
-    maker: SoftwareKey,
+    pub(super) maker: SoftwareKey,
 }
 
 fn print(key: &SoftwareKey) -> Fingerprint {
@@ -34,12 +34,12 @@ fn print(key: &SoftwareKey) -> Fingerprint {
 }
 
 impl Cast {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = || SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
         Self { owner: key(), alice: key(), kestrel: key(), finch: key(), auditor: key(), device: key(), maker: key() }
     }
 
-    fn config(&self) -> Config {
+    pub(super) fn config(&self) -> Config {
         let authority = |key: &SoftwareKey, role, vendor: Option<&str>, name: &str| Authority {
             key: print(key),
             role,
@@ -58,12 +58,12 @@ impl Cast {
         Config { believed, ..config() }
     }
 
-    fn trust(&self) -> Claim {
+    pub(super) fn trust(&self) -> Claim {
         Claim::DeviceTrust { device: print(&self.device) }
     }
 
     /// An office in which the device is known.
-    async fn office(&self, store: Store) -> (Office, DeviceId) {
+    pub(super) async fn office(&self, store: Store) -> (Office, DeviceId) {
         let office = Office::with(store, self.config(), 0).await;
         let device = office.devices(1).await.remove(0);
         office.identify(&device, &self.device).await;
@@ -71,7 +71,7 @@ impl Cast {
     }
 }
 
-fn credential(id: &str, key: &SoftwareKey, claim: Claim) -> Credential {
+pub(super) fn credential(id: &str, key: &SoftwareKey, claim: Claim) -> Credential {
     Credential {
         id: format!("urn:test:{id}"),
         issuer: key.public_key().clone(),
@@ -87,7 +87,11 @@ fn signed(id: &str, key: &SoftwareKey, claim: Claim) -> String {
 }
 
 fn list(key: &SoftwareKey, from: Time, revoked: &[u64]) -> String {
-    let mut list = StatusList::new(LIST.into(), key.public_key().clone(), from, Some(START + DAY * 2));
+    list_at(LIST, key, from, Some(START + DAY * 2), revoked)
+}
+
+pub(super) fn list_at(url: &str, key: &SoftwareKey, from: Time, until: Option<Time>, revoked: &[u64]) -> String {
+    let mut list = StatusList::new(url.into(), key.public_key().clone(), from, until);
     revoked.iter().for_each(|index| assert!(list.set(*index)));
     list.issue(key).unwrap()
 }
@@ -98,17 +102,17 @@ impl Office {
         self.authorizer.assert(vec![Fact { issuer: Some(print(key)), ..proven }]).await.unwrap();
     }
 
-    async fn bring(&self, jwt: &str) -> Result<(), String> {
+    pub(super) async fn bring(&self, jwt: &str) -> Result<(), String> {
         let done = self.authorizer.add_credential(jwt, "test".into()).await;
         done.map(drop).map_err(|refusal| refusal.check.into_owned())
     }
 
-    fn asserted(&self, device: &DeviceId, kind: Kind) -> Option<Fact> {
+    pub(super) fn asserted(&self, device: &DeviceId, kind: Kind) -> Option<Fact> {
         let facts = self.authorizer.view(device)?.dossier.facts;
         facts.into_iter().find(|fact| fact.kind == kind && fact.verifier == "credentials")
     }
 
-    fn value_of(&self, device: &DeviceId, kind: Kind) -> Option<Value> {
+    pub(super) fn value_of(&self, device: &DeviceId, kind: Kind) -> Option<Value> {
         self.asserted(device, kind).map(|fact| fact.value)
     }
 }

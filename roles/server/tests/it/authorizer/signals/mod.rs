@@ -6,6 +6,7 @@ mod heard;
 mod polled;
 mod pushed;
 mod settings;
+mod status_lists;
 mod webhooks;
 
 use super::{Office, config, listed};
