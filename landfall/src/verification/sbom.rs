@@ -9,10 +9,11 @@ use clap::Subcommand;
 use landfall_server::{
     admin::{
         escape,
-        view::{Count, SbomId, SbomOf, SbomShown},
+        view::{Count, PublishedShown, SbomId, SbomOf, SbomShown},
     },
-    authorizer::{FindingReport, SbomReport, Scope},
+    authorizer::{FindingReport, Had, SbomReport, Scope},
 };
+use landfall_types::Time;
 use std::{fmt::Write, path::PathBuf};
 
 const SBOMS: &str = "/v1/verification/sboms";
@@ -43,6 +44,8 @@ pub(super) enum Verb {
         /// Its id, or a device of which it is.
         id: String,
     },
+    /// Shows which lists manufacturers' files name (RFC 9472), and what became of asking for each.
+    Published,
     /// Removes a list: what followed from it is not known any more.
     Remove {
         /// Its id.
@@ -62,6 +65,7 @@ pub(super) fn run(connection: &Connection, verb: &Verb, output: &Output) -> anyh
             add(connection, inspect::read(file)?, &of, output)
         }
         Verb::List => list(connection, output),
+        Verb::Published => published(connection, output),
         Verb::Show { id } => {
             let path = format!("{SBOMS}/{}", escape(id));
             let shown: SbomShown = connection.ask(output, "asking", async |client| client.get(&path).await)?;
@@ -115,6 +119,34 @@ fn list(connection: &Connection, output: &Output) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
+fn published(connection: &Connection, output: &Output) -> anyhow::Result<Answer> {
+    let path = format!("{SBOMS}/published");
+    let all: Vec<PublishedShown> = connection.ask(output, "asking", async |client| client.get(&path).await)?;
+    output.show_as(&all, || {
+        let columns = ["id", "named by", "firmware", "had", "until", "trouble"];
+        let mut table = Table::new(&columns, "no device's MUD file names a list of components");
+        for PublishedShown { record } in &all {
+            let had = |time: fn(&Had) -> Time| {
+                record.had.as_ref().map_or_else(|| "never".into(), |had| time(had).to_string())
+            };
+            table.row([
+                record.id.clone(),
+                record.mud_file.clone(),
+                record.firmware.clone().unwrap_or_else(|| "not known".into()),
+                had(|had| had.at),
+                had(|had| had.until),
+                record
+                    .trouble
+                    .as_ref()
+                    .map(|trouble| format!("{}: {}", trouble.check, trouble.why))
+                    .unwrap_or_default(),
+            ]);
+        }
+        table.to_string()
+    })?;
+    Ok(Answer::Yes)
+}
+
 /// A list of components, and what was found in it.
 pub(super) fn described(report: &SbomReport) -> String {
     let record = &report.record;
@@ -127,6 +159,15 @@ pub(super) fn described(report: &SbomReport) -> String {
         counted(record.components, "component"),
         worst(report)
     );
+    if let Some(published) = &report.published {
+        let place = published.had.as_ref().map(|had| format!("{} at {}, counts until {}", had.from, had.at, had.until));
+        let _ = writeln!(
+            text,
+            "from {}, named by the MUD file that {} signed",
+            place.unwrap_or_default(),
+            published.signer
+        );
+    }
     for finding in &report.findings {
         let _ = writeln!(text, "  {}", found(finding));
     }
@@ -165,7 +206,7 @@ fn found(finding: &FindingReport) -> String {
 fn scope(scope: &Scope) -> String {
     match scope {
         Scope::Device(device) => device.to_string(),
-        Scope::DeviceType(name) => name.clone(),
+        Scope::DeviceType(name) | Scope::MudFile(name) => name.clone(),
     }
 }
 

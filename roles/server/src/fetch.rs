@@ -1,8 +1,8 @@
-//! Fetching a file and its signature (RFC 8520 s5, s6, s13): by https alone, within bounds of size, time and redirects, and not
-//! from inside the owner's networks unless the owner says so.
+//! Fetching what manufacturers name: by https alone, within bounds of size, time and redirects, and not from inside the owner's
+//! networks unless the owner says so.
 
 use crate::settings::Subnet;
-use landfall_mud::{MudUrl, bounds};
+use landfall_mud::MudUrl;
 use landfall_net::{
     NetError,
     http::{ClientLimits, Connection, Endpoint},
@@ -13,120 +13,126 @@ use landfall_types::{
     http::{Request, Response},
 };
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 use tokio::{net::TcpStream, time::timeout};
 
-const SECTION: &str = "RFC 8520 s6";
-/// A file that has moved more often is not looked for any further.
+/// What has moved more often is not looked for any further.
 const REDIRECTS: usize = 3;
 /// For each of looking up, connecting and the handshake.
 const CONNECT: Duration = Duration::from_secs(5);
-/// RFC 8520 s17.5 and RFC 8551 s3.1: of what kind the two are.
-const FILE: &str = "application/mud+json";
-const SIGNATURE: &str = "application/pkcs7-signature";
 
-/// How files are fetched.
+/// How something is fetched.
 #[derive(Clone, Debug)]
-pub(super) struct Fetcher {
-    /// How long a file and its signature may take together.
-    pub(super) deadline: Duration,
-    /// Addresses that nobody else has, from which files may come all the same.
-    pub(super) private: Vec<Subnet>,
+pub(crate) struct Fetcher {
+    /// How long it may take.
+    pub(crate) deadline: Duration,
+    /// Addresses that nobody else has, from which it may come all the same.
+    pub(crate) private: Vec<Subnet>,
 }
 
-/// A file as it came.
+/// What is fetched, and what its refusals are called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The kinds of documents that it may be.
+    pub(crate) accept: &'static str,
+    /// The most octets that it has.
+    pub(crate) most: usize,
+    pub(crate) checks: &'static Checks,
+}
+
+/// The names of refusals, and where it is said what is refused.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    pub(crate) section: &'static str,
+    /// Nobody answers, or not with a document.
+    pub(crate) fetch: &'static str,
+    pub(crate) time: &'static str,
+    pub(crate) size: &'static str,
+    pub(crate) redirect: &'static str,
+    pub(crate) private: &'static str,
+    pub(crate) tls: &'static str,
+}
+
+/// A document as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Fetched {
-    pub(super) file: Vec<u8>,
-    pub(super) signature: Vec<u8>,
+pub(crate) struct Found {
+    pub(crate) body: Vec<u8>,
     /// Where it was found in the end.
-    pub(super) from: MudUrl,
+    pub(crate) from: MudUrl,
     /// On which machine.
-    pub(super) address: IpAddr,
+    pub(crate) address: IpAddr,
 }
 
 impl Fetcher {
-    /// A file and the signature that it names, or that stands beside it.
+    /// What `fetching` brings, if it does so in time.
     ///
     /// # Errors
-    /// By name: `mud-fetch` (nobody answers, or not with a file), `mud-fetch-time`, `mud-fetch-size`, `mud-fetch-redirect`,
-    /// `mud-fetch-private`, `mud-fetch-tls`, and those of reading a file that is none.
-    pub(super) async fn fetch(&self, url: &MudUrl, tls: &ClientTls) -> Result<Fetched, Refusal> {
-        let late = || refuse(Fault::Peer, "mud-fetch-time", format!("it took longer than {:?}", self.deadline));
-        timeout(self.deadline, self.both(url, tls)).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn both(&self, url: &MudUrl, tls: &ClientTls) -> Result<Fetched, Refusal> {
-        let (file, from, address) = self.get(url, tls, FILE, bounds::FILE).await?;
-        let (described, _) = landfall_mud::read(&file)?;
-        // RFC 8520 s3.3 and s13.1: the file says where; one that does not has it beside it.
-        let at = match &described.signature {
-            Some(reference) => from.join(reference),
-            None => from.signature(),
-        };
-        let at = at.map_err(|why| refuse(Fault::Peer, "mud-signature-url", why.to_string()))?;
-        let (signature, ..) = self.get(&at, tls, SIGNATURE, bounds::SIGNATURE).await?;
-        Ok(Fetched { file, signature, from, address })
-    }
-
-    /// What is there, where redirects led, and which machine had it.
-    async fn get(
+    /// If it does not, or as `fetching` has it.
+    pub(crate) async fn in_time<T>(
         &self,
-        url: &MudUrl,
-        tls: &ClientTls,
-        accept: &'static str,
-        most: usize,
-    ) -> Result<(Vec<u8>, MudUrl, IpAddr), Refusal> {
-        let mut at = url.clone();
+        checks: &Checks,
+        fetching: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let late = || checks.refuse(Fault::Peer, checks.time, format!("it took longer than {:?}", self.deadline));
+        timeout(self.deadline, fetching).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// What is there, wherever redirects lead.
+    ///
+    /// # Errors
+    /// As the checks of `wanted` name it.
+    pub(crate) async fn get(&self, url: &MudUrl, tls: &ClientTls, wanted: Wanted) -> Result<Found, Refusal> {
+        let (mut at, checks) = (url.clone(), wanted.checks);
         for _ in 0..=REDIRECTS {
-            let (response, address) = self.once(&at, tls, accept, most).await?;
+            let (response, address) = self.once(&at, tls, wanted).await?;
             match response.status {
-                200 => return Ok((response.body, at, address)),
+                200 => return Ok(Found { body: response.body, from: at, address }),
                 301 | 302 | 303 | 307 | 308 => {
-                    let wrong = |why: String| refuse(Fault::Peer, "mud-fetch-redirect", format!("{at} leads {why}"));
+                    let wrong = |why: String| checks.refuse(Fault::Peer, checks.redirect, format!("{at} leads {why}"));
                     let to = response.headers.first("location").filter(|to| !to.is_empty());
                     let to = to.ok_or_else(|| wrong("nowhere".into()))?;
                     at = at.join(to).map_err(|why| wrong(format!("to {}: {why}", shown(to))))?;
                 }
-                status => return Err(refuse(Fault::Peer, "mud-fetch", format!("{at} is answered with {status}"))),
+                status => {
+                    return Err(checks.refuse(Fault::Peer, checks.fetch, format!("{at} is answered with {status}")));
+                }
             }
         }
-        Err(refuse(Fault::Peer, "mud-fetch-redirect", format!("{url} leads on more than {REDIRECTS} times")))
+        Err(checks.refuse(Fault::Peer, checks.redirect, format!("{url} leads on more than {REDIRECTS} times")))
     }
 
-    async fn once(
-        &self,
-        url: &MudUrl,
-        tls: &ClientTls,
-        accept: &str,
-        most: usize,
-    ) -> Result<(Response, IpAddr), Refusal> {
+    async fn once(&self, url: &MudUrl, tls: &ClientTls, wanted: Wanted) -> Result<(Response, IpAddr), Refusal> {
+        let checks = wanted.checks;
         let endpoint: Endpoint =
-            url.authority().parse().map_err(|why| refuse(Fault::Peer, "mud-fetch", format!("{url}: {why}")))?;
-        let limits = ClientLimits { connect: CONNECT, exchange: self.deadline, body_bytes: most };
-        let (stream, address) = self.connect(&endpoint).await?;
+            url.authority().parse().map_err(|why| checks.refuse(Fault::Peer, checks.fetch, format!("{url}: {why}")))?;
+        let limits = ClientLimits { connect: CONNECT, exchange: self.deadline, body_bytes: wanted.most };
+        let (stream, address) = self.connect(&endpoint, checks).await?;
+        let failed = |why| checks.failed(&why);
         let mut connection = Connection::over(stream, &endpoint, Some(tls), limits).await.map_err(failed)?;
         // RFC 8520 s5: which kind is wanted, and by whom.
-        let mut request = Request::get(&url.path()).accept(accept);
+        let mut request = Request::get(&url.path()).accept(wanted.accept);
         request.headers.add("user-agent", concat!("Landfall/", env!("CARGO_PKG_VERSION")));
         Ok((connection.send(request).await.map_err(failed)?, address))
     }
 
     /// To the first address that may be asked and answers.
-    async fn connect(&self, endpoint: &Endpoint) -> Result<(TcpStream, IpAddr), Refusal> {
-        let mut last = refuse(Fault::Backend, "mud-fetch", format!("{} has no address", endpoint.host));
-        for address in endpoint.addresses(CONNECT).await.map_err(failed)? {
+    async fn connect(&self, endpoint: &Endpoint, checks: &Checks) -> Result<(TcpStream, IpAddr), Refusal> {
+        let mut last = checks.refuse(Fault::Backend, checks.fetch, format!("{} has no address", endpoint.host));
+        for address in endpoint.addresses(CONNECT).await.map_err(|why| checks.failed(&why))? {
             if !self.may_ask(address.ip()) {
                 // What the device or its manufacturer names must not make this machine speak with the owner's own.
                 let why = format!("{} is at {}, which is not of the public network", endpoint.host, address.ip());
-                last = refuse(Fault::Denied, "mud-fetch-private", why);
+                last = checks.refuse(Fault::Denied, checks.private, why);
                 continue;
             }
-            match reach(address).await {
-                Ok(stream) => return Ok((stream, address.ip())),
-                Err(why) => last = why,
+            match timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok((stream, address.ip())),
+                Ok(Err(why)) => last = checks.refuse(Fault::Backend, checks.fetch, format!("{address}: {why}")),
+                Err(_) => {
+                    last = checks.refuse(Fault::Backend, checks.fetch, format!("{address}: it does not answer"));
+                }
             }
         }
         Err(last)
@@ -138,10 +144,20 @@ impl Fetcher {
     }
 }
 
-async fn reach(address: SocketAddr) -> Result<TcpStream, Refusal> {
-    let failed = |why: String| refuse(Fault::Backend, "mud-fetch", format!("{address}: {why}"));
-    let connected = timeout(CONNECT, TcpStream::connect(address)).await;
-    connected.map_err(|_| failed("it does not answer".into()))?.map_err(|why| failed(why.to_string()))
+impl Checks {
+    pub(crate) fn refuse(&self, fault: Fault, check: &'static str, why: String) -> Refusal {
+        Refusal::new(fault, check, self.section, why)
+    }
+
+    fn failed(&self, why: &NetError) -> Refusal {
+        let check = match why {
+            NetError::Timeout { .. } => self.time,
+            NetError::TooLarge { .. } => self.size,
+            NetError::Tls(_) | NetError::Refused(_) => self.tls,
+            _ => self.fetch,
+        };
+        self.refuse(why.fault(), check, why.to_string())
+    }
 }
 
 /// Whether an address is one of the public network (RFC 6890 and its registries).
@@ -185,20 +201,6 @@ fn is_public_4(address: Ipv4Addr) -> bool {
             | (203, 0, 113)
     );
     !is_special
-}
-
-fn failed(why: NetError) -> Refusal {
-    let check = match &why {
-        NetError::Timeout { .. } => "mud-fetch-time",
-        NetError::TooLarge { .. } => "mud-fetch-size",
-        NetError::Tls(_) | NetError::Refused(_) => "mud-fetch-tls",
-        _ => "mud-fetch",
-    };
-    refuse(why.fault(), check, why.to_string())
-}
-
-fn refuse(fault: Fault, check: &'static str, why: String) -> Refusal {
-    Refusal::new(fault, check, SECTION, why)
 }
 
 /// As much of a peer's text as is told.

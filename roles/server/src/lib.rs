@@ -13,6 +13,7 @@ pub mod enforcer;
 mod exchange;
 pub mod external_ca;
 pub mod factory;
+mod fetch;
 mod happen;
 pub mod health;
 mod hierarchy;

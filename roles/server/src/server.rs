@@ -93,7 +93,11 @@ impl Server {
                 }
                 (RoleName::Enforcer, Settings { enforcer: Some(enforcer), .. }) => {
                     let config = enforcer::Config::from_settings(enforcer, settings)?;
-                    let (task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    let (mut task, running) = config.build(world.clone(), shutdown.clone()).await?;
+                    if let (Some(authorizer), Some(manager)) = (&settings.authorizer, running.manager()) {
+                        let published = authorizer::Publications::new(&authorizer.sboms, manager, world.clone())?;
+                        task = task.beside(published.work(shutdown.clone()));
+                    }
                     console.enforcer = Some(running);
                     tasks.push(task);
                 }

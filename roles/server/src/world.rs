@@ -28,9 +28,11 @@ pub struct World {
     pub(crate) revoked: Arc<Notify>,
     /// Tells of devices that joined.
     pub(crate) joins: broadcast::Sender<DeviceId>,
+    /// Tells of devices whose key, type or firmware has become known.
+    pub(crate) grounds: broadcast::Sender<DeviceId>,
 }
 
-/// So many devices that joined may wait to be heard of; whoever is slower looks at them later.
+/// So many devices may wait to be heard of; whoever is slower looks at them later.
 const UNHEARD: usize = 256;
 
 impl World {
@@ -47,6 +49,7 @@ impl World {
             decided: watch::Sender::new(()),
             revoked: Arc::default(),
             joins: broadcast::channel(UNHEARD).0,
+            grounds: broadcast::channel(UNHEARD).0,
         }
     }
 

@@ -194,6 +194,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(deny::forgive))
         .routes(routes!(posture::sboms, posture::add_sbom))
         .routes(routes!(posture::remove_sbom))
+        .routes(routes!(posture::published))
         .routes(routes!(posture::sbom))
         .routes(routes!(posture::feeds, posture::import_feeds))
         .routes(routes!(posture::credentials, posture::add_credential))

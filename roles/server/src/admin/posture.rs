@@ -5,8 +5,8 @@ use super::{
     network::{OPERATOR, find},
     verification::refused,
     view::{
-        Count, CredentialBrought, CredentialShown, CredentialTaken, CredentialWithdrawn, FeedsShown, SbomId, SbomOf,
-        SbomShown,
+        Count, CredentialBrought, CredentialShown, CredentialTaken, CredentialWithdrawn, FeedsShown, PublishedShown,
+        SbomId, SbomOf, SbomShown,
     },
 };
 use crate::authorizer::{BUNDLE, Brought, Scope};
@@ -48,6 +48,15 @@ pub(super) async fn add_sbom(
 )]
 pub(super) async fn sboms(State(console): State<Arc<Console>>) -> Result<Json<Vec<SbomShown>>, ApiError> {
     Ok(Json(console.authorizer()?.sboms().into_iter().map(|report| SbomShown { report }).collect()))
+}
+
+/// The lists that manufacturers' files name (RFC 9472), with what became of asking for each.
+#[utoipa::path(
+    get, path = "/v1/verification/sboms/published", tag = "verification",
+    responses((status = 200, body = Vec<PublishedShown>), (status = 503, body = Problem))
+)]
+pub(super) async fn published(State(console): State<Arc<Console>>) -> Result<Json<Vec<PublishedShown>>, ApiError> {
+    Ok(Json(console.authorizer()?.published_sboms().into_iter().map(|record| PublishedShown { record }).collect()))
 }
 
 /// One list of components, by its id or by a device: each vulnerability with its component, since when it is mended, and the

@@ -81,6 +81,8 @@ impl Authorizer {
             if let Some(about) = desk.dossier(device).map(About::of) {
                 self.derive(desk, &about, now);
             }
+            // Nobody has to listen.
+            let _ = self.world.grounds.send(device.clone());
         }
     }
 

@@ -22,7 +22,9 @@ pub use desk::View;
 pub use gate::Gate;
 pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
-pub use software::{FeedFile, FeedRecord, FeedReport, FindingReport, SbomRecord, SbomReport, Scope};
+pub use software::{
+    FeedFile, FeedRecord, FeedReport, FindingReport, Had, Publications, PublishedRecord, SbomRecord, SbomReport, Scope,
+};
 pub use status::StatusLists;
 pub use work::Entry;
 

@@ -43,7 +43,8 @@ impl StatusLists {
         }
         let place = |(at, list): (usize, &crate::settings::StatusListSettings)| {
             let site = Site::read(&list.url, &list.anchors, settings);
-            let site = site.map_err(|(field, why)| RoleError::new(format!("authorizer.status-list[{at}].{field}"), why));
+            let site =
+                site.map_err(|(field, why)| RoleError::new(format!("authorizer.status-list[{at}].{field}"), why));
             Ok((list.url.clone(), site?))
         };
         let places = authorizer.status_list.iter().enumerate().map(place).collect::<Result<_, RoleError>>()?;
@@ -96,7 +97,8 @@ impl StatusLists {
         if response.status != 200 {
             return Err(refuse("status-list-fetch", format!("{url} is answered with {}", response.status)));
         }
-        let jwt = String::from_utf8(response.body).map_err(|_| refuse("status-list-form", format!("{url} is no text")))?;
+        let jwt =
+            String::from_utf8(response.body).map_err(|_| refuse("status-list-form", format!("{url} is no text")))?;
         let list = StatusList::read(jwt.trim())?;
         // The credential that counts is the one that stands where credentials say that it does.
         if list.id != url {

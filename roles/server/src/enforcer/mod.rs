@@ -238,6 +238,11 @@ impl Enforcer {
         self.manager.as_ref().map(|manager| manager.word(device))
     }
 
+    /// Who fetches what manufacturers say, if the owner wants that.
+    pub(crate) fn manager(&self) -> Option<Arc<Manager>> {
+        self.manager.clone()
+    }
+
     /// Looks again at what counts for everyone inside, and has the kernel do it: manufacturers' files have come, or devices have
     /// said something of themselves.
     pub async fn revise(&self) {

@@ -29,6 +29,8 @@ pub struct AuthorizerSettings {
     /// The feeds of what is wrong with software.
     #[serde(skip_serializing_if = "FeedsSettings::is_empty")]
     pub feeds: FeedsSettings,
+    /// Lists of components where manufacturers' files say that they are.
+    pub sboms: SbomsSettings,
     /// Who may assert what of devices, by credentials.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authority: Vec<AuthoritySettings>,
@@ -62,6 +64,22 @@ pub struct FeedsSettings {
 impl FeedsSettings {
     const fn is_empty(&self) -> bool {
         self.root.is_none()
+    }
+}
+
+/// `[authorizer.sboms]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct SbomsSettings {
+    /// How often each is asked for.
+    pub refresh: Span,
+    /// One that could not be had for so long is no knowledge of what a device runs.
+    pub max_age: Span,
+}
+
+impl Default for SbomsSettings {
+    fn default() -> Self {
+        Self { refresh: Span::days(1), max_age: Span::days(14) }
     }
 }
 
@@ -116,6 +134,7 @@ impl Default for AuthorizerSettings {
             valid: Span::seconds(3600),
             brake: BrakeSettings::default(),
             feeds: FeedsSettings::default(),
+            sboms: SbomsSettings::default(),
             authority: Vec::new(),
             status_list: Vec::new(),
             status_refresh: Span::seconds(3600),

@@ -250,6 +250,9 @@ impl Check<'_> {
         if let Err(why) = crate::deny::Config::from_settings(&authorizer.deny_lists, self.settings) {
             self.wrong(why.what, why.why);
         }
+        if let Err(why) = crate::authorizer::Publications::check(&authorizer.sboms) {
+            self.wrong(why.what, why.why);
+        }
         if let Err(why) = crate::authorizer::StatusLists::from_settings(authorizer, self.settings) {
             self.wrong(why.what, why.why);
         }

@@ -22,7 +22,9 @@ mod wish;
 
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
 pub use assets::AssetsSettings;
-pub use authorizer::{AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings, StatusListSettings};
+pub use authorizer::{
+    AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings, SbomsSettings, StatusListSettings,
+};
 pub use behaviour::BehaviourSettings;
 pub use check::{Problem, check};
 pub use configurator::{

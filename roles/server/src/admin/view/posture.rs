@@ -1,6 +1,6 @@
 //! What is shown and taken of devices' software, and of what others assert of devices.
 
-use crate::authorizer::{CredentialReport, FeedReport, SbomReport};
+use crate::authorizer::{CredentialReport, FeedReport, PublishedRecord, SbomReport};
 use serde::{Deserialize, Serialize};
 
 /// What a list of components is of.
@@ -28,6 +28,15 @@ pub struct SbomShown {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub report: SbomReport,
+}
+
+/// A list that a manufacturer's file names, and what became of asking for it.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PublishedShown {
+    /// As it is on record.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub record: PublishedRecord,
 }
 
 /// Which list of components.

@@ -36,7 +36,11 @@ impl Authorizer {
         let brought = tokio::task::spawn_blocking(move || authorizer.read_feeds(&bundle, by)).await;
         let Brought { software, changes, report } = brought.map_err(|_| gate::away())??;
         self.world.store.commit(changes).await.map_err(backend)?;
-        *self.software_mut() = software;
+        {
+            let mut held = self.software_mut();
+            let published = std::mem::take(&mut held.published);
+            *held = Software { published, ..software };
+        }
         tracing::info!(role = "authorizer", files = report.record.files.len(), until = %report.record.fresh_until, "feeds were taken over");
         self.retell(|about| self.software().list_of(about).is_some()).await?;
         Ok(report)
@@ -104,7 +108,7 @@ impl Authorizer {
         let report = FeedReport::of(record.clone(), now);
         read.feeds = Some(record);
         let lists = held(store, &read, now)?;
-        Ok(Brought { software: Software { lists, known: Arc::new(read) }, changes, report })
+        Ok(Brought { software: Software { lists, known: Arc::new(read), ..Software::default() }, changes, report })
     }
 }
 

@@ -2,13 +2,17 @@
 //! devices it is about.
 
 mod feeds;
+mod published;
 mod record;
 mod report;
+mod seek;
 
 pub(crate) use feeds::BUNDLE;
+pub use published::{Had, PublishedRecord};
 pub(super) use record::digest;
 pub use record::{FeedFile, FeedRecord, SbomRecord, Scope};
 pub use report::{FeedReport, FindingReport, SbomReport};
+pub use seek::Publications;
 
 use super::{
     Authorizer,
@@ -19,7 +23,8 @@ use landfall_assurance::{Fact, Kind};
 use landfall_policy::Value;
 use landfall_software::{Assessment, Catalogue, Sbom, Statement, assess, sbom};
 use landfall_store::Store;
-use landfall_types::{Changes, Fault, Fingerprint, Refusal, Time};
+use landfall_types::{Changes, DeviceId, Fault, Fingerprint, Refusal, Time};
+use published::Published;
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLockReadGuard},
@@ -32,6 +37,8 @@ const PARTS: usize = 16;
 const LISTS: usize = 10_000;
 /// The source of what a list of components says.
 const SBOM: &str = "SBOM";
+/// The same of one that a manufacturer publishes.
+const PUBLISHED: &str = "SBOM that its MUD file names";
 /// The source of what feeds say of it.
 const FEEDS: &str = "vulnerability feeds";
 /// So many exploited vulnerabilities are named.
@@ -46,6 +53,7 @@ const AHEAD: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct Software {
     lists: BTreeMap<String, Held>,
+    published: Published,
     known: Arc<Vulnerabilities>,
 }
 
@@ -75,15 +83,17 @@ impl Software {
     pub(super) fn load(store: &Store, pinned: Option<Fingerprint>, now: Time) -> Result<Self, Refusal> {
         let known = Arc::new(feeds::load(store, pinned)?);
         let lists = held(store, &known, now)?;
-        Ok(Self { lists, known })
+        Ok(Self { lists, published: Published::load(store)?, known })
     }
 
-    /// The list that is about a device: of the device rather than of its type, of its firmware rather than of any.
+    /// The list that is about a device: one that was brought rather than one that its manufacturer publishes, of the device rather
+    /// than of its type, of its firmware rather than of any.
     fn list_of(&self, about: &About) -> Option<&Held> {
         let device = Some(Scope::Device(about.device.clone()));
         let device_type = about.device_type.clone().map(Scope::DeviceType);
         let firmware = about.firmware.as_deref();
-        [device, device_type].into_iter().flatten().find_map(|scope| {
+        let mud_file = self.published.file_of(&about.device).map(|file| Scope::MudFile(file.to_owned()));
+        [device, device_type, mud_file].into_iter().flatten().find_map(|scope| {
             let of = |firmware: Option<&str>| self.lists.get(&SbomRecord::id(&scope, firmware));
             firmware.and_then(|firmware| of(Some(firmware))).or_else(|| of(None))
         })
@@ -91,11 +101,21 @@ impl Software {
 
     /// What follows about a device.
     pub(super) fn facts(&self, about: &About, now: Time) -> Vec<Fact> {
-        let Some(Held { assessment, .. }) = self.list_of(about) else { return Vec::new() };
-        let mut facts = vec![about.fact(Kind::SbomKnown, assessment.is_known, SBOM, SOFTWARE, now)];
+        let Some(Held { assessment, record }) = self.list_of(about) else { return Vec::new() };
+        // One that nobody has seen at its manufacturer's for long says nothing any more.
+        let (source, until) = match &record.scope {
+            Scope::MudFile(_) => match self.published.until(&record.id).filter(|until| now < *until) {
+                Some(until) => (PUBLISHED, Some(until)),
+                None => return Vec::new(),
+            },
+            _ => (SBOM, None),
+        };
+        let known = about.fact(Kind::SbomKnown, assessment.is_known, source, SOFTWARE, now);
+        let mut facts = vec![Fact { expires: until, ..known }];
         // A result that cannot be told is no fact. What feeds say ends with their bundle: told after that, it is nothing.
         let Some(feeds) = &self.known.feeds else { return facts };
-        let mut tell = |kind, value: Value, expires| {
+        let mut tell = |kind, value: Value, expires: Time| {
+            let expires = until.map_or(expires, |until| until.min(expires));
             facts.push(Fact { expires: Some(expires), ..about.fact(kind, value, FEEDS, SOFTWARE, now) });
         };
         if let Some(score) = assessment.score {
@@ -109,6 +129,20 @@ impl Software {
             tell(Kind::FeedAgeHours, hours.into(), until.min(feeds.fresh_until));
         }
         facts
+    }
+
+    /// Whether a list of that scope is about a device.
+    fn is_about(&self, scope: &Scope, about: &About) -> bool {
+        match scope {
+            Scope::Device(device) => *device == about.device,
+            Scope::DeviceType(name) => about.device_type.as_ref() == Some(name),
+            Scope::MudFile(name) => self.published.file_of(&about.device) == Some(name),
+        }
+    }
+
+    fn report(&self, held: &Held) -> SbomReport {
+        let published = self.published.find(&held.record.id).cloned();
+        SbomReport { published, ..SbomReport::of(&held.record, &held.assessment) }
     }
 
     /// How old the oldest feed is, in hours, and until when that can be said. A day that has begun counts as a whole one: the
@@ -143,9 +177,27 @@ impl Authorizer {
         if firmware.as_ref().is_some_and(|firmware| !(1..=TEXT).contains(&firmware.len())) {
             return Err(malformed("a release of a firmware has a name of 1 to 256 octets"));
         }
-        let list = sbom::read(document)?;
-        let text = std::str::from_utf8(document).map_err(|why| malformed(&why.to_string()))?.to_owned();
         let _turn = self.bringing.lock().await;
+        let (record, held) = self.examine(scope, firmware, document, by)?;
+        let changes = Changes::new().put(&record).map_err(backend)?;
+        self.world.store.commit(changes).await.map_err(backend)?;
+        let (scope, report) = (record.scope, SbomReport::of(&held.record, &held.assessment));
+        self.software_mut().lists.insert(record.id, held);
+        let devices = self.retell(|about| self.software().is_about(&scope, about)).await?;
+        Ok(SbomReport { devices: Some(devices), ..report })
+    }
+
+    /// A list of components as it is to be kept, and as it is to be held.
+    fn examine(
+        &self,
+        scope: Scope,
+        firmware: Option<String>,
+        document: &[u8],
+        by: String,
+    ) -> Result<(SbomRecord, Held), Refusal> {
+        let list = sbom::read(document)?;
+        let text = std::str::from_utf8(document)
+            .map_err(|why| Refusal::new(Fault::Malformed, "sbom-scope", SECTION, why.to_string()))?;
         let now = self.world.clock.now();
         let record = SbomRecord {
             id: SbomRecord::id(&scope, firmware.as_deref()),
@@ -157,7 +209,7 @@ impl Authorizer {
             components: list.components.len(),
             at: now,
             by,
-            text,
+            text: text.to_owned(),
         };
         let known = {
             let software = self.software();
@@ -167,45 +219,45 @@ impl Authorizer {
             software.known.clone()
         };
         let assessment = known.assess(&list, now);
-        let changes = Changes::new().put(&record).map_err(backend)?;
-        self.world.store.commit(changes).await.map_err(backend)?;
-        let held = Held { record: SbomRecord { text: String::new(), ..record }, assessment };
-        let (id, scope, report) =
-            (held.record.id.clone(), held.record.scope.clone(), SbomReport::of(&held.record, &held.assessment));
-        self.software_mut().lists.insert(id, held);
-        let devices = self.retell(|about| is_about(&scope, about)).await?;
-        Ok(SbomReport { devices: Some(devices), ..report })
+        let held = Held { record: SbomRecord { text: String::new(), ..record.clone() }, assessment };
+        Ok((record, held))
     }
 
     /// Removes a list of components: what followed from it is not known any more. Whether there was one.
     ///
     /// # Errors
-    /// If that cannot be written.
+    /// If it is one that its manufacturer publishes, or that cannot be written.
     pub async fn remove_sbom(&self, id: &str) -> Result<bool, Refusal> {
         let _turn = self.bringing.lock().await;
         let Some(scope) = self.software().lists.get(id).map(|held| held.record.scope.clone()) else { return Ok(false) };
+        if matches!(scope, Scope::MudFile(_)) {
+            let why = "its manufacturer publishes it; one that you bring counts instead of it";
+            return Err(Refusal::new(Fault::Denied, "sbom-published", SECTION, why));
+        }
         self.world.store.commit(Changes::new().delete::<SbomRecord>(id)).await.map_err(backend)?;
         self.software_mut().lists.remove(id);
-        self.retell(|about| is_about(&scope, about)).await?;
+        self.retell(|about| self.software().is_about(&scope, about)).await?;
         Ok(true)
     }
 
     /// The lists of components, without what was found in them.
     pub fn sboms(&self) -> Vec<SbomReport> {
         let software = self.software();
-        let short = |held: &Held| SbomReport { findings: Vec::new(), ..SbomReport::of(&held.record, &held.assessment) };
+        let short = |held: &Held| SbomReport { findings: Vec::new(), ..software.report(held) };
         software.lists.values().map(short).collect()
     }
 
     /// One of them, with what was found in it.
     pub fn sbom(&self, id: &str) -> Option<SbomReport> {
-        self.software().lists.get(id).map(|held| SbomReport::of(&held.record, &held.assessment))
+        let software = self.software();
+        software.lists.get(id).map(|held| software.report(held))
     }
 
     /// That which is about a device.
-    pub fn sbom_of(&self, device: &landfall_types::DeviceId) -> Option<SbomReport> {
+    pub fn sbom_of(&self, device: &DeviceId) -> Option<SbomReport> {
         let about = self.desk().dossier(device).map(About::of)?;
-        self.software().list_of(&about).map(|held| SbomReport::of(&held.record, &held.assessment))
+        let software = self.software();
+        software.list_of(&about).map(|held| software.report(held))
     }
 
     /// Tells the age of feeds again when it has come to another day.
@@ -230,13 +282,6 @@ impl Authorizer {
 }
 
 const SECTION: &str = "SP 1800-36B G.1";
-
-fn is_about(scope: &Scope, about: &About) -> bool {
-    match scope {
-        Scope::Device(device) => *device == about.device,
-        Scope::DeviceType(name) => about.device_type.as_ref() == Some(name),
-    }
-}
 
 /// The lists on record, each held against what is known.
 fn held(store: &Store, known: &Vulnerabilities, now: Time) -> Result<BTreeMap<String, Held>, Refusal> {

@@ -16,6 +16,8 @@ pub enum Scope {
     Device(DeviceId),
     /// All devices of a type: manufacturer and model, `acme/lamp`.
     DeviceType(String),
+    /// All devices whose certificates name that MUD file: whose anchors it is held against, and where it is.
+    MudFile(String),
 }
 
 /// One list of components. There is one for each scope and firmware; a newer one takes its place.
@@ -53,6 +55,7 @@ impl SbomRecord {
         let (kind, name) = match scope {
             Scope::Device(device) => ("device", device.as_str()),
             Scope::DeviceType(name) => ("type", name.as_str()),
+            Scope::MudFile(name) => ("mud-file", name.as_str()),
         };
         let digest = digest([kind, name, firmware.unwrap_or_default()].join("\0").as_bytes());
         digest.to_string().chars().take(12).collect()

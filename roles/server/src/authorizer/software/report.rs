@@ -1,6 +1,9 @@
 //! What is shown of software: which component has what, since when it is mended, and who says so.
 
-use super::record::{FeedRecord, SbomRecord};
+use super::{
+    published::PublishedRecord,
+    record::{FeedRecord, SbomRecord},
+};
 use landfall_software::{Assessment, Finding};
 use landfall_types::Time;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,9 @@ pub struct SbomReport {
     /// What was found, the worst first; at most a thousand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingReport>,
+    /// How it was come by, if a manufacturer's file names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedRecord>,
     /// Of how many devices something was told anew because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<usize>,
@@ -87,6 +93,7 @@ impl SbomReport {
             uncovered: assessment.uncovered.clone(),
             unidentified: assessment.unidentified.clone(),
             findings: assessment.findings.iter().take(SHOWN).map(FindingReport::of).collect(),
+            published: None,
             devices: None,
         }
     }

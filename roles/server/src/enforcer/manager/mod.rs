@@ -12,10 +12,11 @@ pub use record::{GoodFile, MudRecord, Trouble};
 
 use crate::{
     RoleError, World,
+    fetch::{Fetcher, Found, Wanted},
     identity::anchors,
     settings::{MakerSettings, MudSettings, Problem, Settings},
 };
-use fetch::{Fetched, Fetcher};
+use fetch::Fetched;
 use landfall_lifecycle::network::{DomainDevice, Learnt, MudSource};
 use landfall_mud::{MudFile, MudUrl, Policy, signature, url::NotAMudUrl};
 use landfall_net::tls::ClientTls;
@@ -68,6 +69,8 @@ pub struct Manager {
     kept: Mutex<BTreeMap<String, Kept>>,
     wanted: Mutex<BTreeSet<(usize, String)>>,
     awake: Notify,
+    /// Told when a file was asked for.
+    news: Notify,
 }
 
 /// A file in memory.
@@ -87,6 +90,19 @@ pub struct Meaning {
     pub policy: Arc<Policy>,
     /// Who signed it.
     pub signer: String,
+}
+
+/// What a manufacturer says of where to ask what a device consists of (RFC 9472).
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    /// The file that says it: whose anchors it is held against, and where it is.
+    pub(crate) file: String,
+    /// Who signed that.
+    pub(crate) signer: String,
+    /// What it says.
+    pub(crate) says: Arc<MudFile>,
+    /// Who vouches for the manufacturer's web servers.
+    tls: ClientTls,
 }
 
 /// What counts for a device.
@@ -155,7 +171,14 @@ impl Config {
             });
             kept.insert(key, Kept { record, means });
         }
-        Ok(Manager { world, config: self, kept: kept.into(), wanted: Mutex::default(), awake: Notify::new() })
+        Ok(Manager {
+            world,
+            config: self,
+            kept: kept.into(),
+            wanted: Mutex::default(),
+            awake: Notify::new(),
+            news: Notify::new(),
+        })
     }
 }
 
@@ -248,6 +271,34 @@ impl Manager {
         }
     }
 
+    /// What its manufacturer says of where to ask what a device consists of: by a file that holds, and that the certificate names
+    /// with which it was born. What a device says of itself is not enough to say what is wrong with it.
+    pub(crate) fn published(&self, device: &DomainDevice) -> Option<Published> {
+        let vendor = device.identity.vendor.as_ref();
+        let word = self.of(device.mud_source().filter(|source| source.learnt == Learnt::Idevid)?, vendor);
+        let (meaning, record) = (word.meaning?, word.record?);
+        let maker = self.config.makers.iter().find(|maker| maker.name == record.maker)?;
+        Some(Published {
+            file: MudRecord::key_of(&record.maker, &record.url),
+            signer: meaning.signer,
+            says: meaning.file,
+            tls: maker.tls.clone(),
+        })
+    }
+
+    /// What a manufacturer's file names.
+    ///
+    /// # Errors
+    /// If it cannot be had.
+    pub(crate) async fn fetch(&self, by: &Published, url: &MudUrl, wanted: Wanted) -> Result<Found, Refusal> {
+        self.config.fetcher.in_time(wanted.checks, self.config.fetcher.get(url, &by.tls, wanted)).await
+    }
+
+    /// Until a file was asked for, which may say something else than before.
+    pub(crate) async fn changed(&self) {
+        self.news.notified().await;
+    }
+
     fn of(&self, source: MudSource, vendor: Option<&VendorId>) -> Word {
         let (record, meaning) = match self.lookup(&source, vendor) {
             Ok(Some(kept)) => {
@@ -327,7 +378,7 @@ impl Manager {
         if before.as_ref().is_some_and(|before| before.record.next > now) {
             return false;
         }
-        let fetched = self.config.fetcher.fetch(&url, &maker.tls).await;
+        let fetched = fetch::fetch(&self.config.fetcher, &url, &maker.tls).await;
         let now = self.world.clock.now();
         let outcome = fetched.and_then(|fetched| {
             let old = before.as_ref().and_then(|before| before.means.as_ref());
@@ -351,6 +402,7 @@ impl Manager {
         let said = |kept: &Kept| kept.means.as_ref().map(|means| (means.policy.clone(), means.signer.clone()));
         let is_news = before.as_ref().and_then(said) != said(&kept);
         self.kept().insert(key, kept);
+        self.news.notify_one();
         is_news
     }
 
@@ -362,7 +414,7 @@ impl Manager {
         old: Option<&Meaning>,
         now: Time,
     ) -> Result<Kept, Refusal> {
-        let Fetched { file, signature, from, address } = fetched;
+        let Fetched { file: Found { body: file, from, address }, signature } = fetched;
         let (means, signed_at) = maker.examine(&file, &signature, url, now)?;
         // A file of before is as well signed as it was then; whoever can answer for the web server could bring it back.
         if let (Some(new), Some(before)) = (means.file.last_update, old.and_then(|old| old.file.last_update))

@@ -6,6 +6,7 @@ mod decisions;
 mod durable;
 mod joins;
 mod policies;
+mod published;
 mod signals;
 mod software;
 

@@ -11,27 +11,27 @@ use landfall_types::{DeviceId, Time};
 use serde_json::{Value as Json, json};
 use std::{collections::BTreeMap, time::Duration};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const TYPE: &str = "kestrel/thermostat";
 
 /// A publisher of feeds.
-struct Publisher {
+pub(super) struct Publisher {
     key: SoftwareKey,
     root: Vec<u8>,
 }
 
 impl Publisher {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = SoftwareKey::generate(Algorithm::EcdsaP256).unwrap();
         Self { root: publish::root(&key, START + DAY * 3650).unwrap(), key }
     }
 
-    fn believed(&self) -> Config {
+    pub(super) fn believed(&self) -> Config {
         let feed_root = Some(self.root.clone());
         Config { believed: Believed { feed_root, ..Believed::default() }, ..config() }
     }
 
-    fn bundle(&self, version: u64, expires: Time, files: &[(&str, String)]) -> Vec<u8> {
+    pub(super) fn bundle(&self, version: u64, expires: Time, files: &[(&str, String)]) -> Vec<u8> {
         let files: BTreeMap<String, Vec<u8>> =
             files.iter().map(|(name, content)| ((*name).to_owned(), content.clone().into_bytes())).collect();
         Archive::write(&publish::bundle(&self.key, version, expires, &files).unwrap()).unwrap()
@@ -42,7 +42,7 @@ fn thermostats() -> Scope {
     Scope::DeviceType(TYPE.into())
 }
 
-fn sbom(purl: &str) -> Vec<u8> {
+pub(super) fn sbom(purl: &str) -> Vec<u8> {
     json!({
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "components": [{ "type": "library", "bom-ref": "one", "name": "smallvec", "purl": purl }]
@@ -51,7 +51,7 @@ fn sbom(purl: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn osv(modified: &str) -> (&'static str, String) {
+pub(super) fn osv(modified: &str) -> (&'static str, String) {
     let record = json!({
         "schema_version": "1.7.0", "id": "RUSTSEC-2021-0003", "modified": modified, "aliases": ["CVE-2021-25900"],
         "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
@@ -77,17 +77,17 @@ fn told(facts: &[Fact], kind: Kind) -> Vec<&Fact> {
 }
 
 impl Office {
-    fn value(&self, device: &DeviceId, kind: Kind) -> Option<Value> {
+    pub(super) fn value(&self, device: &DeviceId, kind: Kind) -> Option<Value> {
         let view = self.authorizer.view(device)?;
         told(&view.dossier.facts, kind).first().map(|fact| fact.value.clone())
     }
 
-    async fn import(&self, bundle: Vec<u8>) -> Result<(), String> {
+    pub(super) async fn import(&self, bundle: Vec<u8>) -> Result<(), String> {
         let done = self.authorizer.import_feeds(bundle.into(), "test".into()).await;
         done.map(drop).map_err(|refusal| refusal.check.into_owned())
     }
 
-    async fn add(&self, scope: Scope, firmware: Option<&str>, document: &[u8]) {
+    pub(super) async fn add(&self, scope: Scope, firmware: Option<&str>, document: &[u8]) {
         self.authorizer.add_sbom(scope, firmware.map(str::to_owned), document, "test".into()).await.unwrap();
     }
 }

@@ -33,7 +33,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// How a path is answered.
 #[derive(Clone)]
-pub(super) enum Page {
+pub(crate) enum Page {
     Body(Vec<u8>),
     Status(u16),
     To(String),
@@ -46,14 +46,14 @@ pub(super) enum Page {
 }
 
 /// A web server with the manufacturer's files.
-pub(super) struct Web {
+pub(crate) struct Web {
     port: u16,
     pages: Arc<Mutex<BTreeMap<String, Page>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
-    pub(super) async fn new(identity: &Certified) -> Self {
+    pub(crate) async fn new(identity: &Certified) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let identity = TlsIdentity { chain: identity.chain(), signer: identity.signer() };
         let tls = ServerTls::new(&identity, ClientAuth::None).unwrap();
@@ -81,19 +81,19 @@ impl Web {
         web
     }
 
-    pub(super) fn put(&self, path: &str, page: Page) {
+    pub(crate) fn put(&self, path: &str, page: Page) {
         self.pages.lock().unwrap().insert(path.into(), page);
     }
 
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.port)
     }
 }
@@ -127,8 +127,8 @@ async fn answer(stream: &mut (impl AsyncWriteExt + Unpin), page: Page) -> std::i
 }
 
 /// A manufacturer with a web server, and a network that believes it.
-struct Ground {
-    web: Web,
+pub(crate) struct Ground {
+    pub(crate) web: Web,
     signing: Issuer,
     signer: Certified,
     folder: TempDir,
@@ -159,7 +159,7 @@ fn signer(issuer: &Issuer, name: &str, valid: Validity) -> Certified {
 }
 
 impl Ground {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let signing = Issuer::root("Lamps MUD CA");
         let (web_root, server) = web_server();
         let web = Web::new(&server).await;
@@ -176,7 +176,7 @@ impl Ground {
         ground
     }
 
-    fn settings(&self, more: &str) -> Settings {
+    pub(crate) fn settings(&self, more: &str) -> Settings {
         let text = format!(
             "[enforcer.mud]\nprivate = [\"127.0.0.0/8\", \"::1\"]\ndeadline = \"20s\"\n{more}\n\
              [[enforcer.mud.maker]]\nname = \"lamps\"\nmanufacturers = [\"lamps\"]\nanchors = [\"mud.pem\"]\nweb-anchors = [\"web.pem\"]\n"
@@ -191,8 +191,7 @@ impl Ground {
     }
 
     fn manager_with(&self, settings: &Settings) -> Arc<Manager> {
-        let mud = settings.enforcer.as_ref().unwrap().mud.as_ref().unwrap();
-        Arc::new(Manager::from_settings(mud, settings, self.world.clone()).unwrap())
+        manager_in(settings, self.world.clone())
     }
 
     fn later(&self, time: Duration) {
@@ -200,13 +199,13 @@ impl Ground {
     }
 
     /// The lamp's file, at this server.
-    fn file(&self) -> Value {
+    pub(crate) fn file(&self) -> Value {
         let mut file: Value = serde_json::from_str(LAMP).unwrap();
         file["ietf-mud:mud"]["mud-url"] = json!(self.web.url("/lamp.json"));
         file
     }
 
-    fn publish(&self, file: &Value) {
+    pub(crate) fn publish(&self, file: &Value) {
         self.publish_as(file.to_string().as_bytes(), &self.signer, NOW);
     }
 
@@ -217,7 +216,7 @@ impl Ground {
     }
 
     /// A device of that manufacturer, whose certificate says where its file is.
-    fn device(&self) -> DomainDevice {
+    pub(crate) fn device(&self) -> DomainDevice {
         let mut device = nameless();
         device.learn_mud(MudSource {
             url: self.web.url("/lamp.json"),
@@ -231,6 +230,11 @@ impl Ground {
     fn record(&self) -> MudRecord {
         self.world.store.scan::<MudRecord>(None, 10).unwrap().pop().unwrap().record
     }
+}
+
+pub(crate) fn manager_in(settings: &Settings, world: World) -> Arc<Manager> {
+    let mud = settings.enforcer.as_ref().unwrap().mud.as_ref().unwrap();
+    Arc::new(Manager::from_settings(mud, settings, world).unwrap())
 }
 
 fn nameless() -> DomainDevice {

@@ -47,7 +47,10 @@ async fn a_credential_that_is_revoked_on_a_list_that_is_asked_for_speaks_against
     office.bring(&jwt).await.unwrap();
     assert_eq!(office.value_of(&device, Kind::DeviceTrusted), Some(true.into()));
     let asked = issuer.until(1).await;
-    assert_eq!((asked[0].path.as_str(), asked[0].headers.first("accept")), ("/status/1", Some("application/vc+jwt, application/jwt")));
+    assert_eq!(
+        (asked[0].path.as_str(), asked[0].headers.first("accept")),
+        ("/status/1", Some("application/vc+jwt, application/jwt"))
+    );
     // One thing otherwise, and the list of before counts.
     let other = list_at("https://localhost/other", &cast.alice, office.now(), Some(end), &[5]);
     let strange = list_at(&at, &cast.device, office.now(), Some(end), &[5]);
