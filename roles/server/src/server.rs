@@ -5,9 +5,9 @@ use crate::{
     admin::{self, Console, LocalDoor, RemoteDoor},
     assets, authorizer, configurator, deny, enforcer,
     health::{Health, Readiness},
-    identity::certificates,
+    identity::{anchors, certificates},
     masa, open, proxy, registrar,
-    settings::AdminSettings,
+    settings::{AdminSettings, QuestionsSettings},
     signals, supply_chain,
 };
 use landfall_net::tls::{ClientAuth, ServerTls};
@@ -25,6 +25,7 @@ pub struct Server {
     health: Option<Health>,
     local: LocalDoor,
     remote: Option<RemoteDoor>,
+    questions: Option<RemoteDoor>,
     intakes: Vec<supply_chain::Intake>,
     shutdown: Shutdown,
 }
@@ -44,11 +45,11 @@ impl Server {
             readiness.set(role.as_str(), false);
             match (role, settings) {
                 (RoleName::Authorizer, Settings { authorizer: Some(authorizer), .. }) => {
-                    let config = authorizer::Config::from_settings(authorizer, settings)?;
+                    let element = Some(world.element.as_ref());
+                    let config = authorizer::Config::from_settings(authorizer, settings, element)?;
                     let task = config.build(world.clone(), shutdown.clone()).await?.0;
                     let lists =
                         deny::Config::from_settings(&authorizer.deny_lists, settings)?.build(world.clone()).await?;
-                    let element = Some(world.element.as_ref());
                     let signals = signals::Config::from_settings(&authorizer.signals, settings, element)?;
                     let signals = signals.build(world.clone()).await?;
                     console.signals = Some(signals.told());
@@ -113,6 +114,11 @@ impl Server {
                 _ => return Err(no_table(role)),
             }
         }
+        let asked = settings.authorizer.as_ref().and_then(|authorizer| authorizer.questions.as_ref());
+        let questions = match asked.filter(|_| world.authorizer.authorizer().is_some()) {
+            Some(asked) => Some(questions(asked, settings, &world).await?),
+            None => None,
+        };
         console.roles = tasks.iter().map(|task| (task.role, task.address)).collect();
         Ok(Self {
             tasks,
@@ -121,6 +127,7 @@ impl Server {
             readiness,
             local: LocalDoor::bind(&settings.admin_socket())?,
             remote: remote(&settings.admin, settings, &world).await?,
+            questions,
             intakes: intakes(settings, &world)?,
             world,
             shutdown,
@@ -137,6 +144,11 @@ impl Server {
         self.tasks.iter().filter_map(|task| Some((task.role, task.address?))).collect()
     }
 
+    /// Where other authorizers ask.
+    pub fn questions_address(&self) -> Option<SocketAddr> {
+        self.questions.as_ref().and_then(RemoteDoor::address)
+    }
+
     /// Where metrics and health are.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health.as_ref().and_then(Health::address)
@@ -144,8 +156,15 @@ impl Server {
 
     /// Runs until the shutdown has been drained, or until a role cannot go on; then the others are dropped.
     pub async fn run(self) -> Result<(), RoleError> {
-        let Self { tasks, world, console, readiness, health, local, remote, intakes, shutdown } = self;
+        let Self { tasks, world, console, readiness, health, local, remote, questions, intakes, shutdown } = self;
         let mut running = JoinSet::new();
+        if let Some(questions) = questions {
+            let (router, shutdown) = (admin::questions(console.clone()), shutdown.clone());
+            running.spawn(async move {
+                questions.serve(router, shutdown).await;
+                Ok(())
+            });
+        }
         let router = admin::router(console);
         running.spawn({
             let (router, shutdown) = (router.clone(), shutdown.clone());
@@ -235,5 +254,15 @@ async fn remote(admin: &AdminSettings, settings: &Settings, world: &World) -> Re
     // The first certificate in the file issues operator certificates. Those above it stand there to complete its path,
     // and issue others too.
     let anchors = Anchors::of(certificates(&settings.resolve(anchors))?.into_iter().take(1));
-    RemoteDoor::bind(listen, tls, anchors, world.clock.clone()).await.map(Some)
+    RemoteDoor::bind("admin", listen, tls, anchors, world.clock.clone()).await.map(Some)
+}
+
+/// Where other authorizers ask whether a device may join, and nothing else.
+async fn questions(asked: &QuestionsSettings, settings: &Settings, world: &World) -> Result<RemoteDoor, RoleError> {
+    const NAME: &str = "authorizer.questions";
+    let identity = Identity::load(&asked.identity, |path| settings.resolve(path), world.element.as_ref())?;
+    let tls = ServerTls::new(&identity.into(), ClientAuth::Required);
+    let tls = tls.map_err(RoleError::while_(format!("{NAME}.identity")))?;
+    let anchors = anchors(&asked.anchors, |path| settings.resolve(path))?;
+    RemoteDoor::bind(NAME, asked.listen, tls, anchors, world.clock.clone()).await
 }

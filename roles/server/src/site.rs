@@ -4,7 +4,7 @@ use crate::{identity::anchors, settings::Settings};
 use landfall_net::{
     NetError,
     http::{ClientLimits, Connection, Endpoint},
-    tls::ClientTls,
+    tls::{ClientTls, TlsIdentity},
 };
 use landfall_types::Redacted;
 use std::{
@@ -27,6 +27,16 @@ pub(crate) struct Site {
 impl Site {
     /// The one at `url`, whose server's certificate leads to one of `trusted`.
     pub(crate) fn read(url: &str, trusted: &[PathBuf], settings: &Settings) -> Result<Self, Wrong> {
+        Self::read_as(url, trusted, None, settings)
+    }
+
+    /// The same, where it is shown who asks.
+    pub(crate) fn read_as(
+        url: &str,
+        trusted: &[PathBuf],
+        identity: Option<&TlsIdentity>,
+        settings: &Settings,
+    ) -> Result<Self, Wrong> {
         let rest = url.strip_prefix("https://").ok_or(("url", "is not of https".to_owned()))?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
@@ -38,7 +48,7 @@ impl Site {
             return Err(("anchors", "are missing: whose certificate its server has is to be known".into()));
         }
         let trusted = anchors(trusted, |path| settings.resolve(path)).map_err(|why| ("anchors", why.to_string()))?;
-        let tls = ClientTls::named(trusted, None).map_err(|why| ("anchors", why.to_string()))?;
+        let tls = ClientTls::named(trusted, identity).map_err(|why| ("anchors", why.to_string()))?;
         Ok(Self { endpoint, path: if path.is_empty() { "/".into() } else { path.to_owned() }, tls })
     }
 

@@ -83,6 +83,7 @@ pub async fn measure(
         policies: Policies::default(),
         signers: None,
         believed: Believed::default(),
+        network_layer: None,
     };
     let (_trigger, shutdown) = shutdown();
     let (task, authorizer) = config.build(world, shutdown).await?;

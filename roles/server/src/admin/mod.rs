@@ -179,6 +179,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(verification::device))
         .routes(routes!(verification::state))
         .routes(routes!(verification::operate))
+        .routes(routes!(verification::join))
         .routes(routes!(verification::decisions))
         .routes(routes!(verification::policy, verification::put_policy))
         .routes(routes!(verification::test_policy))
@@ -205,6 +206,11 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
 pub fn router(console: Arc<Console>) -> Router {
     let api = routes().split_for_parts().0.merge(page::routes());
     api.layer(middleware::from_fn(page::refuse_other_sites)).with_state(console)
+}
+
+/// What other authorizers may ask.
+pub fn questions(console: Arc<Console>) -> Router {
+    OpenApiRouter::new().routes(routes!(verification::join)).split_for_parts().0.with_state(console)
 }
 
 /// The API's OpenAPI document, as docs/openapi.json has it.

@@ -1,10 +1,10 @@
-//! The operator's two doors: a Unix socket for this machine, mutual TLS for others.
+//! The operator's two doors: a Unix socket for this machine, mutual TLS for others. By one like the latter other authorizers ask.
 
 use crate::{
     role::{RoleError, Shutdown},
     world::Clock,
 };
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -26,10 +26,14 @@ use tokio::{
     sync::Semaphore,
 };
 
-/// How many operators' connections are served at a time, at each door.
+/// How many connections are served at a time, at each door.
 const CONNECTIONS: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Who asks from elsewhere, as the certificate that was shown calls him.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) String);
 
 /// The door on this machine.
 #[derive(Debug)]
@@ -61,13 +65,16 @@ impl LocalDoor {
 
     /// Serves `app` to the user who runs this server and to root, until the shutdown.
     pub async fn serve(self, app: Router, shutdown: Shutdown) {
-        let door = Door::new(app, shutdown);
+        let door = Door::new(shutdown);
         while let Some(accepted) = door.open(self.listener.accept()).await {
             let Ok((stream, _)) = accepted else { continue };
             // The mode of the socket keeps others out already; what the kernel says of the peer holds even if someone
             // changes the mode.
             match stream.peer_cred() {
-                Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => door.spawn(async { Some(stream) }),
+                Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => {
+                    let app = app.clone();
+                    door.spawn(async { Some((stream, app)) });
+                }
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "an admin connection of another user was refused"),
                 Err(why) => tracing::warn!(%why, "an admin connection was refused: its user is unknown"),
             }
@@ -80,6 +87,7 @@ impl LocalDoor {
 /// The door for other machines.
 #[derive(Debug)]
 pub struct RemoteDoor {
+    name: &'static str,
     listener: TcpListener,
     tls: ServerTls,
     anchors: Anchors,
@@ -87,12 +95,18 @@ pub struct RemoteDoor {
 }
 
 impl RemoteDoor {
-    /// Binds `address`; operators show certificates below `anchors`.
-    pub async fn bind(address: SocketAddr, tls: ServerTls, anchors: Anchors, clock: Clock) -> Result<Self, RoleError> {
+    /// Binds `address`, which is that of `name` in the settings; who may come shows a certificate below `anchors`.
+    pub async fn bind(
+        name: &'static str,
+        address: SocketAddr,
+        tls: ServerTls,
+        anchors: Anchors,
+        clock: Clock,
+    ) -> Result<Self, RoleError> {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(RoleError::while_(format!("listening on {address} (admin.listen)")))?;
-        Ok(Self { listener, tls, anchors, clock })
+            .map_err(RoleError::while_(format!("listening on {address} ({name}.listen)")))?;
+        Ok(Self { name, listener, tls, anchors, clock })
     }
 
     /// Where it listens.
@@ -100,22 +114,22 @@ impl RemoteDoor {
         self.listener.local_addr().ok()
     }
 
-    /// Serves `app` to operators until the shutdown.
+    /// Serves `app` to those who may come until the shutdown.
     pub async fn serve(self, app: Router, shutdown: Shutdown) {
-        let door = Door::new(app, shutdown);
-        let (tls, anchors, clock) = (Arc::new(self.tls), Arc::new(self.anchors), self.clock);
+        let door = Door::new(shutdown);
+        let (name, tls, anchors, clock) = (self.name, Arc::new(self.tls), Arc::new(self.anchors), self.clock);
         while let Some(accepted) = door.open(self.listener.accept()).await {
             let Ok((stream, from)) = accepted else { continue };
-            let (tls, anchors, clock) = (tls.clone(), anchors.clone(), clock.clone());
+            let (app, tls, anchors, clock) = (app.clone(), tls.clone(), anchors.clone(), clock.clone());
             door.spawn(async move {
                 let (stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?.ok()?;
-                match operator(&peer.chain, &anchors, &clock) {
-                    Ok(name) => {
-                        tracing::info!(operator = %name, %from, "admin connection");
-                        Some(stream)
+                match caller(&peer.chain, &anchors, &clock) {
+                    Ok(caller) => {
+                        tracing::info!(door = name, caller, %from, "connection");
+                        Some((stream, app.layer(Extension(Caller(caller)))))
                     }
                     Err(why) => {
-                        tracing::warn!(%from, why, "an admin connection was refused");
+                        tracing::warn!(door = name, %from, why, "a connection was refused");
                         None
                     }
                 }
@@ -125,9 +139,9 @@ impl RemoteDoor {
     }
 }
 
-/// Whether the certificate that was shown is an operator's. The anchor is the domain's CA for operators, which issues
-/// nothing else: a device's certificate of the same domain does not lead to it.
-fn operator(chain: &[Certificate], anchors: &Anchors, clock: &Clock) -> Result<String, String> {
+/// Whether the certificate that was shown is of somebody who may come. For operators the anchor is the domain's CA for them,
+/// which issues nothing else: a device's certificate of the same domain does not lead to it.
+fn caller(chain: &[Certificate], anchors: &Anchors, clock: &Clock) -> Result<String, String> {
     let (leaf, above) = chain.split_first().ok_or("no certificate was shown")?;
     let policy = PathPolicy::at(clock.now()).require_eku(oid::CLIENT_AUTH);
     landfall_pki::validate(leaf, above, anchors, &policy).map_err(|refusal| refusal.to_string())?;
@@ -136,15 +150,14 @@ fn operator(chain: &[Certificate], anchors: &Anchors, clock: &Clock) -> Result<S
 
 /// What both doors do with a connection.
 struct Door {
-    app: Router,
     shutdown: Shutdown,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
 
 impl Door {
-    fn new(app: Router, shutdown: Shutdown) -> Self {
-        Self { app, shutdown, places: Arc::new(Semaphore::new(CONNECTIONS)), graceful: GracefulShutdown::new() }
+    fn new(shutdown: Shutdown) -> Self {
+        Self { shutdown, places: Arc::new(Semaphore::new(CONNECTIONS)), graceful: GracefulShutdown::new() }
     }
 
     /// The next connection, or `None` once the shutdown has begun.
@@ -161,16 +174,16 @@ impl Door {
         }
     }
 
-    fn spawn<S>(&self, stream: impl Future<Output = Option<S>> + Send + 'static)
+    fn spawn<S>(&self, opened: impl Future<Output = Option<(S, Router)>> + Send + 'static)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Ok(place) = self.places.clone().try_acquire_owned() else { return };
-        let service = TowerToHyperService::new(self.app.clone());
         let watcher = self.graceful.watcher();
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = stream.await else { return };
+            let Some((stream, app)) = opened.await else { return };
+            let service = TowerToHyperService::new(app);
             let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
             server.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
             let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();

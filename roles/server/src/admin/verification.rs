@@ -3,15 +3,16 @@
 use super::{
     ApiError, Console, Problem,
     network::{OPERATOR, find},
+    serve::Caller,
     server::lines,
     view::{
         BrakedSource, Decided, Examined, Facts, FactsTaken, LookedAt, Operation, Page, Part, PolicyInForce,
         PolicyReplay, PolicyTrial, ProposedPolicy, RollBack, Ruled, SourceJudged, Statement, Verified,
     },
 };
-use crate::authorizer::{Authorizer, DECISION_LOG};
+use crate::authorizer::{Authorizer, DECISION_LOG, Joining};
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State},
     http::StatusCode,
 };
@@ -115,6 +116,34 @@ pub(super) async fn operate(
     let id = who(&console, &authorizer, &name)?;
     let ruling = authorizer.rule_for_good(&id, Question::Operate(wanted.operation)).await.map_err(refused)?;
     Ok(Json(Ruled { ruling, policy: authorizer.policy().0 }))
+}
+
+/// Whether a device may join, by what is known here and by what whoever asks has found out: another authorizer, before which this one
+/// stands (SP 1800-36B 4.5, step 5b). The answer goes to the log; `level` says how far, and below `remediation` it does not join. Served
+/// at `[authorizer.questions]` too, and nothing else there.
+#[utoipa::path(
+    post, path = "/v1/verification/join", tag = "verification", request_body = Joining,
+    responses(
+        (status = 200, body = Ruled), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 508, description = "The question has been here before", body = Problem)
+    )
+)]
+pub(super) async fn join(
+    State(console): State<Arc<Console>>,
+    caller: Option<Extension<Caller>>,
+    Json(mut joining): Json<Joining>,
+) -> Result<Json<Ruled>, ApiError> {
+    let caller = caller.map_or_else(|| OPERATOR.to_owned(), |Extension(Caller(name))| name);
+    // Nobody speaks for a source of our own: of several sources the worst counts.
+    for fact in &mut joining.facts {
+        fact.source = format!("{caller}: {}", fact.source);
+    }
+    let ruled = console.authorizer()?.join_after(joining).await;
+    let (ruling, policy) = ruled.map_err(|why| match why.check.as_ref() {
+        "network-layer-loop" => ApiError::new(StatusCode::LOOP_DETECTED, why),
+        _ => refused(why),
+    })?;
+    Ok(Json(Ruled { ruling, policy }))
 }
 
 /// The decisions, the oldest first, with their facts; `after` is a number.

@@ -9,6 +9,7 @@ mod believed;
 mod credentials;
 mod desk;
 mod gate;
+mod network_layer;
 mod policy;
 mod replay;
 mod software;
@@ -20,6 +21,7 @@ pub use believed::Believed;
 pub use credentials::{Brought, CredentialRecord, CredentialReport, Withdrawal};
 pub use desk::View;
 pub use gate::Gate;
+pub use network_layer::{Joining, NetworkLayer};
 pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
 pub use software::{
@@ -41,6 +43,7 @@ use about::About;
 use credentials::Credentials;
 use desk::Desk;
 use landfall_assurance::{Fact, Grace, Kind, Known, Level, Policies, Question, Ruling};
+use landfall_element::SecureElement;
 use landfall_lifecycle::verification::{Braked, Manners};
 use landfall_pki::Anchors;
 use landfall_types::{DeviceId, Fault, Fingerprint, Refusal};
@@ -79,11 +82,17 @@ pub struct Config {
     pub signers: Option<Anchors>,
     /// Whose word counts for what is asserted of devices and of software.
     pub believed: Believed,
+    /// Who else has to let a device join.
+    pub network_layer: Option<NetworkLayer>,
 }
 
 impl Config {
-    /// What `authorizer` means in `settings`.
-    pub fn from_settings(authorizer: &AuthorizerSettings, settings: &Settings) -> Result<Self, RoleError> {
+    /// What `authorizer` means in `settings`; keys are opened in `element`.
+    pub fn from_settings(
+        authorizer: &AuthorizerSettings,
+        settings: &Settings,
+        element: Option<&dyn SecureElement>,
+    ) -> Result<Self, RoleError> {
         let policies = match &authorizer.policy {
             None => Policies::default(),
             Some(path) => {
@@ -98,7 +107,10 @@ impl Config {
             false => Some(anchors(&authorizer.policy_signers, |path| settings.resolve(path))?),
         };
         let believed = Believed::from_settings(authorizer, settings)?;
-        Ok(Self { manners: authorizer.manners(), grace: authorizer.grace(), policies, signers, believed })
+        let network_layer = authorizer.network_layer.as_ref();
+        let network_layer = network_layer.map(|asked| NetworkLayer::read(asked, settings, element)).transpose()?;
+        let (manners, grace) = (authorizer.manners(), authorizer.grace());
+        Ok(Self { manners, grace, policies, signers, believed, network_layer })
     }
 
     /// Reads what is on record.
@@ -117,6 +129,7 @@ impl Config {
             policies: RwLock::new(Arc::new(policy::InForce { version: 0, policies: self.policies })),
             desk: Mutex::new(desk),
             believed: self.believed,
+            network_layer: self.network_layer,
             software: RwLock::new(software),
             credentials: RwLock::new(credentials),
             bringing: tokio::sync::Mutex::default(),
@@ -153,6 +166,7 @@ pub struct Authorizer {
     policies: RwLock<Arc<policy::InForce>>,
     desk: Mutex<Desk>,
     believed: Believed,
+    network_layer: Option<NetworkLayer>,
     /// What follows from these two is told by `about`; whoever needs several of the locks takes the desk's first.
     software: RwLock<Software>,
     credentials: RwLock<Credentials>,
@@ -198,8 +212,35 @@ impl Authorizer {
     /// # Errors
     /// As with [`Self::assert`].
     pub async fn join(&self, device: &DeviceId, facts: Vec<Fact>) -> Result<Ruling, Refusal> {
-        self.assert(facts).await?;
-        self.rule_for_good(device, Question::Join).await
+        let joining = Joining { device: device.clone(), facts, via: Vec::new() };
+        self.join_after(joining).await.map(|(ruling, _)| ruling)
+    }
+
+    /// The same where other authorizers may have been asked before, and by which version of the policy. Whom our own policies let
+    /// join, the network-layer authorization service has to let join too (4.5, steps 5a and 5b).
+    ///
+    /// # Errors
+    /// As with [`Self::assert`], or if the question has been here before.
+    pub async fn join_after(&self, joining: Joining) -> Result<(Ruling, u64), Refusal> {
+        let device = &joining.device;
+        if joining.facts.iter().any(|fact| fact.subject != *device) {
+            let why = "a fact is about another device than the question";
+            return Err(Refusal::new(Fault::Malformed, "join-subject", SECTION, why).field("facts"));
+        }
+        if let Some(network_layer) = &self.network_layer {
+            network_layer.follow(&joining.via)?;
+        }
+        self.assert(joining.facts.clone()).await?;
+        let (mut ruling, mut version) = self.rule(device, Question::Join);
+        // What we refuse nobody else is asked.
+        if let Some(network_layer) = self.network_layer.as_ref().filter(|_| ruling.level >= Level::Remediation) {
+            let theirs = network_layer.ask(&joining).await;
+            // Something may have become known meanwhile.
+            (ruling, version) = self.rule(device, Question::Join);
+            ruling = network_layer::both(ruling, theirs);
+        }
+        self.write(Entry::answer(device, &ruling, version, self.world.clock.now())).await?;
+        Ok((ruling, version))
     }
 
     /// What policy says to `question` about a device, written to the log.

@@ -1,12 +1,12 @@
 //! `[authorizer]`: whether devices may join and stay, by all that is known of them.
 
-use super::{AssetsSettings, DenyListsSettings, SignalsSettings, Span};
+use super::{AssetsSettings, DenyListsSettings, IdentitySettings, SignalsSettings, Span};
 use landfall_assurance::{Grace, Kind};
 use landfall_claims::Role;
 use landfall_lifecycle::verification::{BrakeManners, Manners};
 use landfall_types::VendorId;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// `[authorizer]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,51 @@ pub struct AuthorizerSettings {
     /// The system in which the owner keeps what there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assets: Option<AssetsSettings>,
+    /// Who else has to let a device join: the network-layer onboarding authorization service (SP 1800-36B 4.5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_layer: Option<NetworkLayerSettings>,
+    /// Where other authorizers ask whether a device may join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<QuestionsSettings>,
+}
+
+/// `[authorizer.network-layer]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NetworkLayerSettings {
+    /// Where it is asked, by https: `https://aaa.example:9449/v1/verification/join`.
+    pub url: String,
+    /// Authorities that vouch for the server there: PEM files.
+    #[serde(default)]
+    pub anchors: Vec<PathBuf>,
+    /// The certificate that it is shown.
+    pub identity: IdentitySettings,
+    /// It answers within this time, or nobody joins.
+    #[serde(default = "five_seconds")]
+    pub deadline: Span,
+    /// It is asked so many things at a time; others wait.
+    #[serde(default = "thirty_two")]
+    pub at_once: usize,
+}
+
+/// `[authorizer.questions]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct QuestionsSettings {
+    /// Where others ask.
+    pub listen: SocketAddr,
+    /// The TLS server's certificate there.
+    pub identity: IdentitySettings,
+    /// The certificates of those who may ask, or of a CA that issues theirs and nothing else: PEM files.
+    pub anchors: Vec<PathBuf>,
+}
+
+const fn five_seconds() -> Span {
+    Span::seconds(5)
+}
+
+const fn thirty_two() -> usize {
+    32
 }
 
 /// `[authorizer.feeds]`
@@ -142,6 +187,8 @@ impl Default for AuthorizerSettings {
             deny_lists: DenyListsSettings::default(),
             signals: SignalsSettings::default(),
             assets: None,
+            network_layer: None,
+            questions: None,
         }
     }
 }

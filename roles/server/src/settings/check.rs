@@ -244,8 +244,18 @@ impl Check<'_> {
 
     fn authorizer(&mut self) {
         let Some(authorizer) = &self.settings.authorizer else { return };
-        if let Err(why) = crate::authorizer::Config::from_settings(authorizer, self.settings) {
+        let element = self.element.clone();
+        if let Err(why) = crate::authorizer::Config::from_settings(authorizer, self.settings, element.as_deref()) {
             self.wrong("authorizer", why);
+        }
+        if let Some(questions) = &authorizer.questions {
+            self.identity("authorizer.questions.identity", &questions.identity, |_| None);
+            for (at, path) in questions.anchors.iter().enumerate() {
+                self.anchors(&format!("authorizer.questions.anchors[{at}]"), path);
+            }
+            if questions.anchors.is_empty() {
+                self.wrong("authorizer.questions.anchors", "is empty, so nobody could ask");
+            }
         }
         if let Err(why) = crate::deny::Config::from_settings(&authorizer.deny_lists, self.settings) {
             self.wrong(why.what, why.why);
@@ -256,8 +266,8 @@ impl Check<'_> {
         if let Err(why) = crate::authorizer::StatusLists::from_settings(authorizer, self.settings) {
             self.wrong(why.what, why.why);
         }
-        let element = self.element.as_deref();
-        if let Err(why) = crate::signals::Config::from_settings(&authorizer.signals, self.settings, element) {
+        if let Err(why) = crate::signals::Config::from_settings(&authorizer.signals, self.settings, element.as_deref())
+        {
             self.wrong(why.what, why.why);
         }
         let assets =
@@ -357,6 +367,10 @@ impl Check<'_> {
             ("proxy.listen", settings.proxy.as_ref().map(|role| role.listen)),
             ("access.radsec.listen", settings.access.as_ref().and_then(|it| Some(it.radsec.as_ref()?.listen))),
             ("authorizer.signals.listen", settings.authorizer.as_ref().and_then(|role| role.signals.listen)),
+            (
+                "authorizer.questions.listen",
+                settings.authorizer.as_ref().and_then(|it| Some(it.questions.as_ref()?.listen)),
+            ),
             ("access.web.listen", settings.access.as_ref().and_then(|it| Some(it.web.as_ref()?.listen))),
             ("configurator.listen", settings.configurator.as_ref().map(|role| role.listen)),
         ];

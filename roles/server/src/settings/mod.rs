@@ -23,7 +23,8 @@ mod wish;
 pub use access::{AccessClientSettings, AccessSettings, PlaceSettings, RadsecSettings, WebSettings};
 pub use assets::AssetsSettings;
 pub use authorizer::{
-    AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings, SbomsSettings, StatusListSettings,
+    AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings, NetworkLayerSettings, QuestionsSettings,
+    SbomsSettings, StatusListSettings,
 };
 pub use behaviour::BehaviourSettings;
 pub use check::{Problem, check};

@@ -66,6 +66,7 @@ pub(super) async fn measure(folder: &Path, rounds: usize) -> Result<Cuts> {
         policies: Policies::default(),
         signers: None,
         believed: authorizer::Believed::default(),
+        network_layer: None,
     };
     let (task, authorizer) = config.build(world.clone(), shutdown.clone()).await?;
     tokio::spawn(task.run());

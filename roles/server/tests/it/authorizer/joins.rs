@@ -5,9 +5,10 @@ use landfall_assurance::{Kind, Level, Question};
 use landfall_server::{
     RoleName, Settings,
     admin::view::{AuditEvent, Decided, Device, Examined, FactsTaken, IssuedCertificate, Note, Page, Verified},
-    settings::AuthorizerSettings,
+    settings::{AuthorizerSettings, IdentitySettings, NetworkLayerSettings, QuestionsSettings, Span},
 };
-use landfall_types::Outcome;
+use landfall_testkit::free_port;
+use landfall_types::{Outcome, Time};
 
 fn settings(world: &World) -> Settings {
     Settings { authorizer: Some(AuthorizerSettings::default()), ..world.settings.clone() }
@@ -96,5 +97,60 @@ async fn without_the_authorizer_that_the_settings_name_nobody_joins() {
     assert!(refused, "{audit:?}");
     let away = server.client.get::<Page<Verified>>("/v1/verification/devices").await.unwrap_err();
     assert!(away.to_string().contains("authorizer does not run"), "{away}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registrar_hears_what_the_network_layer_says() {
+    let world = World::new(1, "permit");
+    let (registrars, port) = (IdentitySettings::at("domain/registrar.pem"), free_port());
+    let listen = ([127, 0, 0, 1], port).into();
+    let anchors = vec!["domain/registrar.pem".into()];
+    let questions = Some(QuestionsSettings { listen, identity: registrars.clone(), anchors });
+    let mut behind = settings(&world);
+    behind.authorizer = Some(AuthorizerSettings { questions, ..AuthorizerSettings::default() });
+    behind.store.url = "sqlite:behind.db".into();
+    behind.admin.socket = "behind.sock".into();
+    let network_layer = Some(NetworkLayerSettings {
+        url: format!("https://localhost:{port}/v1/verification/join"),
+        anchors: vec!["domain/root.pem".into()],
+        identity: registrars,
+        deadline: Span::seconds(20),
+        at_once: 4,
+    });
+    let mut before = settings(&world);
+    before.authorizer = Some(AuthorizerSettings { network_layer, ..AuthorizerSettings::default() });
+    let server = world.run_in(&before, &[]).await;
+    server.sell(&world).await;
+    let agent = world.device(0, server.address(RoleName::Registrar));
+    let waits = async || {
+        let patience = Some(std::time::Duration::from_millis(500));
+        let _ = agent.onboard(Some(1), patience, &mut |_| {}).await.unwrap();
+    };
+    waits().await;
+    let approve = format!("/v1/network/devices/{}/approve", world.serials[0]);
+    let _: Device = server.client.post(&approve, &Note::default()).await.unwrap();
+    let refused = onboard(&agent).await.unwrap_err();
+    let why = |decided: &Page<Decided>| decided.items.last().unwrap().decision.ruling.why();
+    let decided: Page<Decided> = server.client.get("/v1/verification/decisions").await.unwrap();
+    assert!(why(&decided).contains("network-layer"), "it does not run: {refused}, {}", why(&decided));
+
+    // What was approved here somebody there speaks against, and then for.
+    let other = world.run_in(&behind, &[RoleName::Authorizer]).await;
+    let device = &decided.items.last().unwrap().decision.device;
+    let said = serde_json::json!({
+        "subject": device, "kind": "device-trusted", "value": false, "source": "operator", "at": Time::now(), "verifier": "admin"
+    });
+    let _: FactsTaken =
+        other.client.post("/v1/verification/facts", &serde_json::json!({ "facts": [said] })).await.unwrap();
+    onboard(&agent).await.unwrap_err();
+    let ruled: Page<Decided> = other.client.get("/v1/verification/decisions").await.unwrap();
+    let join = ruled.items.iter().rfind(|it| it.decision.ruling.question == Question::Join).unwrap();
+    assert_eq!((&join.decision.device, join.decision.level), (device, Level::Blocked));
+    let path = format!("/v1/verification/devices/{device}/facts");
+    let said = serde_json::json!({ "kind": "device-trusted", "value": true });
+    let _: FactsTaken = other.client.post(&path, &said).await.unwrap();
+    onboard(&agent).await.unwrap();
+    other.stop().await;
     server.stop().await;
 }

@@ -5,6 +5,7 @@ mod credentials;
 mod decisions;
 mod durable;
 mod joins;
+mod network_layer;
 mod policies;
 mod published;
 mod signals;
@@ -55,6 +56,7 @@ fn config() -> Config {
         policies: Policies::default(),
         signers: None,
         believed: Believed::default(),
+        network_layer: None,
     }
 }
 

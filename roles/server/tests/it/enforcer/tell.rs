@@ -17,6 +17,7 @@ pub(super) async fn authorizer(ground: &Ground) -> (Arc<Authorizer>, landfall_se
         policies: Policies::default(),
         signers: None,
         believed: Believed::default(),
+        network_layer: None,
     };
     let (trigger, shutdown) = landfall_server::shutdown();
     let (task, authorizer) = config.build(ground.world.clone(), shutdown).await.unwrap();

@@ -187,7 +187,7 @@ async fn quarantine(office: &Office, device: &DeviceId) {
 }
 
 /// Waits until `is_so`, which something else brings about.
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     let looking = async {
         while !is_so() {
             tokio::task::yield_now().await;
