@@ -7,7 +7,7 @@ pub enum Method {
     Get,
     /// Send.
     Post,
-    /// Change a part (RFC 5789): only ever sent.
+    /// Change a part (RFC 5789). No core asks for it, so each answers with 405.
     Patch,
     /// Anything else, which every core answers with 405.
     Other,

@@ -250,6 +250,7 @@ where
             method: match head.method {
                 http::Method::GET => Method::Get,
                 http::Method::POST => Method::Post,
+                http::Method::PATCH => Method::Patch,
                 _ => Method::Other,
             },
             path: head.uri.path().to_owned(),

@@ -34,11 +34,18 @@ async fn requests_and_responses_arrive_as_they_were_sent() {
 #[tokio::test]
 async fn other_methods_reach_the_handler_as_such() {
     let server = Running::start(None, Limits::default(), |request, _| async move {
-        Response::new(if request.method == Method::Other { 405 } else { 200 })
+        Response::new(match request.method {
+            Method::Other => 405,
+            Method::Patch => 204,
+            Method::Get | Method::Post => 200,
+        })
     })
     .await;
-    let answer = server.raw(b"DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 405 "));
+    for (method, status) in [("DELETE", 405), ("PATCH", 204), ("POST", 200)] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method}: {answer}");
+    }
 }
 
 #[tokio::test]

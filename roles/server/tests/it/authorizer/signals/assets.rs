@@ -8,7 +8,7 @@ use landfall_lifecycle::{
     network::{Birth, DomainDevice, Identity as Who},
 };
 use landfall_server::assets::{Assets, Config as AssetsConfig, Disagreement, SOURCE};
-use landfall_types::Changes;
+use landfall_types::{Changes, http::Method};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "nbt_abcdefghijkl.0123456789abcdef0123456789abcdef01234567";
@@ -135,7 +135,10 @@ async fn what_custom_fields_say_is_taken_in_and_how_devices_stand_is_written_the
     assert_eq!(told(&office, &lamp), [(Kind::Owner, "Orchard House".into()), (Kind::Paid, true.into())]);
     let heads = netbox.until(2).await;
     let written = json(&heads[1].body);
-    assert_eq!((heads[1].method, written[0]["id"].as_u64()), (landfall_types::http::Method::Other, Some(7)));
+    // A POST there would make devices, and a PATCH of one device has another path.
+    assert_eq!((heads[1].method, heads[1].path.as_str()), (Method::Patch, "/netbox/api/dcim/devices/"));
+    assert_eq!(heads[1].headers.first("content-type"), Some("application/json"));
+    assert_eq!((written.as_array().map(Vec::len), written[0]["id"].as_u64()), (Some(1), Some(7)));
     let fields = written[0]["custom_fields"].clone();
     assert_eq!((&fields["landfall_level"], &fields["landfall_state"]), (&"full".into(), &"connected".into()));
     // What stands there already is not written again, and what it says no more is taken back.

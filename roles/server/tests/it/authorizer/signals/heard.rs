@@ -1,12 +1,13 @@
 use super::*;
+use landfall_assurance::Level;
 use landfall_claims::{
     Event, SecurityEvent,
     caep::{MEDIA, Subject},
 };
 use landfall_policy::Value;
-use landfall_server::World;
+use landfall_server::{World, registrar::CertificateRecord};
 use landfall_store::Store;
-use landfall_types::Time;
+use landfall_types::{Changes, Time};
 
 const LISTEN: &str = "listen = \"127.0.0.1:0\"\nidentity.certificate = \"FOLDER/us.pem\"\nissuer = \"https://net.example\"\n\
                       remember = \"1h\"\n";
@@ -101,6 +102,76 @@ async fn what_a_known_service_tells_is_a_fact_with_its_issuer_and_its_end() {
     let view = office.authorizer.view(&devices[0]).unwrap();
     assert!(view.dossier.of(Kind::Compliant).all(|fact| !fact.holds(office.now())));
     assert_eq!(running.told.sources()[0].taken, 9);
+    running.stop().await;
+}
+
+const CREDENTIAL: &str = r#"
+@id("credential-revoked")
+@says("its credential was revoked")
+forbid (principal, action == Action::"stay", resource) when { context has credential && context.credential == "revoked" };
+"#;
+
+/// A certificate of ours with that serial number, which a device has.
+async fn certificate(office: &Office, device: &DeviceId, serial: &str) {
+    let print = |number| landfall_types::Fingerprint([number; 32]);
+    let issued = landfall_brski::est::server::Issued {
+        serial: serial.into(),
+        certificate: Vec::new(),
+        fingerprint: print(1),
+        device: landfall_brski::est::server::Device { id: device.clone(), serial: "D-1".parse().unwrap() },
+        key: print(2),
+        operation: landfall_brski::est::Operation::SimpleEnroll,
+        client: print(3),
+        csr: Vec::new(),
+        linked: landfall_brski::est::binding::Linked::Proven,
+        at: office.now(),
+        not_after: office.now() + Duration::from_secs(86_400),
+    };
+    let record = CertificateRecord { issued, elsewhere: None, revoked: None, hardware_backed: false };
+    office.world.store.commit(Changes::new().put(&record).unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_credential_of_ours_counts_and_of_another_does_not() {
+    let ground = Ground::new();
+    let (office, devices) = office(&ground).await;
+    certificate(&office, &devices[0], "00c0ffee").await;
+    certificate(&office, &devices[1], "beef").await;
+    // The usual policy leaves what becomes of certificates to those who take them.
+    let policy = format!("{}{CREDENTIAL}", office.authorizer.policy().1);
+    office.authorizer.put_policy(&policy, None, "test".into(), String::new()).await.unwrap();
+    let running = ground.start(&office, &settings()).await;
+    let to = running.address.unwrap();
+    let good = ("x509", "revoke", Some("C0:FF:EE"));
+    let tell = async |id: &str, (credential, change, serial): (&str, &str, Option<&str>)| {
+        let (credential, change) = (credential.into(), change.into());
+        let what = Event::CredentialChange { credential, change, serial: serial.map(str::to_owned) };
+        let token = event(&office, id, &devices[0], what).sign(ground.their_key.as_ref()).unwrap();
+        assert_eq!(ground.send(to, push(&token)).await.status, 202);
+    };
+    for (id, other) in [
+        // Another device's, nobody's, none; of another kind, and what speaks neither for nor against it.
+        ("1", ("x509", "revoke", Some("beef"))),
+        ("2", ("x509", "revoke", Some("c0ffef"))),
+        ("3", ("x509", "revoke", None)),
+        ("4", ("fido2-roaming", "revoke", Some("C0:FF:EE"))),
+        ("5", ("x509", "rotate", Some("C0:FF:EE"))),
+    ] {
+        tell(id, other).await;
+        assert_eq!(known(&office, &devices[0]), [], "{other:?}");
+    }
+    assert_eq!(office.level(&devices[0]), Level::Full);
+    tell("6", good).await;
+    let end = Some(office.now() + Duration::from_secs(3600));
+    assert_eq!(known(&office, &devices[0]), [(Kind::Credential, "revoked".into(), end)]);
+    assert_eq!(office.level(&devices[0]), Level::Blocked, "it is out at once");
+    assert_eq!(office.level(&devices[1]), Level::Full);
+    // Taken back, and for another certificate not.
+    office.pass(1);
+    tell("7", ("x509", "create", Some("beef"))).await;
+    assert_eq!(known(&office, &devices[0]).len(), 1);
+    tell("8", ("x509", "create", Some("c0ffee"))).await;
+    assert_eq!(known(&office, &devices[0]), []);
     running.stop().await;
 }
 

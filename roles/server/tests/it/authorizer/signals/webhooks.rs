@@ -1,5 +1,7 @@
 use super::*;
+use landfall_server::authorizer::{DECISION_LOG, Entry};
 use landfall_store::Store;
+use landfall_types::Changes;
 
 fn webhook(port: u16, more: &str) -> String {
     format!(
@@ -106,6 +108,44 @@ async fn what_is_too_old_is_skipped_and_the_receiver_hears_how_much() {
     assert_eq!((&said["data"]["device"], &said["data"]["skipped"]), (&devices[2].to_string().into(), &2.into()));
     assert_eq!(running.report().delivery.skipped, 2);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_hundred_thousand_newer_ones_decisions_are_skipped_and_not_one_sooner() {
+    let (ground, office) = (Ground::new(), Office::open().await);
+    let devices = office.devices(40).await;
+    let (early, late) =
+        (StandIn::new(&ground, Response::new(200)).await, StandIn::new(&ground, Response::new(200)).await);
+    let named = |port: u16, name: &str| webhook(port, "").replace("\"ops\"", &format!("\"{name}\""));
+    let (first, second) = (named(early.port, "early"), named(late.port, "late"));
+    ground.start(&office, &first).await.stop().await;
+    quarantine(&office, &devices[0]).await;
+    ground.start(&office, &second).await.stop().await;
+    quarantine(&office, &devices[1]).await;
+    // Of these nobody is told who has not asked for them.
+    let (ruling, policy) = office.authorizer.rule(&devices[3], landfall_assurance::Question::Join);
+    let (device, level, at) = (devices[3].clone(), ruling.level, office.now());
+    let ruled = Entry { at, device, level, from: None, policy, causes: Vec::new(), held: false, ruling };
+    let mut left = 99_998;
+    while left > 0 {
+        let part = left.min(2000);
+        let append = |changes: Changes, _| changes.append(DECISION_LOG, &ruled).unwrap();
+        office.world.store.commit((0..part).fold(Changes::new(), append)).await.unwrap();
+        left -= part;
+    }
+    quarantine(&office, &devices[2]).await;
+    // The late one is 100,000 behind, the early one is one more.
+    for (receiver, settings, skipped) in [(&early, &first, 1), (&late, &second, 0)] {
+        let running = ground.start(&office, settings).await;
+        let heard = receiver.until(2).await;
+        let told: Vec<_> = heard.iter().map(|request| json(&request.body)["data"].clone()).collect();
+        let told: Vec<_> =
+            told.iter().map(|it| (it["device"].as_str().unwrap(), it["skipped"].as_u64().unwrap())).collect();
+        assert_eq!(told, [(devices[1].as_str(), skipped), (devices[2].as_str(), skipped)]);
+        until(|| running.report().delivery.told == 2).await;
+        assert_eq!((running.report().delivery.skipped, running.report().behind), (skipped, 0));
+        running.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
