@@ -8,6 +8,7 @@ mod feed;
 mod policy;
 mod sbom;
 mod signals;
+mod vex;
 
 use crate::{
     admin::Connection,
@@ -51,6 +52,9 @@ enum Verb {
     /// What software devices run, by lists of components, and what is wrong with it.
     #[command(subcommand)]
     Sbom(sbom::Verb),
+    /// What is said of vulnerabilities: that they apply to products, or do not.
+    #[command(subcommand)]
+    Vex(vex::Verb),
     /// Feeds of what is known to be wrong with software.
     #[command(subcommand)]
     Feed(feed::Verb),
@@ -141,6 +145,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Facts(named) => devices::facts(connection, &named.device, output),
         Verb::Fact(FactVerb::Add { device, fact, days }) => devices::add(connection, device, fact, *days, output),
         Verb::Sbom(verb) => sbom::run(connection, verb, output),
+        Verb::Vex(verb) => vex::run(connection, verb, output),
         Verb::Feed(verb) => feed::run(connection, verb, output),
         Verb::Credential(verb) => credential::run(connection, verb, output),
         Verb::Operate { device, operation } => devices::operate(connection, device, operation, output),

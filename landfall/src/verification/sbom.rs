@@ -198,7 +198,7 @@ fn found(finding: &FindingReport) -> String {
         text.push_str(&format!("; {why}"));
     }
     if let Some(why) = &finding.excused {
-        text.push_str(&format!("; does not count: {why}"));
+        text.push_str(&format!("; does not count in the score: {why}"));
     }
     text
 }

@@ -21,7 +21,7 @@ pub struct Assessment {
     pub is_known: bool,
     /// The worst that is left. None if it cannot be told: nothing is known of the device, or no feed speaks of what it runs.
     pub score: Option<Tenths>,
-    /// Vulnerabilities among those that are left which are known to be exploited. None without a list of such.
+    /// Vulnerabilities that are known to be exploited, whatever anybody says of them. None without a list of such.
     pub exploited: Option<Vec<String>>,
     /// How old the oldest feed is on which this rests. None without feeds.
     pub feed_age: Option<Duration>,
@@ -92,7 +92,9 @@ pub fn assess(sbom: Option<&Sbom>, catalogue: &Catalogue, statements: &[Statemen
         found(sbom, component, catalogue, &said, &mut findings);
     }
     findings.sort_by(|a, b| {
-        let key = |one: &Finding| (one.excused.is_some(), std::cmp::Reverse((one.is_exploited, one.score)));
+        let key = |one: &Finding| {
+            (one.excused.is_some() && !one.is_exploited, std::cmp::Reverse((one.is_exploited, one.score)))
+        };
         key(a).cmp(&key(b)).then_with(|| (&a.id, &a.component).cmp(&(&b.id, &b.component)))
     });
 
@@ -101,9 +103,11 @@ pub fn assess(sbom: Option<&Sbom>, catalogue: &Catalogue, statements: &[Statemen
     // A vulnerability that was found is no less there because something else could not be looked for. But that none was
     // found, or none worse, says nothing as long as there is software of which no feed speaks.
     let score = (is_known && has_feed && (uncovered.is_empty() || worst == Tenths::WORST)).then_some(worst);
+    // That somebody does exploit it is seen; that it cannot be in this product is said. Whether the word counts for more is for the
+    // policy to say, by the vulnerability's name.
     let exploited = (is_known && catalogue.has(FeedKind::Kev)).then(|| {
-        let mut names: Vec<String> =
-            left().filter(|finding| finding.is_exploited).map(|finding| finding.id.clone()).collect();
+        let exploited = findings.iter().filter(|finding| finding.is_exploited);
+        let mut names: Vec<String> = exploited.map(|finding| finding.id.clone()).collect();
         names.sort();
         names.dedup();
         names

@@ -1,4 +1,6 @@
-//! What somebody says about vulnerabilities in a product: OpenVEX 0.2, and CycloneDX documents without components.
+//! What somebody says about vulnerabilities in a product: OpenVEX 0.2, CSAF 2.0, and CycloneDX documents without components.
+
+mod csaf;
 
 use crate::{
     bounds,
@@ -66,33 +68,69 @@ impl Status {
     }
 }
 
+/// A document of statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The format and its version.
+    pub format: String,
+    /// Who it says has written it.
+    pub author: Option<String>,
+    /// How it names itself.
+    pub document: Option<String>,
+    /// What it says.
+    pub statements: Vec<Statement>,
+}
+
+/// What a document of statements says.
+///
+/// # Errors
+/// As with [`document`].
+pub fn read(bytes: &[u8]) -> Result<Vec<Statement>, Refusal> {
+    document(bytes).map(|words| words.statements)
+}
+
 /// Reads a document of statements in whichever of the formats it is. Whether its author may say so is the caller's to know.
 ///
 /// # Errors
-/// If it is too long, of another format, broken, or says of something that it is not affected and does not say why
-/// (OpenVEX 0.2, status justifications).
-pub fn read(bytes: &[u8]) -> Result<Vec<Statement>, Refusal> {
+/// If it is too long, of another format, broken, a draft, or says of something that it is not affected and does not say why
+/// (OpenVEX 0.2, status justifications; CSAF 2.0 s4.5).
+pub fn document(bytes: &[u8]) -> Result<Words, Refusal> {
     #[derive(Deserialize)]
     struct Kind {
         #[serde(rename = "bomFormat")]
         bom_format: Option<serde::de::IgnoredAny>,
+        document: Option<serde::de::IgnoredAny>,
     }
     let kind: Kind = read::json(bytes, WHAT, bounds::SBOM)?;
-    if kind.bom_format.is_some() {
-        return sbom::statements(bytes);
+    match (kind.bom_format, kind.document) {
+        (Some(_), _) => sbom::statements(bytes),
+        (None, Some(_)) => csaf::read(bytes),
+        (None, None) => openvex(bytes),
     }
+}
+
+fn openvex(bytes: &[u8]) -> Result<Words, Refusal> {
     let document: Document = read::json(bytes, WHAT, bounds::SBOM)?;
     if !document.context.starts_with("https://openvex.dev/ns") {
         return Err(read::incompatible(WHAT, "its @context is not that of OpenVEX"));
     }
     let written: Option<Time> = document.timestamp.as_ref().and_then(|text| text.parse().ok());
-    document.statements.0.into_iter().map(|one| statement(one, written)).collect()
+    let statements = document.statements.0.into_iter().map(|one| statement(one, written));
+    Ok(Words {
+        format: WHAT.into(),
+        author: document.author.map(|text| text.0),
+        document: document.id.map(|text| text.0),
+        statements: statements.collect::<Result<_, _>>()?,
+    })
 }
 
 #[derive(Deserialize)]
 struct Document {
     #[serde(rename = "@context")]
     context: Text,
+    #[serde(rename = "@id")]
+    id: Option<Text>,
+    author: Option<Text>,
     timestamp: Option<Text>,
     statements: Few<Said, { bounds::STATEMENTS }>,
 }

@@ -5,7 +5,7 @@ use crate::{
     bounds, read,
     read::{Few, Text},
     severity::Tenths,
-    vex::{Product, Statement, Status, elsewhere},
+    vex::{Product, Statement, Status, Words, elsewhere},
 };
 use landfall_types::{Refusal, Time};
 use serde::Deserialize;
@@ -94,6 +94,13 @@ struct Affected {
     reference: Text,
 }
 
+impl Document {
+    /// What names it, with its version.
+    fn name(&self) -> Option<String> {
+        self.serial_number.as_ref().map(|serial| format!("{}/{}", &**serial, self.version.unwrap_or(1)))
+    }
+}
+
 fn document(bytes: &[u8]) -> Result<Document, Refusal> {
     let document: Document = read::json(bytes, WHAT, bounds::SBOM)?;
     if &*document.bom_format != "CycloneDX" || !VERSIONS.contains(&&*document.spec_version) {
@@ -105,14 +112,8 @@ fn document(bytes: &[u8]) -> Result<Document, Refusal> {
 
 pub(super) fn read(bytes: &[u8]) -> Result<Sbom, Refusal> {
     let document = document(bytes)?;
-    let mut sbom = Sbom {
-        format: format!("CycloneDX {}", &*document.spec_version),
-        document: document
-            .serial_number
-            .as_ref()
-            .map(|serial| format!("{}/{}", &**serial, document.version.unwrap_or(1))),
-        ..Sbom::default()
-    };
+    let mut sbom =
+        Sbom { format: format!("CycloneDX {}", &*document.spec_version), document: document.name(), ..Sbom::default() };
     (sbom.statements, sbom.admitted) = said(&document);
     if let Some(mut root) = document.metadata.component {
         let within = std::mem::take(&mut root.components);
@@ -124,8 +125,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Sbom, Refusal> {
 }
 
 /// What a document without components says about those of another, which it names by BOM-Links or package URLs.
-pub(crate) fn statements(bytes: &[u8]) -> Result<Vec<Statement>, Refusal> {
-    let mut statements = said(&document(bytes)?).0;
+pub(crate) fn statements(bytes: &[u8]) -> Result<Words, Refusal> {
+    let document = document(bytes)?;
+    let mut statements = said(&document).0;
     for statement in &mut statements {
         let products = std::mem::take(&mut statement.products).into_iter();
         statement.products = products
@@ -135,7 +137,12 @@ pub(crate) fn statements(bytes: &[u8]) -> Result<Vec<Statement>, Refusal> {
             })
             .collect();
     }
-    Ok(statements)
+    Ok(Words {
+        format: format!("CycloneDX {}", &*document.spec_version),
+        author: None,
+        document: document.name(),
+        statements,
+    })
 }
 
 fn collect(parts: Few<Part, { bounds::COMPONENTS }>, depth: usize, into: &mut Vec<Component>) -> Result<(), Refusal> {

@@ -83,11 +83,17 @@ fn the_last_word_counts_and_of_two_at_once_the_graver() {
 }
 
 #[test]
-fn an_exploited_vulnerability_that_does_not_apply_is_not_named() {
+fn an_exploited_vulnerability_is_named_whatever_is_said_of_it() {
     let mut document = openvex();
     document["statements"][0]["vulnerability"]["name"] = "CVE-2022-28391".into();
     document["statements"][0]["products"] = json!([{ "@id": "pkg:generic/acme/lamp@1.2.0" }]);
-    assert_eq!(after(&[document]).exploited, Some(Vec::new()));
+    for status in ["not_affected", "fixed"] {
+        document["statements"][0]["status"] = status.into();
+        let assessment = after(std::slice::from_ref(&document));
+        assert_eq!(assessment.exploited, Some(vec!["CVE-2022-28391".to_owned()]), "{status}");
+        let first = &assessment.findings[0];
+        assert!(first.id == "CVE-2022-28391" && first.excused.is_some() && first.is_exploited, "{first:?}");
+    }
 }
 
 #[test]
@@ -127,4 +133,110 @@ fn cyclonedx_says_it_by_links_and_never_by_references_of_its_own() {
     {
         assert_eq!(score(&[document(other)]), Some(100), "{other}");
     }
+}
+
+fn csaf() -> Value {
+    json!({
+        "document": {
+            "category": "csaf_vex", "csaf_version": "2.0", "title": "smallvec in the lamp",
+            "publisher": { "category": "vendor", "name": "Acme", "namespace": "https://acme.example" },
+            "tracking": {
+                "id": "ACME-2026-1", "version": "3", "status": "final",
+                "initial_release_date": "2026-11-01T00:00:00Z", "current_release_date": "2026-11-10T00:00:00Z"
+            }
+        },
+        "product_tree": {
+            "branches": [{ "category": "vendor", "name": "Acme", "branches": [{
+                "category": "product_version", "name": "1.2.0",
+                "product": { "name": "Lamp 1.2.0", "product_id": "lamp", "product_identification_helper": { "purl": "pkg:generic/acme/lamp@1.2.0" } }
+            }] }],
+            "full_product_names": [
+                { "name": "smallvec", "product_id": "part", "product_identification_helper": { "purl": "pkg:cargo/smallvec" } }
+            ],
+            "relationships": [{
+                "category": "default_component_of", "product_reference": "part", "relates_to_product_reference": "lamp",
+                "full_product_name": { "name": "smallvec in the lamp", "product_id": "part-in-lamp" }
+            }],
+            "product_groups": [{ "group_id": "all", "product_ids": ["part-in-lamp", "lamp"] }]
+        },
+        "vulnerabilities": [{
+            "cve": "CVE-2021-25900",
+            "product_status": { "known_not_affected": ["part-in-lamp"] },
+            "flags": [{ "label": "vulnerable_code_not_in_execute_path", "product_ids": ["part-in-lamp"] }]
+        }]
+    })
+}
+
+#[test]
+fn csaf_says_it_of_a_part_in_a_product_and_says_why() {
+    let words = vex::document(csaf().to_string().as_bytes()).unwrap();
+    assert_eq!((words.format.as_str(), words.author.as_deref()), ("CSAF 2.0", Some("Acme")));
+    assert_eq!(words.document.as_deref(), Some("ACME-2026-1/3"));
+    let assessment = after(&[csaf()]);
+    assert_eq!(assessment.score.map(Tenths::get), Some(88));
+    let excuse = assessment.findings.last().unwrap().excused.clone().unwrap();
+    assert_eq!(
+        (excuse.status, excuse.why.as_deref()),
+        (Status::NotAffected, Some("vulnerable_code_not_in_execute_path"))
+    );
+    // One thing otherwise, and it counts.
+    for (path, value) in [
+        ("/vulnerabilities/0/cve", json!("CVE-2021-25901")),
+        (
+            "/product_tree/branches/0/branches/0/product/product_identification_helper/purl",
+            json!("pkg:generic/acme/lamp@1.2.1"),
+        ),
+        ("/product_tree/branches/0/branches/0/product/product_identification_helper", json!({})),
+        ("/product_tree/full_product_names/0/product_identification_helper", json!({})),
+        ("/product_tree/full_product_names/0/product_identification_helper/purl", json!("pkg:cargo/smallvec@1.5.0")),
+        ("/product_tree/relationships/0/relates_to_product_reference", json!("another")),
+        ("/product_tree/relationships", json!([])),
+        ("/vulnerabilities/0/product_status", json!({ "known_affected": ["part-in-lamp"] })),
+        ("/vulnerabilities/0/product_status", json!({ "last_affected": ["part-in-lamp"] })),
+        ("/vulnerabilities/0/product_status", json!({ "under_investigation": ["part-in-lamp"] })),
+        ("/vulnerabilities/0/product_status", json!({ "recommended": ["part-in-lamp"] })),
+    ] {
+        let mut document = csaf();
+        *document.pointer_mut(path).unwrap() = value.clone();
+        assert_eq!(score(&[document]), Some(100), "{path} {value}");
+    }
+    for (path, value) in [
+        ("/vulnerabilities/0/product_status", json!({ "fixed": ["part-in-lamp"] })),
+        ("/vulnerabilities/0/flags/0", json!({ "label": "component_not_present", "group_ids": ["all"] })),
+        (
+            "/vulnerabilities/0",
+            json!({
+                "cve": "CVE-2021-25900", "product_status": { "known_not_affected": ["lamp"] },
+                "threats": [{ "category": "impact", "details": "it is never called", "product_ids": ["lamp"] }]
+            }),
+        ),
+    ] {
+        let mut document = csaf();
+        *document.pointer_mut(path).unwrap() = value.clone();
+        assert_eq!(score(&[document]), Some(88), "{path} {value}");
+    }
+}
+
+#[test]
+fn csaf_that_is_none_a_draft_or_says_not_why_is_refused() {
+    for (path, value) in [
+        ("/document/category", json!("csaf_security_advisory")),
+        ("/document/csaf_version", json!("3.0")),
+        ("/document/tracking/status", json!("draft")),
+        ("/vulnerabilities/0/flags", json!([])),
+        ("/vulnerabilities/0/flags/0/product_ids", json!(["lamp"])),
+        ("/vulnerabilities/0/flags/0", json!({ "product_ids": ["part-in-lamp"] })),
+        ("/document/tracking", json!({})),
+        ("/document", json!(1)),
+    ] {
+        let mut document = csaf();
+        *document.pointer_mut(path).unwrap() = value.clone();
+        vex::read(document.to_string().as_bytes()).expect_err(&format!("{path} {value}"));
+    }
+    // Groups of groups of products would cost more than the document is long.
+    let mut bomb = csaf();
+    bomb["product_tree"]["product_groups"][0]["product_ids"] = vec!["lamp"; 1000].into();
+    bomb["vulnerabilities"][0]["flags"] =
+        vec![json!({ "label": "component_not_present", "group_ids": ["all"] }); 101].into();
+    assert!(vex::read(bomb.to_string().as_bytes()).unwrap_err().detail.contains("too many"));
 }

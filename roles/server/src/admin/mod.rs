@@ -197,6 +197,8 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(posture::remove_sbom))
         .routes(routes!(posture::published))
         .routes(routes!(posture::sbom))
+        .routes(routes!(posture::vex, posture::add_vex))
+        .routes(routes!(posture::remove_vex))
         .routes(routes!(posture::feeds, posture::import_feeds))
         .routes(routes!(posture::credentials, posture::add_credential))
         .routes(routes!(posture::revoke_credential))

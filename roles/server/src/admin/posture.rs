@@ -6,7 +6,7 @@ use super::{
     verification::refused,
     view::{
         Count, CredentialBrought, CredentialShown, CredentialTaken, CredentialWithdrawn, FeedsShown, PublishedShown,
-        SbomId, SbomOf, SbomShown,
+        SbomId, SbomOf, SbomShown, VexId, VexShown,
     },
 };
 use crate::authorizer::{BUNDLE, Brought, Scope};
@@ -87,6 +87,44 @@ pub(super) async fn remove_sbom(
     match console.authorizer()?.remove_sbom(&which.id).await.map_err(refused)? {
         true => Ok(Json(Count { count: 1 })),
         false => Err(ApiError::not_found(format_args!("list of components {:?}", which.id))),
+    }
+}
+
+/// Takes in statements that vulnerabilities apply to products, or do not (OpenVEX, CSAF or CycloneDX, in JSON), which are the body. What
+/// follows is durable and in effect when this is answered.
+#[utoipa::path(
+    post, path = "/v1/verification/vex", tag = "verification",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = VexShown), (status = 422, body = Problem), (status = 503, body = Problem))
+)]
+pub(super) async fn add_vex(State(console): State<Arc<Console>>, body: Body) -> Result<Json<VexShown>, ApiError> {
+    let authorizer = console.authorizer()?;
+    let document = whole(body, bounds::SBOM).await?;
+    let record = authorizer.add_vex(&document, OPERATOR.into()).await.map_err(refused)?;
+    Ok(Json(VexShown { record }))
+}
+
+/// The documents of such statements that were brought.
+#[utoipa::path(
+    get, path = "/v1/verification/vex", tag = "verification",
+    responses((status = 200, body = Vec<VexShown>), (status = 503, body = Problem))
+)]
+pub(super) async fn vex(State(console): State<Arc<Console>>) -> Result<Json<Vec<VexShown>>, ApiError> {
+    Ok(Json(console.authorizer()?.vex().into_iter().map(|record| VexShown { record }).collect()))
+}
+
+/// Removes a document of such statements: what it said does not count any more.
+#[utoipa::path(
+    post, path = "/v1/verification/vex/remove", tag = "verification", request_body = VexId,
+    responses((status = 200, body = Count), (status = 404, body = Problem), (status = 503, body = Problem))
+)]
+pub(super) async fn remove_vex(
+    State(console): State<Arc<Console>>,
+    Json(which): Json<VexId>,
+) -> Result<Json<Count>, ApiError> {
+    match console.authorizer()?.remove_vex(&which.id).await.map_err(refused)? {
+        true => Ok(Json(Count { count: 1 })),
+        false => Err(ApiError::not_found(format_args!("document of statements {:?}", which.id))),
     }
 }
 

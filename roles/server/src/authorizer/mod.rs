@@ -26,6 +26,7 @@ pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
 pub use software::{
     FeedFile, FeedRecord, FeedReport, FindingReport, Had, Publications, PublishedRecord, SbomRecord, SbomReport, Scope,
+    VexRecord,
 };
 pub use status::StatusLists;
 pub use work::Entry;

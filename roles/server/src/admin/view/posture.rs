@@ -1,6 +1,6 @@
 //! What is shown and taken of devices' software, and of what others assert of devices.
 
-use crate::authorizer::{CredentialReport, FeedReport, PublishedRecord, SbomReport};
+use crate::authorizer::{CredentialReport, FeedReport, PublishedRecord, SbomReport, VexRecord};
 use serde::{Deserialize, Serialize};
 
 /// What a list of components is of.
@@ -43,6 +43,23 @@ pub struct PublishedShown {
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SbomId {
+    /// Its id.
+    pub id: String,
+}
+
+/// A document of statements that vulnerabilities apply to products, or do not.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct VexShown {
+    /// As it is on record, without the document.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub record: VexRecord,
+}
+
+/// Which document of statements.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VexId {
     /// Its id.
     pub id: String,
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::authorizer::{Authorizer, backend, gate};
 use bytes::Bytes;
-use landfall_software::{Catalogue, Feed, feed::Edition, vex};
+use landfall_software::{Feed, feed::Edition, vex};
 use landfall_store::Store;
 use landfall_tuf::{Archive, Trust};
 use landfall_types::{Changes, Fault, Fingerprint, Refusal, Time};
@@ -76,7 +76,7 @@ impl Authorizer {
             files: Vec::new(),
             passed_over: Vec::new(),
         };
-        let mut read = Vulnerabilities::default();
+        let mut read = Vulnerabilities { brought: known.brought.clone(), ..Vulnerabilities::default() };
         let mut changes = known
             .feeds
             .iter()
@@ -107,6 +107,7 @@ impl Authorizer {
         let changes = changes.put(&record).map_err(backend)?;
         let report = FeedReport::of(record.clone(), now);
         read.feeds = Some(record);
+        let read = read.merged();
         let lists = held(store, &read, now)?;
         Ok(Brought { software: Software { lists, known: Arc::new(read), ..Software::default() }, changes, report })
     }
@@ -149,13 +150,13 @@ impl Vulnerabilities {
                 let feed = Feed::read(kind, content)?;
                 feed.may_replace(earlier, now)?;
                 let edition = feed.edition();
-                self.catalogue.add(feed);
+                Arc::make_mut(&mut self.catalogue).add(feed);
                 Ok(edition)
             }
             FileKind::Vex => {
                 let statements = vex::read(content)?;
                 let edition = Edition { issued: now, records: statements.len() };
-                self.statements.extend(statements);
+                self.from_feeds.extend(statements);
                 Ok(edition)
             }
         }
@@ -164,9 +165,9 @@ impl Vulnerabilities {
 
 /// The feeds on record, if they are of the publisher who is believed.
 pub(super) fn load(store: &Store, pinned: Option<Fingerprint>) -> Result<Vulnerabilities, Refusal> {
-    let mut known = Vulnerabilities { catalogue: Catalogue::default(), ..Vulnerabilities::default() };
+    let mut known = Vulnerabilities { brought: super::vex::load(store)?, ..Vulnerabilities::default() };
     let found = store.find::<FeedRecord>(FeedRecord::KEY).map_err(backend)?.map(|found| found.record);
-    let Some(record) = found.filter(|record| Some(record.pinned) == pinned) else { return Ok(known) };
+    let Some(record) = found.filter(|record| Some(record.pinned) == pinned) else { return Ok(known.merged()) };
     let longest = u64::try_from(BUNDLE).unwrap_or(u64::MAX);
     for file in &record.files {
         let damaged = || backend(format_args!("the feed {} is not what it was", file.name));
@@ -180,5 +181,5 @@ pub(super) fn load(store: &Store, pinned: Option<Fingerprint>) -> Result<Vulnera
         known.take(kind, &content, None, record.at)?;
     }
     known.feeds = Some(record);
-    Ok(known)
+    Ok(known.merged())
 }

@@ -6,6 +6,7 @@ mod published;
 mod record;
 mod report;
 mod seek;
+mod vex;
 
 pub(crate) use feeds::BUNDLE;
 pub use published::{Had, PublishedRecord};
@@ -13,6 +14,7 @@ pub(super) use record::digest;
 pub use record::{FeedFile, FeedRecord, SbomRecord, Scope};
 pub use report::{FeedReport, FindingReport, SbomReport};
 pub use seek::Publications;
+pub use vex::VexRecord;
 
 use super::{
     Authorizer,
@@ -57,10 +59,15 @@ pub(super) struct Software {
     known: Arc<Vulnerabilities>,
 }
 
-/// What the feeds say.
-#[derive(Debug, Default)]
+/// What is said of vulnerabilities.
+#[derive(Clone, Debug, Default)]
 struct Vulnerabilities {
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
+    /// What is said in feeds, …
+    from_feeds: Vec<Statement>,
+    /// … and in documents that operators have brought.
+    brought: BTreeMap<String, vex::Said>,
+    /// Both.
     statements: Vec<Statement>,
     feeds: Option<FeedRecord>,
 }

@@ -10,6 +10,7 @@ mod policies;
 mod published;
 mod signals;
 mod software;
+mod vex;
 
 use landfall_assurance::{Fact, Grace, Kind, Level, Policies};
 use landfall_element::MemoryElement;

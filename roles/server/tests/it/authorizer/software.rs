@@ -63,7 +63,7 @@ pub(super) fn osv(modified: &str) -> (&'static str, String) {
     ("osv-crates.json", record.to_string())
 }
 
-fn kev() -> (&'static str, String) {
+pub(super) fn kev() -> (&'static str, String) {
     let list = json!({
         "title": "CISA Catalog of Known Exploited Vulnerabilities", "catalogVersion": "2027.01.14",
         "dateReleased": "2027-01-14T15:00:00.0000Z", "count": 1,
