@@ -3,6 +3,9 @@
 //! A type of device has a list of destinations that are usual for it: learnt while it is new, or given. What is outside of that is
 //! looked at more closely: a destination that is new, a rhythm as of something that calls home. Whatever the destination, many of
 //! them at once, many that do not answer, and much more data than is usual are unusual too.
+//!
+//! What a type has taught is to be kept by whoever watches ([`Watch::lessons`]), and counts when it is ([`Watch::kept`]); so what is usual
+//! is the same after a restart.
 
 mod count;
 mod rhythm;
@@ -114,12 +117,25 @@ impl Default for Limits {
 /// A destination, a protocol and a port of it.
 pub type Destination = (IpAddr, u8, u16);
 
+/// What a type of device has taught: a destination that is usual for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lesson {
+    /// The type.
+    pub device_type: String,
+    /// The destination.
+    pub destination: Destination,
+    /// Until when the type is new.
+    pub learning_until: Time,
+}
+
 /// Watches the devices of a network.
 #[derive(Clone, Debug)]
 pub struct Watch {
     limits: Limits,
     types: HashMap<String, Usual>,
     devices: HashMap<DeviceId, Device>,
+    /// What was learnt and is not kept yet.
+    lessons: BTreeSet<Lesson>,
     /// Flows of devices that are not watched because there are too many.
     pub unwatched: u64,
 }
@@ -128,6 +144,8 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Usual {
     destinations: BTreeSet<Destination>,
+    /// How many more were learnt and are not kept yet.
+    learnt: usize,
     learning_until: Time,
 }
 
@@ -144,13 +162,37 @@ struct Device {
 impl Watch {
     /// One that knows nothing yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, types: HashMap::new(), devices: HashMap::new(), unwatched: 0 }
+        Self { limits, types: HashMap::new(), devices: HashMap::new(), lessons: BTreeSet::new(), unwatched: 0 }
     }
 
     /// Says what is usual for a type, for example what its manufacturer's description permits; nothing more is learnt of it.
     pub fn know(&mut self, device_type: &str, destinations: impl IntoIterator<Item = Destination>) {
         let destinations = destinations.into_iter().take(bounds::DESTINATIONS).collect();
-        self.types.insert(device_type.to_owned(), Usual { destinations, learning_until: Time::EPOCH });
+        self.lessons.retain(|lesson| lesson.device_type != device_type);
+        self.types.insert(device_type.to_owned(), Usual { destinations, learnt: 0, learning_until: Time::EPOCH });
+    }
+
+    /// What was learnt and is not kept yet, at most so much of it.
+    pub fn lessons(&self, most: usize) -> Vec<Lesson> {
+        self.lessons.iter().take(most).cloned().collect()
+    }
+
+    /// That was kept, now or before a restart: from now on it is usual.
+    pub fn kept(&mut self, lessons: impl IntoIterator<Item = Lesson>) {
+        for lesson in lessons {
+            let is_fresh = self.lessons.remove(&lesson);
+            let Lesson { device_type, destination, learning_until } = lesson;
+            if self.types.len() >= bounds::TYPES && !self.types.contains_key(&device_type) {
+                continue;
+            }
+            let usual = self.types.entry(device_type).or_insert_with(|| Usual::new(learning_until));
+            usual.learnt = usual.learnt.saturating_sub(usize::from(is_fresh));
+            // Of what somebody has said is usual nothing is learnt.
+            let is_learnt = usual.learning_until == learning_until;
+            if is_learnt && usual.destinations.len() + usual.learnt < bounds::DESTINATIONS {
+                usual.destinations.insert(destination);
+            }
+        }
     }
 
     /// Stops watching a device.
@@ -180,7 +222,7 @@ impl Watch {
                 found.extend(own.unanswered(limits, flow));
             }
         } else {
-            let is_usual = usual(&mut self.types, limits, device_type, flow);
+            let is_usual = usual(&mut self.types, &mut self.lessons, limits, device_type, flow);
             found.extend(own.began(limits, device_type, flow, is_usual));
         }
         let tell =
@@ -193,18 +235,41 @@ impl Watch {
 type Struck = (Detector, String, String);
 
 /// Whether that destination is usual for devices of that type, which is learnt as long as the type is new.
-fn usual(types: &mut HashMap<String, Usual>, limits: &Limits, device_type: &str, flow: &Flow) -> bool {
+fn usual(
+    types: &mut HashMap<String, Usual>,
+    lessons: &mut BTreeSet<Lesson>,
+    limits: &Limits,
+    device_type: &str,
+    flow: &Flow,
+) -> bool {
     let destination = (flow.destination, flow.protocol, flow.port);
-    if let Some(usual) = types.get_mut(device_type) {
-        let is_new = flow.start < usual.learning_until && usual.destinations.len() < bounds::DESTINATIONS;
-        return usual.destinations.contains(&destination) || (is_new && usual.destinations.insert(destination));
+    if !types.contains_key(device_type) && types.len() < bounds::TYPES {
+        types.insert(device_type.to_owned(), Usual::new(flow.start + limits.learning));
     }
-    if types.len() < bounds::TYPES {
-        let usual = Usual { destinations: [destination].into(), learning_until: flow.start + limits.learning };
-        types.insert(device_type.to_owned(), usual);
+    let Some(usual) = types.get_mut(device_type) else { return false };
+    if usual.destinations.contains(&destination) {
         return true;
     }
-    false
+    let is_new = flow.start < usual.learning_until;
+    if is_new && usual.destinations.len() + usual.learnt < bounds::DESTINATIONS {
+        let learning_until = usual.learning_until;
+        let lesson = Lesson { device_type: device_type.to_owned(), destination, learning_until };
+        usual.learnt += usize::from(lessons.insert(lesson));
+        return true;
+    }
+    // What is on its way to be kept is no news while the type is.
+    is_new
+        && lessons.contains(&Lesson {
+            device_type: device_type.to_owned(),
+            destination,
+            learning_until: usual.learning_until,
+        })
+}
+
+impl Usual {
+    const fn new(learning_until: Time) -> Self {
+        Self { destinations: BTreeSet::new(), learnt: 0, learning_until }
+    }
 }
 
 impl Device {

@@ -17,5 +17,5 @@ pub mod flow;
 pub mod ipfix;
 
 pub use deny::{DenyList, DenyLists, Format};
-pub use detect::{Detector, Unusual, Watch};
+pub use detect::{Detector, Lesson, Unusual, Watch};
 pub use flow::Flow;

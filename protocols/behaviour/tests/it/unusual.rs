@@ -1,7 +1,7 @@
 //! Detectors: each strikes on what it is for, and not on what is a little less.
 
 use super::shared::{after, flow, ip, lamp, start};
-use landfall_behaviour::{Detector, Flow, Unusual, Watch, bounds, detect::Limits};
+use landfall_behaviour::{Detector, Flow, Lesson, Unusual, Watch, bounds, detect::Limits};
 use landfall_testkit::Rng;
 use landfall_types::DeviceId;
 use std::{net::Ipv4Addr, time::Duration};
@@ -48,7 +48,66 @@ fn a_type_that_is_new_teaches_what_is_usual_for_it() {
         (8 * day, "198.51.100.2", &[]),
     ] {
         assert_eq!(struck(&watch.flow(&lamp(), "acme/plug", &flow(to, 443, after(seconds)))), expected, "{to}");
+        watch.kept(watch.lessons(usize::MAX));
     }
+}
+
+#[test]
+fn what_was_taught_counts_when_it_is_kept_and_is_the_same_after_a_restart() {
+    let day = 24 * 3600;
+    let mut before = Watch::new(Limits::default());
+    let strikes = |watch: &mut Watch, to: &str, seconds| {
+        struck(&watch.flow(&lamp(), "acme/plug", &flow(to, 443, after(seconds)))).contains(&Detector::NewDestination)
+    };
+    assert!(!strikes(&mut before, "198.51.100.1", 0) && !strikes(&mut before, "198.51.100.2", day));
+    let lessons = before.lessons(usize::MAX);
+    assert_eq!(lessons.len(), 2);
+    assert!(lessons.iter().all(|lesson| lesson.learning_until == after(7 * day)));
+    assert_eq!(before.lessons(1), lessons[..1], "no more at once than is wanted");
+    // Of the two only one is kept.
+    before.kept(lessons[..1].to_vec());
+    assert_eq!(before.lessons(usize::MAX), lessons[1..]);
+    assert!(!strikes(&mut before, "198.51.100.2", 2 * day), "its type is new still");
+    assert!(!strikes(&mut before, "198.51.100.1", 8 * day));
+    assert!(strikes(&mut before, "198.51.100.2", 8 * day), "what is not kept is not trusted");
+
+    let mut later = Watch::new(Limits::default());
+    later.kept(lessons[..1].to_vec());
+    assert_eq!(later.lessons(usize::MAX), [], "what is kept is not kept again");
+    assert!(!strikes(&mut later, "198.51.100.1", 8 * day));
+    assert!(strikes(&mut later, "198.51.100.3", 8 * day), "a restart makes no type new");
+    // One that was in the middle of it goes on learning, until the same time.
+    let mut middle = Watch::new(Limits::default());
+    middle.kept(lessons[..1].to_vec());
+    assert!(!strikes(&mut middle, "198.51.100.3", 6 * day) && strikes(&mut middle, "198.51.100.4", 7 * day));
+}
+
+#[test]
+fn what_is_kept_of_types_is_bounded() {
+    let mut watch = Watch::new(Limits::default());
+    let to = |n: usize| Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()).to_string();
+    for n in 0..bounds::DESTINATIONS + 10 {
+        watch.flow(&lamp(), "acme/plug", &flow(&to(n), 443, start()));
+    }
+    let lessons = watch.lessons(usize::MAX);
+    assert_eq!(lessons.len(), bounds::DESTINATIONS);
+    watch.kept(lessons.clone());
+    let mut later = Watch::new(Limits::default());
+    let types = (0..bounds::TYPES + 1).map(|n| Lesson { device_type: format!("acme/{n:04}"), ..lessons[0].clone() });
+    later.kept(types);
+    later.kept(lessons.iter().map(|lesson| Lesson { device_type: "acme/0000".into(), ..*lesson }));
+    later.kept([Lesson {
+        device_type: "acme/0000".into(),
+        destination: (ip("192.0.2.1"), 6, 443),
+        ..lessons[0].clone()
+    }]);
+    let late = lessons[0].learning_until;
+    let mut strikes = |device_type: &str, to: &str| {
+        struck(&later.flow(&lamp(), device_type, &flow(to, 443, late))).contains(&Detector::NewDestination)
+    };
+    assert!(!strikes("acme/0000", &to(bounds::DESTINATIONS - 1)) && strikes("acme/0000", "192.0.2.1"));
+    assert!(!strikes(&format!("acme/{:04}", bounds::TYPES - 1), &to(0)));
+    assert!(strikes(&format!("acme/{:04}", bounds::TYPES), &to(0)));
 }
 
 #[test]

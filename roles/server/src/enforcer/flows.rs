@@ -5,7 +5,7 @@
 //! reason, and what follows is for policy to say: without a policy that speaks of it nothing does.
 
 use super::{
-    Enforcer,
+    Enforcer, learnt,
     table::{FAMILY, Table, few, guarded, is_in, log, port},
 };
 use crate::settings::BehaviourSettings;
@@ -14,6 +14,7 @@ use landfall_behaviour::{Detector, Flow, Unusual, Watch};
 use landfall_lifecycle::network::DomainDevice;
 use landfall_mud::{Context, Direction, Packet};
 use landfall_nft::{Interface, KernelError, told};
+use landfall_store::{ReadError, Store};
 use landfall_types::{DeviceId, Event, Fault, Outcome, Process, Refusal, Time};
 use serde_json::{Value, json};
 use std::{
@@ -63,9 +64,12 @@ pub(super) struct Flows {
 type Key = (DeviceId, IpAddr, u8, u16, u16);
 
 impl Flows {
-    pub(super) fn new(settings: &BehaviourSettings, now: Time) -> Self {
-        Self {
-            watch: Watch::new(settings.limits()),
+    /// What is known of flows after a restart: what kinds of devices have taught, and nothing of those that were.
+    pub(super) fn recall(settings: &BehaviourSettings, store: &Store, now: Time) -> Result<Self, ReadError> {
+        let mut watch = Watch::new(settings.limits());
+        learnt::recall(&mut watch, store)?;
+        Ok(Self {
+            watch,
             settings: settings.clone(),
             waiting: BTreeMap::new(),
             struck: BTreeMap::new(),
@@ -73,7 +77,7 @@ impl Flows {
             sent: BTreeMap::new(),
             counted: now,
             is_loaded: false,
-        }
+        })
     }
 
     fn note(&mut self, unusual: &Unusual) {
@@ -89,10 +93,25 @@ impl Enforcer {
         if self.flows.is_none() {
             return;
         }
-        let ear = self.kernel.told(GROUP).inspect_err(|why| {
-            tracing::error!(role = "enforcer", %why, "the kernel does not tell what devices begin, so nothing is unusual");
-        });
-        let Ok(mut ear) = ear else { return };
+        let mut was_told = false;
+        loop {
+            match self.kernel.told(GROUP) {
+                Ok(ear) => {
+                    was_told = false;
+                    self.hear_flows(ear).await;
+                }
+                Err(why) if !std::mem::replace(&mut was_told, true) => {
+                    tracing::error!(role = "enforcer", %why, "the kernel does not tell what devices begin, so nothing is unusual");
+                }
+                Err(_) => {}
+            }
+            // Whoever listened before may be a moment in ending.
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks at what the kernel tells, for as long as it does.
+    async fn hear_flows(&self, mut ear: told::Told) {
         let mut numbers = super::violation::Numbers::default();
         let mut tick = tokio::time::interval(LOOK);
         loop {
@@ -138,6 +157,7 @@ impl Enforcer {
         let Some(flows) = &self.flows else { return Ok(()) };
         let now = self.world.clock.now();
         let mut flows = flows.lock().await;
+        self.keep_lessons(&mut flows.watch).await;
         let late: Vec<Key> =
             flows.waiting.iter().filter(|(_, flow)| flow.start + PATIENCE <= now).map(|(key, _)| key.clone()).collect();
         for key in late {

@@ -15,6 +15,7 @@ mod flows;
 mod guest;
 mod hearing;
 mod intent;
+mod learnt;
 mod line;
 pub mod manager;
 mod names;

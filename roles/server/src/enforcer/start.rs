@@ -89,7 +89,8 @@ impl Config {
             Some(_) => "making the bridge (enforcer.bridge; where the kernel has no VLANs, leave it out)",
         };
         let joins = world.joins.subscribe();
-        let flows = self.behaviour.as_ref().map(|settings| Mutex::new(Flows::new(settings, world.clock.now())));
+        let flows = self.behaviour.as_ref().map(|settings| Flows::recall(settings, &world.store, world.clock.now()));
+        let flows = flows.transpose().map_err(RoleError::while_("reading what devices have taught"))?.map(Mutex::new);
         let enforcer = Arc::new(Enforcer {
             state: Mutex::new(State {
                 loaded: self.picture.closed(),

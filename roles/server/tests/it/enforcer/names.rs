@@ -197,7 +197,7 @@ impl Ground {
     }
 
     /// Landfall ends, and starts again with what it has kept.
-    async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) {
         self.running.0.pull();
         (&mut self.running.1).await.unwrap().unwrap();
         (self.enforcer, self.running) = run(&self.hosts, &self.folder, &self.world).await;
