@@ -180,7 +180,7 @@ pub fn conntrack(data: &[u8]) -> bool {
 
 /// A message of a router, twice, so that templates are known.
 pub fn ipfix(data: &[u8]) -> bool {
-    let mut exporter = Exporter::default();
-    let (first, second) = (exporter.message(data), exporter.message(data));
+    let mut exporter = Exporter::by_udp(std::time::Duration::from_secs(60));
+    let (first, second) = (exporter.message(data, NOW), exporter.message(data, NOW));
     first.is_ok() && second.is_ok()
 }

@@ -16,6 +16,8 @@ pub const PAGES: usize = 1000;
 pub const LINE: usize = 4096;
 /// Templates that one exporter of flows may have at a time.
 pub const TEMPLATES: usize = 256;
+/// Observation domains of one exporter whose records are counted.
+pub const DOMAINS: usize = 64;
 /// Fields in one template.
 pub const FIELDS: usize = 128;
 /// Devices that are watched at a time.

@@ -44,4 +44,19 @@ impl Flow {
             ended: false,
         }
     }
+
+    /// The same from the side of the other.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.port,
+            port: self.source_port,
+            sent: self.received,
+            received: self.sent,
+            answered: self.answered.map(|_| self.sent > 0),
+            ..self
+        }
+    }
 }

@@ -12,9 +12,34 @@ use std::{
 /// holds only within it (RFC 7011 s8).
 #[derive(Clone, Debug, Default)]
 pub struct Exporter {
-    templates: BTreeMap<(u32, u16), Vec<Field>>,
+    templates: BTreeMap<(u32, u16), Template>,
+    /// The number of the next record of each observation domain.
+    next: BTreeMap<u32, u32>,
+    /// For how long templates hold that are not told again.
+    lifetime: Option<Duration>,
     /// Records that could not be read, as no template for them has come.
     pub unknown: u64,
+    /// Records that were sent and have not come.
+    pub missed: u64,
+}
+
+/// A record: a flow as the exporter saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The flow. Which end began it the exporter need not know.
+    pub flow: Flow,
+    /// The address of the interface that its source sent it from, on the link where it was seen.
+    pub source_mac: Option<[u8; 6]>,
+    /// The address of the interface that it was sent to.
+    pub destination_mac: Option<[u8; 6]>,
+}
+
+#[derive(Clone, Debug)]
+struct Template {
+    fields: Vec<Field>,
+    /// Whether its records are of the exporter itself (s3.4.2.2).
+    is_options: bool,
+    at: Time,
 }
 
 /// RFC 7011 s3.2.
@@ -38,13 +63,21 @@ const TEMPLATES: u16 = 2;
 const OPTIONS: u16 = 3;
 const REVERSE: u32 = 29305;
 const VARIABLE: u16 = 65535;
+/// What is no further behind is late, and what is further begins anew.
+const LATE: u32 = 4096;
 
 impl Exporter {
-    /// Reads one message. Flows of records whose template is not known are counted, and not lost in silence.
+    /// One that sends by UDP, by which nobody hears of the end of what it sends: its templates hold for `lifetime` when they are not
+    /// told again (s8.4).
+    pub fn by_udp(lifetime: Duration) -> Self {
+        Self { lifetime: Some(lifetime), ..Self::default() }
+    }
+
+    /// Reads one message, at `now`. Flows of records whose template is not known are counted, and not lost in silence.
     ///
     /// # Errors
     /// If it is no message, or has more templates or fields than [`bounds`] permit.
-    pub fn message(&mut self, bytes: &[u8]) -> Result<Vec<Flow>, Refusal> {
+    pub fn message(&mut self, bytes: &[u8], now: Time) -> Result<Vec<Told>, Refusal> {
         let mut reader = Reader(bytes);
         let (version, length) = (reader.u16()?, reader.u16()?);
         if version != 10 {
@@ -54,7 +87,12 @@ impl Exporter {
             return Err(malformed("its length is another than it says"));
         }
         let exported = Time::from_unix(i64::from(reader.u32()?));
-        let (_sequence, domain) = (reader.u32()?, reader.u32()?);
+        let (sequence, domain) = (reader.u32()?, reader.u32()?);
+        if let Some(lifetime) = self.lifetime {
+            self.templates.retain(|_, template| now.since(template.at) < lifetime);
+        }
+        // None if one of its records could not be counted.
+        let mut count = Some(0_u32);
         let mut flows = Vec::new();
         while !reader.0.is_empty() {
             let (set, length) = (reader.u16()?, reader.u16()?);
@@ -62,17 +100,39 @@ impl Exporter {
                 reader.take(usize::from(length).checked_sub(4).ok_or_else(|| malformed("a set is too short"))?)?,
             );
             match set {
-                TEMPLATES => self.templates(domain, &mut body)?,
-                // What exporters say of themselves.
-                OPTIONS => {}
-                256.. => self.records(domain, set, &mut body, exported, &mut flows)?,
+                TEMPLATES => self.templates(domain, &mut body, false, now)?,
+                OPTIONS => self.templates(domain, &mut body, true, now)?,
+                256.. => {
+                    let records = self.records(domain, set, &mut body, exported, &mut flows)?;
+                    count = count.zip(records).map(|(count, records)| count.wrapping_add(records));
+                }
                 _ => return Err(malformed("a set has a number that is reserved")),
             }
         }
+        self.count(domain, sequence, count);
         Ok(flows)
     }
 
-    fn templates(&mut self, domain: u32, body: &mut Reader<'_>) -> Result<(), Refusal> {
+    /// s3.1: a message has the number of its first record. What is missing before it was lost, or is late.
+    fn count(&mut self, domain: u32, sequence: u32, count: Option<u32>) {
+        let ahead = self.next.get(&domain).map(|next| sequence.wrapping_sub(*next));
+        let is_late = ahead.is_some_and(|ahead| ahead > u32::MAX - LATE);
+        match ahead {
+            Some(ahead) if ahead < u32::MAX / 2 => self.missed = self.missed.saturating_add(ahead.into()),
+            Some(_) if is_late => self.missed = self.missed.saturating_sub(count.unwrap_or_default().into()),
+            // It begins anew, or is the first that comes.
+            _ => {}
+        }
+        match count {
+            _ if is_late => {}
+            Some(count) if ahead.is_some() || self.next.len() < bounds::DOMAINS => {
+                self.next.insert(domain, sequence.wrapping_add(count));
+            }
+            _ => drop(self.next.remove(&domain)),
+        }
+    }
+
+    fn templates(&mut self, domain: u32, body: &mut Reader<'_>, is_options: bool, now: Time) -> Result<(), Refusal> {
         // s3.3.1: less than a header is padding.
         while body.0.len() >= 4 {
             let (id, count) = (body.u16()?, usize::from(body.u16()?));
@@ -83,6 +143,10 @@ impl Exporter {
             }
             if id < 256 || count > bounds::FIELDS {
                 return Err(malformed("a template has a reserved number or too many fields"));
+            }
+            // s3.4.2.2: how many of them say what a record is about.
+            if is_options && !(1..=count).contains(&usize::from(body.u16()?)) {
+                return Err(malformed("an options template is about nothing, or about more than it has"));
             }
             let mut fields = Vec::with_capacity(count);
             for _ in 0..count {
@@ -100,7 +164,7 @@ impl Exporter {
             if self.templates.len() >= bounds::TEMPLATES && !self.templates.contains_key(&(domain, id)) {
                 return Err(malformed("there are too many templates"));
             }
-            self.templates.insert((domain, id), fields);
+            self.templates.insert((domain, id), Template { fields, is_options, at: now });
         }
         Ok(())
     }
@@ -111,12 +175,13 @@ impl Exporter {
         set: u16,
         body: &mut Reader<'_>,
         exported: Time,
-        flows: &mut Vec<Flow>,
-    ) -> Result<(), Refusal> {
-        let Some(fields) = self.templates.get(&(domain, set)) else {
+        flows: &mut Vec<Told>,
+    ) -> Result<Option<u32>, Refusal> {
+        let Some(Template { fields, is_options, .. }) = self.templates.get(&(domain, set)) else {
             self.unknown = self.unknown.saturating_add(1);
-            return Ok(());
+            return Ok(None);
         };
+        let mut count = 0_u32;
         // RFC 7011 s3.3.1: what is shorter than any record can be is padding.
         let shortest =
             fields.iter().map(|field| if field.length == VARIABLE { 1 } else { usize::from(field.length) }).sum();
@@ -133,9 +198,12 @@ impl Exporter {
                 };
                 record.set(field, body.take(length)?);
             }
-            flows.extend(record.flow(exported));
+            count = count.wrapping_add(1);
+            if !is_options {
+                flows.extend(record.told(exported));
+            }
         }
-        Ok(())
+        Ok(Some(count))
     }
 }
 
@@ -150,6 +218,8 @@ struct Record {
     sent: u64,
     received: Option<u64>,
     end_reason: u8,
+    source_mac: Option<[u8; 6]>,
+    destination_mac: Option<[u8; 6]>,
 }
 
 impl Record {
@@ -166,6 +236,10 @@ impl Record {
             (Space::Standard, 12) => self.destination = v4(value),
             (Space::Standard, 27) => self.source = v6(value),
             (Space::Standard, 28) => self.destination = v6(value),
+            (Space::Standard, 56) => self.source_mac = value.try_into().ok(),
+            // As it came, or as it went on.
+            (Space::Standard, 80) => self.destination_mac = value.try_into().ok(),
+            (Space::Standard, 57) => self.destination_mac = self.destination_mac.or(value.try_into().ok()),
             (Space::Standard, 136) => self.end_reason = number().and_then(|n| n.try_into().ok()).unwrap_or_default(),
             (Space::Standard, 150) => {
                 self.start = number().and_then(|n| i64::try_from(n).ok()).map(Time::from_unix);
@@ -175,8 +249,9 @@ impl Record {
         }
     }
 
-    fn flow(self, exported: Time) -> Option<Flow> {
-        Some(Flow {
+    fn told(self, exported: Time) -> Option<Told> {
+        let (source_mac, destination_mac) = (self.source_mac, self.destination_mac);
+        let flow = Flow {
             source: self.source?,
             destination: self.destination?,
             protocol: self.protocol,
@@ -189,7 +264,8 @@ impl Record {
             answered: self.received.map(|octets| octets > 0),
             // flowEndReason: 2 is that it is still going on.
             ended: self.end_reason != 2,
-        })
+        };
+        Some(Told { flow, source_mac, destination_mac })
     }
 }
 

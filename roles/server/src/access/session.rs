@@ -1,7 +1,10 @@
 //! Where devices are inside, kept so that they can be put out after a restart too.
 
 use super::{Access, client::Client};
-use crate::{enforcer::Plug, settings::PlaceSettings};
+use crate::{
+    enforcer::{Plug, picture::Mac},
+    settings::PlaceSettings,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_eap::radius::{Attributes, Kind, Place, Ticket};
 use landfall_store::{Committing, ReadError, Store};
@@ -159,6 +162,11 @@ impl Session {
     /// What names it (RFC 5176 s3).
     pub(super) fn named(&self) -> Result<Attributes, Refusal> {
         Attributes::parse(&STANDARD.decode(&self.named).unwrap_or_default())
+    }
+
+    /// The address of the device's interface, if the access point has told it (RFC 3580 s3.21).
+    pub(crate) fn mac(&self) -> Option<Mac> {
+        self.named().ok()?.text(Kind::CALLING_STATION_ID)?.parse().ok()
     }
 
     /// Whether a device in that place is where it is to be.

@@ -224,7 +224,13 @@ impl Enforcer {
         }
     }
 
-    async fn judge(&self, flows: &mut Flows, device: &DeviceId, flow: &Flow, counts: impl Fn(Detector) -> bool) {
+    pub(super) async fn judge(
+        &self,
+        flows: &mut Flows,
+        device: &DeviceId,
+        flow: &Flow,
+        counts: impl Fn(Detector) -> bool,
+    ) {
         let kind = self.kind_of(device);
         let found = flows.watch.flow(device, &kind, flow);
         for unusual in found.into_iter().filter(|unusual| counts(unusual.detector)) {
@@ -261,7 +267,7 @@ impl Enforcer {
     }
 
     /// Tells the authorizer what was unusual, as long as it holds.
-    async fn tell_unusual(&self) {
+    pub(super) async fn tell_unusual(&self) {
         let Some(flows) = &self.flows else { return };
         let mut flows = flows.lock().await;
         if flows.untold.is_empty() || self.world.authorizer.authorizer().is_none() {

@@ -10,6 +10,7 @@
 
 mod check;
 mod claim;
+mod collect;
 mod contact;
 mod flows;
 mod guest;
@@ -32,6 +33,7 @@ mod usage;
 mod view;
 mod violation;
 
+pub use collect::Collected;
 pub use guest::{Guest, Plug};
 pub use purpose::Purposes;
 pub use start::Config;
@@ -72,6 +74,8 @@ pub struct Enforcer {
     contacts: Mutex<contact::Contacts>,
     /// What devices begin, if somebody looks at that.
     flows: Option<Mutex<flows::Flows>>,
+    /// What exporters of flows have sent.
+    collected: std::sync::Mutex<BTreeMap<String, Collected>>,
     /// What the authorizer was told.
     said: Mutex<tell::Said>,
     /// Told when somebody has come or gone, or another word counts.

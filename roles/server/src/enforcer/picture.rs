@@ -34,6 +34,12 @@ pub struct Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac([u8; 6]);
 
+impl From<[u8; 6]> for Mac {
+    fn from(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+}
+
 /// The text is no such address.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0:?} is no address of an interface")]

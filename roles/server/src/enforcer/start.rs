@@ -2,6 +2,7 @@
 
 use super::{
     Enforcer, Guest, Purposes, State,
+    collect::{self, Collector},
     flows::Flows,
     manager,
     names::{Door, Names},
@@ -112,6 +113,7 @@ impl Config {
             check: self.check,
             contacts: Mutex::default(),
             flows,
+            collected: std::sync::Mutex::default(),
             said: Mutex::default(),
             stirred: Notify::new(),
             heard: AtomicBool::default(),
@@ -133,6 +135,9 @@ impl Config {
         let open = |address: &SocketAddr| Door::open(&enforcer.kernel, *address);
         let doors = resolver.listen.iter().map(open).collect::<Result<Vec<_>, _>>();
         let doors = doors.map_err(RoleError::while_("opening the resolver (enforcer.names.listen)"))?;
+        let ipfix = self.behaviour.as_ref().and_then(|behaviour| behaviour.ipfix.as_ref());
+        let collector = ipfix.map(|ipfix| Collector::open(&enforcer.kernel, ipfix)).transpose();
+        let collector = collector.map_err(RoleError::while_("opening enforcer.behaviour.ipfix.listen"))?;
         let names = Arc::new(Names::new(enforcer.clone(), resolver));
         let mut tasks: JoinSet<()> = doors.into_iter().map(|door| door.serve(names.clone())).collect();
         let served = enforcer.clone();
@@ -143,7 +148,8 @@ impl Config {
                 served.report_on(),
                 served.follow_denied(),
                 served.hear_contacts(),
-                served.follow_flows()
+                served.follow_flows(),
+                served.collect(collector)
             );
         });
         let (listening, mut ear) = (enforcer.clone(), violation::ear(&enforcer));
@@ -257,6 +263,7 @@ pub(crate) fn read(
     if enforcer.port.is_empty() {
         problems.push(Problem::new("enforcer.port", "is empty, so no port would be guarded"));
     }
+    collect::check(enforcer, problems);
     let purposes = purpose::read(enforcer, settings, &mut picture, problems);
     picture.bound = enforcer.bind_addresses;
     picture.claims = enforcer.mud.as_ref().is_some_and(|mud| mud.claims);

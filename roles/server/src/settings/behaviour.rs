@@ -3,6 +3,7 @@
 use super::Span;
 use landfall_behaviour::detect::Limits;
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 
 /// `[enforcer.behaviour]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,37 @@ pub struct BehaviourSettings {
     pub quiet: u64,
     /// For how long what was unusual is held against a device.
     pub remember: Span,
+    /// Where routers, switches and access points tell of flows of devices elsewhere (IPFIX, RFC 7011).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipfix: Option<IpfixSettings>,
+}
+
+/// `[enforcer.behaviour.ipfix]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IpfixSettings {
+    /// Where they send, by UDP.
+    pub listen: SocketAddr,
+    /// A template that is not told again holds for so long (RFC 7011 s8.4).
+    #[serde(default = "half_an_hour")]
+    pub template_lifetime: Span,
+    /// Who is heard.
+    #[serde(default)]
+    pub exporter: Vec<ExporterSettings>,
+}
+
+/// `[[enforcer.behaviour.ipfix.exporter]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExporterSettings {
+    /// What the operator calls it.
+    pub name: String,
+    /// The addresses from which it sends.
+    pub addresses: Vec<IpAddr>,
+}
+
+const fn half_an_hour() -> Span {
+    Span::seconds(1800)
 }
 
 impl Default for BehaviourSettings {
@@ -27,7 +59,7 @@ impl Default for BehaviourSettings {
         let Limits { learning, window, destinations, unanswered, quiet, .. } = Limits::default();
         let span = |time: std::time::Duration| Span::seconds(time.as_secs());
         let (learning, window) = (span(learning), span(window));
-        Self { learning, window, destinations, unanswered, quiet, remember: Span::seconds(3600) }
+        Self { learning, window, destinations, unanswered, quiet, remember: Span::seconds(3600), ipfix: None }
     }
 }
 

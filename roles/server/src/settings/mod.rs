@@ -26,7 +26,7 @@ pub use authorizer::{
     AuthoritySettings, AuthorizerSettings, BrakeSettings, FeedsSettings, NetworkLayerSettings, QuestionsSettings,
     SbomsSettings, StatusListSettings,
 };
-pub use behaviour::BehaviourSettings;
+pub use behaviour::{BehaviourSettings, ExporterSettings, IpfixSettings};
 pub use check::{Problem, check};
 pub use configurator::{
     CertificateSettings, ConfiguratorLimits, ConfiguratorSettings, CredentialKind, CurveName, GroupSettings,

@@ -2,6 +2,7 @@
 
 mod chain;
 mod circles;
+mod collected;
 mod denied;
 mod flows;
 mod intent;

@@ -48,6 +48,11 @@ file = "FOLDER/thing.json"
 "owned.thing.example" = ["198.51.100.20"]
 [enforcer.behaviour]
 unanswered = 20
+[enforcer.behaviour.ipfix]
+listen = "10.99.0.1:4739"
+[[enforcer.behaviour.ipfix.exporter]]
+name = "ap-1"
+addresses = ["10.99.0.2"]
 [enforcer.names]
 listen = ["192.168.30.1:53", "[fd00:30::1]:53"]
 upstream = ["10.99.0.2:53"]
