@@ -13,6 +13,7 @@ mod it {
     mod feeds;
     mod lists;
     mod sample;
+    mod schemas;
     mod tools;
     mod versions;
     mod words;
