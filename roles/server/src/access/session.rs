@@ -116,12 +116,8 @@ impl Asking {
 }
 
 impl Session {
-    /// The index by device.
-    const BY_DEVICE: &'static str = "device";
-    /// The index by what the access point calls it.
+    /// The index by access point, and what that calls it.
     const BY_NAME: &'static str = "name";
-    /// The index by access point.
-    const BY_CLIENT: &'static str = "client";
     /// The index by permission.
     const BY_GUEST: &'static str = "guest";
     /// The index by when something is to be done about it, in seconds since 1970.
@@ -176,7 +172,28 @@ impl Session {
 
     /// Every one of a device.
     pub(crate) fn of_device(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
-        records(store, Self::BY_DEVICE, device.as_str(), MOST)
+        let found = store.scan::<Self>(Some(&key(device, "")), MOST)?;
+        Ok(found.into_iter().map(|found| found.record).take_while(|session| session.device == *device).collect())
+    }
+
+    /// Every one at an access point.
+    fn at_client(store: &Store, client: &str, from: IpAddr) -> Result<Vec<Self>, ReadError> {
+        let all = name_value(client, from, "");
+        let (mut sessions, mut after) = (Vec::new(), (all.clone(), String::new()));
+        loop {
+            let page = store.scan_index::<Self>(Self::BY_NAME, Some((&after.0, &after.1)), MOST)?;
+            let is_last = page.len() < MOST;
+            for (name, found) in page {
+                if !name.starts_with(&all) {
+                    return Ok(sessions);
+                }
+                after = (name, found.key());
+                sessions.push(found.record);
+            }
+            if is_last {
+                return Ok(sessions);
+            }
+        }
     }
 
     /// Every one of a device that somebody else owns.
@@ -199,35 +216,35 @@ impl Session {
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.due_at() <= now
     }
+}
 
-    fn client_value(client: &str, from: IpAddr) -> String {
-        format!("{client} {from}")
-    }
+/// The sessions of a device stand together. No id has a control character in it.
+fn key(device: &DeviceId, id: &str) -> String {
+    format!("{device}\n{id}")
+}
 
-    fn name_value(client: &str, from: IpAddr, session: &str) -> String {
-        format!("{client} {from} {session}")
-    }
+fn name_value(client: &str, from: IpAddr, session: &str) -> String {
+    format!("{client}\n{from}\n{session}")
 }
 
 impl Record for Session {
     const COLLECTION: &'static str = "access-session";
 
     fn key(&self) -> String {
-        format!("{}/{}", self.device, self.id)
+        key(&self.device, &self.id)
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
+        let name = self.session.as_deref().unwrap_or_default();
         let always = [
-            (Self::BY_DEVICE, self.device.to_string()),
-            (Self::BY_CLIENT, Self::client_value(&self.client, self.from)),
+            (Self::BY_NAME, name_value(&self.client, self.from, name)),
             (Self::BY_DUE, format!("{:016}", self.due_at().as_unix_millis())),
         ];
-        let name = |session: &String| (Self::BY_NAME, Self::name_value(&self.client, self.from, session));
         let guest = match &self.by {
             Shown::Guest(permit) => Some((Self::BY_GUEST, permit.clone())),
             _ => None,
         };
-        always.into_iter().chain(self.session.as_ref().map(name)).chain(guest).collect()
+        always.into_iter().chain(guest).collect()
     }
 }
 
@@ -276,16 +293,14 @@ impl Access {
         let store = &self.world.store;
         let found = match &usage.session {
             Some(session) if usage.is_end() => {
-                records(store, Session::BY_NAME, &Session::name_value(&client.name, from, session), MOST)
+                records(store, Session::BY_NAME, &name_value(&client.name, from, session), MOST)
             }
             _ if usage.is_end_of_all() => {
-                let found =
-                    records(store, Session::BY_CLIENT, &Session::client_value(&client.name, from), usize::MAX >> 1);
                 // Behind one address there may be several.
                 let is_its = |session: &Session| {
                     session.named().is_ok_and(|named| named.text(Kind::NAS_IDENTIFIER) == usage.access_point)
                 };
-                found.map(|found| found.into_iter().filter(is_its).collect())
+                Session::at_client(store, &client.name, from).map(|found| found.into_iter().filter(is_its).collect())
             }
             _ => Ok(Vec::new()),
         };
@@ -298,4 +313,39 @@ impl Access {
 pub(super) fn told(place: &PlaceSettings) -> Place {
     let seconds = |span: crate::settings::Span| u32::try_from(span.duration().as_secs()).unwrap_or(u32::MAX);
     Place { vlan: place.vlan.clone(), filter: place.filter.clone(), session_timeout: place.reauthenticate.map(seconds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_eap::radius::Secret;
+    use landfall_types::Redacted;
+
+    fn session(client: &str, from: &str, device: &str, number: usize) -> Session {
+        let client =
+            Client::new(client, vec![from.parse().unwrap()], Secret::new(Redacted::new(b"s".into())).unwrap(), None);
+        let attributes = Attributes::default().with(Kind::ACCT_SESSION_ID, &*format!("session {number}"));
+        let asking = Asking::elsewhere(&client, from.parse().unwrap(), &attributes);
+        let by = Shown::Password("Home".into());
+        let device = device.parse().unwrap();
+        Session::begun(asking, &device, by, &Place::default(), false, (Time::from_unix(1), Time::from_unix(2)))
+    }
+
+    #[tokio::test]
+    async fn sessions_are_found_by_access_point_and_by_device_and_no_others() {
+        let store = Store::memory();
+        let mut changes = Changes::new();
+        let here = "127.0.0.1";
+        for number in 0..150 {
+            changes = changes.put(&session("ap", here, &format!("device-{number}"), number)).unwrap();
+        }
+        for (client, from, device) in [("ap", "127.0.0.2", "one"), ("ap 2", here, "one/2"), ("ao", here, "one 2")] {
+            changes = changes.put(&session(client, from, device, 0)).unwrap();
+        }
+        store.commit(changes).await.unwrap();
+        let at = |client, from: &str| Session::at_client(&store, client, from.parse().unwrap()).unwrap().len();
+        assert_eq!((at("ap", here), at("ap", "127.0.0.2"), at("ap 2", here), at("ap", "127.0.0.3")), (150, 1, 1, 0));
+        let of = |device: &str| Session::of_device(&store, &device.parse().unwrap()).unwrap();
+        assert_eq!((of("one").len(), of("one/2").len(), of("device-1").len(), of("device").len()), (1, 1, 1, 0));
+    }
 }
