@@ -62,6 +62,8 @@ pub struct Measured {
     pub cpu_us: f64,
     /// The same with a key, a signature, a file and a row for each, and nothing of Landfall.
     pub ground: Bare,
+    /// The same without the files: what a line could come to at most that wants no bundle of each device.
+    pub rows: Bare,
     /// The size of the database, in MiB.
     pub database_mib: f64,
     /// Memory while they were made, in MiB: after how many devices, and how much.
@@ -124,7 +126,9 @@ pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Re
     let rate = f64::from(count) / took.as_secs_f64();
     let sizes = sizes(&factory, &made.folder)?;
     // As many threads as the factory has: while some wait for the disk, others go on.
-    let ground = ground::software(&folder.join("ground"), u64::from(count).min(GROUND), 2 * threads, sizes)?;
+    let ground = |name, sizes| ground::software(&folder.join(name), u64::from(count).min(GROUND), 2 * threads, sizes);
+    let rows = ground("rows", ground::Sizes { bundle: None, ..sizes })?;
+    let ground = ground("ground", sizes)?;
     Ok(Measured {
         devices: u64::from(count),
         threads,
@@ -133,6 +137,7 @@ pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Re
         ratio: rate / floor_rate,
         cpu_us: cpu.as_secs_f64() * 1e6 / f64::from(count),
         ground,
+        rows,
         database_mib: fs::metadata(folder.join("factory.db"))?.len() as f64 / 1_048_576.0,
         memory: memory.into_inner().unwrap_or_else(PoisonError::into_inner),
     })
@@ -155,7 +160,7 @@ fn factory(folder: &Path) -> Result<Factory> {
 fn sizes(factory: &Factory, bundles: &Path) -> Result<ground::Sizes> {
     let device = factory.store().scan::<FactoryDevice>(None, 1)?.pop().context("there is no device")?.record;
     let bundle = fs::metadata(bundles.join(format!("{}.json", device.serial_number)))?.len();
-    Ok(ground::Sizes { bundle: usize::try_from(bundle)?, record: serde_json::to_vec(&device)?.len() })
+    Ok(ground::Sizes { bundle: Some(usize::try_from(bundle)?), record: serde_json::to_vec(&device)?.len() })
 }
 
 fn product() -> Result<Product> {
@@ -366,16 +371,19 @@ fn message(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 /// What was measured, for a terminal.
 pub fn text(measured: &Measured) -> String {
-    let Measured { devices, threads, rate, floor_rate, ratio, cpu_us, ground, database_mib, memory } = measured;
+    let Measured { devices, threads, rate, floor_rate, ratio, cpu_us, ground, rows, database_mib, memory } = measured;
     let mut text = format!(
         "{devices} devices on {threads} threads: {rate:.0} a second, {cpu_us:.0} µs of CPU each.\n\
          Their keys and one signature each, alone: {floor_rate:.0} a second. The ratio is {ratio:.2}.\n\
          The ground, these with a file and a row of the same size each: {:.0} a second, {:.0} µs of CPU each. \
          The ratio to it is {:.2}.\n\
+         Without the file: {:.0} a second, {:.0} µs of CPU each.\n\
          The database has {database_mib:.0} MiB. Memory:",
         ground.rate,
         ground.cpu_us,
         rate / ground.rate,
+        rows.rate,
+        rows.cpu_us,
     );
     for (devices, mib) in memory {
         let _ = write!(text, " {mib:.0} MiB after {devices},");

@@ -83,11 +83,19 @@ pub async fn measure(servers: &[Server], count: u32, parallel: &[usize], progres
     let bare = Bare::start(&devices, &foreign, ground.folder(), rounds).await?;
     let mut loads = Vec::new();
     for &server in servers {
-        progress(&format!("starting {server:?}"));
-        let running = Running::start(server, &ground, &foreign).await?;
-        // The first one waits until the server is there.
-        one.come_in(running.address, ELSEWHERE).await.with_context(|| format!("{server:?} lets nobody in"))?;
-        for &parallel in parallel {
+        let start = async || {
+            progress(&format!("starting {server:?}"));
+            let running = Running::start(server, &ground, &foreign).await?;
+            // The first one waits until the server is there.
+            one.come_in(running.address, ELSEWHERE).await.with_context(|| format!("{server:?} lets nobody in"))?;
+            anyhow::Ok(running)
+        };
+        let mut running = start().await?;
+        for (load, &parallel) in parallel.iter().enumerate() {
+            // hostapd's server keeps a conversation for five seconds after its end, and a thousand of them.
+            if server == Server::Hostapd && load > 0 {
+                running = start().await?;
+            }
             progress(&format!("{server:?}, {parallel} at a time"));
             // The machine's speed changes: half of the ground is measured before, half after.
             let half = (count as usize).div_ceil(2);

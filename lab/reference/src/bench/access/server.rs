@@ -5,7 +5,10 @@ use super::{
     Server,
     device::{SECRET, roots},
 };
-use crate::peers::{process::Process, program};
+use crate::{
+    peers::{process::Process, program},
+    port::free_port,
+};
 use anyhow::{Context, Result, anyhow};
 use landfall_eap::radius::Secret;
 use landfall_pki::{
@@ -27,7 +30,7 @@ use rustls::{
 };
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::Command,
     sync::Arc,
@@ -118,8 +121,7 @@ impl Running {
         let program = program(name).with_context(|| format!("{name} is not installed"))?;
         let folder = tempfile::tempdir().context("no folder for the server")?;
         foreign.write(folder.path())?;
-        // Free a moment ago, and nobody else looks for one.
-        let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let arguments = settings(folder.path(), address.port())?;
         let process = Process::start(Command::new(program).args(arguments), &folder.path().join("log"))?;
         Ok(Self { address, process: Some((process, folder)), _trigger: None })

@@ -30,15 +30,15 @@ const WRAPPED_KEY: usize = 256;
 /// What stands on the disk of each device, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
-    pub(super) bundle: usize,
+    pub(super) bundle: Option<usize>,
     pub(super) record: usize,
 }
 
-/// Makes a key and a signature, a file and a row for each of `count` devices on so many threads.
+/// Makes a key and a signature, a row, and a file if there is to be one, for each of `count` devices on so many threads.
 pub(super) fn software(folder: &Path, count: u64, threads: usize, sizes: Sizes) -> Result<Bare> {
     fs::create_dir(folder)?;
     let (rows, disk) = (Rows::create(folder)?, File::open(folder)?);
-    let (bundle, record) = (vec![b'x'; sizes.bundle], vec![b'x'; sizes.record]);
+    let (bundle, record) = (sizes.bundle.map(|size| vec![b'x'; size]), vec![b'x'; sizes.record]);
     let next = AtomicU64::new(0);
     let station = || -> Result<()> {
         let random = SystemRandom::new();
@@ -55,11 +55,15 @@ pub(super) fn software(folder: &Path, count: u64, threads: usize, sizes: Sizes) 
             for name in &names {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
                 issuer.sign(&random, &[7; CERTIFICATE])?;
-                fs::write(staging.join(name), &bundle)?;
+                bundle.iter().try_for_each(|bundle| fs::write(staging.join(name), bundle))?;
             }
-            rustix::fs::syncfs(&disk)?;
+            if bundle.is_some() {
+                rustix::fs::syncfs(&disk)?;
+            }
             rows.insert(&names, &record)?;
-            names.iter().try_for_each(|name| fs::rename(staging.join(name), folder.join(name)))?;
+            if bundle.is_some() {
+                names.iter().try_for_each(|name| fs::rename(staging.join(name), folder.join(name)))?;
+            }
         }
     };
     let (begun, cpu) = (Instant::now(), cpu_time());
