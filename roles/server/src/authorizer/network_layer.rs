@@ -129,7 +129,10 @@ pub(super) fn both(own: Ruling, theirs: Ruling) -> Ruling {
         both.reasons.push(reason(NAME.into(), &theirs.why()));
     }
     both.level = both.level.min(theirs.level);
-    both.permitted_by.push(NAME.into());
+    match both.level {
+        Level::Blocked => both.permitted_by.clear(),
+        _ => both.permitted_by.push(NAME.into()),
+    }
     let named = |it: Reason| match it.policy.starts_with(NAME) {
         // From further on, or what kept it from answering.
         true => reason(it.policy, &it.says),

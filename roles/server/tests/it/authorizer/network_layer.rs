@@ -210,6 +210,7 @@ async fn both_have_to_let_a_device_join() {
     them.say(device, Kind::DeviceTrusted, false, "records").await;
     let ruling = join(&us, device).await;
     assert_eq!((ruling.level, named(&ruling)), (Level::Blocked, "network-layer/device-trusted"));
+    assert_eq!(ruling.permitted_by, Vec::<String>::new());
     assert!(ruling.why().starts_with("the network-layer authorization service: "), "{}", ruling.why());
     assert_eq!(logged(&us), ruling, "with its reason");
     assert_eq!(us.level(device), Level::Full, "it is asked about joining, and not about staying");
