@@ -11,10 +11,15 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::{
     collections::{BTreeMap, HashSet},
     sync::mpsc::Receiver,
+    thread,
+    time::Duration,
 };
 
 /// How many changes one transaction takes before it is closed, so that the first commit in it does not wait for ever.
 const GROUP: usize = 4096;
+
+/// While several want to commit at the same time, the first of them waits so long for others to share its wait for the disk.
+const GATHERED: Duration = Duration::from_millis(1);
 
 /// Changes that wait to be made durable.
 #[derive(Debug)]
@@ -42,7 +47,11 @@ impl Writer {
 
     /// Commits what comes, in groups, until the queue is closed.
     pub(super) fn run(mut self, queue: &Receiver<Commit>) {
+        let mut are_many = false;
         while let Ok(first) = queue.recv() {
+            if are_many {
+                thread::sleep(GATHERED);
+            }
             let mut group = vec![first];
             let mut size = 0;
             while size < GROUP {
@@ -50,6 +59,7 @@ impl Writer {
                 size += next.changes.len();
                 group.push(next);
             }
+            are_many = group.len() > 1;
             self.commit_group(group);
         }
         if let Err(e) = self.heads.note(&self.connection, 1) {
