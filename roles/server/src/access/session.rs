@@ -14,6 +14,8 @@ use std::net::IpAddr;
 
 /// A device is at so many places at the most: one of them moves, the others have been left without a word.
 const MOST: usize = 64;
+/// Most devices are at one place: what is read beyond is another's.
+const FEW: usize = 2;
 
 /// One place at which a device was let in. Another authentication at the same place makes another one of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,8 +174,16 @@ impl Session {
 
     /// Every one of a device.
     pub(crate) fn of_device(store: &Store, device: &DeviceId) -> Result<Vec<Self>, ReadError> {
-        let found = store.scan::<Self>(Some(&key(device, "")), MOST)?;
-        Ok(found.into_iter().map(|found| found.record).take_while(|session| session.device == *device).collect())
+        let (mut sessions, mut after) = (Vec::new(), key(device, ""));
+        loop {
+            let page = store.scan::<Self>(Some(&after), FEW)?;
+            let is_last = page.len() < FEW || page.iter().any(|found| found.device != *device);
+            sessions.extend(page.into_iter().map(|found| found.record).take_while(|found| found.device == *device));
+            match sessions.last() {
+                Some(last) if !is_last && sessions.len() < MOST => after = last.key(),
+                _ => return Ok(sessions),
+            }
+        }
     }
 
     /// Every one at an access point.
@@ -252,19 +262,23 @@ fn records(store: &Store, index: &str, value: &str, most: usize) -> Result<Vec<S
     Ok(store.find_by::<Session>(index, value, most)?.into_iter().map(|found| found.record).collect())
 }
 
-/// A session on its way to the disk.
+/// A session that is to be remembered.
 #[derive(Debug)]
-pub(super) struct Kept {
-    written: Committing,
-    /// Forgets what was remembered of that place: the device is there as before until it is let in anew.
-    before: Changes,
+pub(super) enum Kept {
+    /// It is on its way to the disk.
+    Underway(Committing),
+    /// It is written instead of what is remembered of that place: the device is there as before until it is let in anew.
+    Instead(Changes),
 }
 
 impl Kept {
-    /// Resolves when it is durable, and all that is remembered of that place.
+    /// Resolves when it is durable.
     pub(super) async fn durable(self, store: &Store) -> Result<(), String> {
-        self.written.await.map_err(|why| why.to_string())?;
-        store.commit(self.before).await.map(drop).map_err(|why| why.to_string())
+        let written = match self {
+            Self::Underway(written) => written,
+            Self::Instead(changes) => store.commit(changes),
+        };
+        written.await.map(drop).map_err(|why| why.to_string())
     }
 }
 
@@ -274,18 +288,20 @@ impl Access {
         self.begin_to_keep(session)?.durable(&self.world.store).await
     }
 
-    /// The same, on its way when this returns.
+    /// The same, on its way when this returns if nothing is remembered of that place.
     pub(super) fn begin_to_keep(&self, session: &Session) -> Result<Kept, String> {
         let store = &self.world.store;
         let mut held = Session::of_device(store, &session.device).map_err(|why| why.to_string())?;
         held.sort_by_key(|held| held.since);
-        let recent = held.split_off((held.len() + 1).saturating_sub(MOST));
-        let forgotten = |sessions: Vec<Session>| {
-            sessions.iter().fold(Changes::new(), |changes, session| changes.delete::<Session>(session.key()))
-        };
-        let written = forgotten(held).put(session).map_err(|why| why.to_string())?;
-        let before = forgotten(recent.into_iter().filter(|held| held.spot == session.spot).collect());
-        Ok(Kept { written: store.commit(written), before })
+        let excess = (held.len() + 1).saturating_sub(MOST);
+        let gone = held.iter().enumerate().filter(|(at, held)| *at < excess || held.spot == session.spot);
+        let changes = gone.fold(Changes::new(), |changes, (_, held)| changes.delete::<Session>(held.key()));
+        let is_first = changes.is_empty();
+        let changes = changes.put(session).map_err(|why| why.to_string())?;
+        Ok(match is_first {
+            true => Kept::Underway(store.commit(changes)),
+            false => Kept::Instead(changes),
+        })
     }
 
     /// Has it forgotten what access points say that is over.

@@ -100,8 +100,9 @@ impl Access {
         let begun = Instant::now();
         let largest = asked.largest_eap();
         let Asked { ticket, code, attributes, eap, conversation, goes_on } = asked;
-        let asking = Asking::of(client, &ticket, &attributes);
+        let asking = || Asking::of(client, &ticket, &attributes);
         if code == Code::AccountingRequest {
+            let asking = asking();
             let usage = Usage::of(&attributes);
             if let (Some((enforcer, plug)), true) = (self.plugged(&asking), usage.is_end()) {
                 enforcer.left(plug).await;
@@ -110,7 +111,7 @@ impl Access {
             return self.account(client, &ticket, &usage, ended).await;
         }
         let Some(eap) = eap else {
-            return match self.by_address(client, asking, &attributes).await {
+            return match self.by_address(client, asking(), &attributes).await {
                 Ok((name, password, place)) => {
                     self.close(name.clone(), Outcome::Done, begun).await;
                     let now = self.world.clock.now();
@@ -134,7 +135,7 @@ impl Access {
             }
         };
         match talk {
-            Ok(talk) => self.go_on(&ticket, asking, talk, message, begun).await,
+            Ok(talk) => self.go_on(&ticket, &asking, talk, message, begun).await,
             Err(why) => Some(self.refuse(&ticket, Some(&failure), why, begun).await),
         }
     }
@@ -142,7 +143,7 @@ impl Access {
     async fn go_on(
         &self,
         ticket: &Ticket,
-        asking: Asking,
+        asking: &(dyn Fn() -> Asking + Sync),
         mut talk: Talk,
         message: Message,
         begun: Instant,
@@ -160,9 +161,10 @@ impl Access {
                     return Some(self.desk().challenge(now, ticket, &packet, talk, state));
                 }
                 Output::Judge(shown) => {
+                    let asking = asking();
                     let ruling = match self.judge(&shown) {
                         Ok(known) if self.plugged(&asking).is_none() => {
-                            self.expect(known, asking.clone()).await.map(|coming| talk.coming = Some(coming))
+                            self.expect(known, asking).await.map(|coming| talk.coming = Some(coming))
                         }
                         ruling => ruling.map(drop),
                     };
@@ -185,11 +187,11 @@ impl Access {
     }
 
     /// Who is let in, and where; at a port of this machine it is there when this returns.
-    async fn admit(&self, talk: Talk, asking: Asking) -> Result<(Known, Place), Refusal> {
+    async fn admit(&self, talk: Talk, asking: &(dyn Fn() -> Asking + Sync)) -> Result<(Known, Place), Refusal> {
         let shown = talk.shown.ok_or_else(nobody)?;
         let Coming { known, place, is_here, kept } = match talk.coming {
             Some(coming) => coming,
-            None => self.expect(self.judge(&shown)?, asking).await?,
+            None => self.expect(self.judge(&shown)?, asking()).await?,
         };
         let id = &known.device;
         let still = match kept.durable(&self.world.store).await {
