@@ -125,11 +125,11 @@ impl RemoteDoor {
                 let (stream, peer) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?.ok()?;
                 match caller(&peer.chain, &anchors, &clock) {
                     Ok(caller) => {
-                        tracing::info!(door = name, caller, %from, "connection");
+                        tracing::info!(caller, %from, "{name} connection");
                         Some((stream, app.layer(Extension(Caller(caller)))))
                     }
                     Err(why) => {
-                        tracing::warn!(door = name, %from, why, "a connection was refused");
+                        tracing::warn!(%from, why, "an {name} connection was refused");
                         None
                     }
                 }
