@@ -75,7 +75,8 @@ impl Rig {
         self.start(None).await
     }
 
-    /// The same with a program of this machine in it, as `/opt/NAME` with its libraries; needs busybox.
+    /// The same with a program of this machine in it, as `/opt/landfall` with its libraries, whatever it is called here; needs
+    /// busybox.
     ///
     /// # Errors
     /// As [`Rig::boot`], or if there is no such program.
@@ -122,12 +123,11 @@ impl Rig {
     /// The image and behind it another with the program: the kernel unpacks them one after the other.
     fn image_with(&self, program: &Path, folder: &Path) -> Result<PathBuf> {
         let (image, stage) = (folder.join("initramfs"), folder.join("stage"));
-        let name = program.file_name().context("a program has a name")?;
         let listed = Command::new("ldd").arg(program).output().context("ldd")?.stdout;
         let listed = String::from_utf8(listed)?;
         let libraries = listed.split_whitespace().filter(|word| word.starts_with('/'));
         let libraries = libraries.map(|path| (PathBuf::from(path), path.trim_start_matches('/').into()));
-        let own = (program.to_owned(), Path::new("opt").join(name));
+        let own = (program.to_owned(), PathBuf::from("opt/landfall"));
         for (from, to) in libraries.chain([own]) {
             let to: PathBuf = stage.join(to);
             fs::create_dir_all(to.parent().unwrap_or(&stage))?;
