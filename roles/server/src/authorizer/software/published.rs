@@ -191,7 +191,9 @@ impl Authorizer {
         let affected: BTreeSet<DeviceId> = gone.iter().chain(new.iter().map(|file| &file.device)).cloned().collect();
         {
             let held = &mut self.software_mut().published.files;
-            held.retain(|device, _| !gone.contains(device));
+            for device in &gone {
+                held.remove(device);
+            }
             held.extend(new.into_iter().map(|file| (file.device, file.mud_file)));
         }
         self.retell(|about| affected.contains(&about.device)).await.map(drop)
