@@ -1,63 +1,53 @@
-//! What these tests and the documents feed in, held against the schemas that the formats' publishers give out.
-//!
-//! The schemas are not part of this repository: `LANDFALL_SCHEMAS` names a folder with those of CycloneDX as they stand in its
-//! `schema` folder (`bom-1.6.schema.json`, `spdx.schema.json`, `jsf-0.82.schema.json` and the others), and with OSV's
-//! `validation/schema.json` as `osv.schema.json`.
+//! What these tests and the documents feed in, held against the schemas that the formats' publishers give out: `tests/published`.
 
-use super::sample::{cyclonedx, osv};
+use super::{
+    sample::{cyclonedx, osv},
+    words::{cyclonedx_vex, openvex},
+};
 use landfall_testkit::{current_test, skip, tool};
 use serde_json::{Value, json};
 use std::{
-    ffi::OsString,
     io::Write,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 const DOCUMENTS: &str = include_str!("../../../../docs/verification.md");
 /// Reads schema and document in turn, and says of each document what is wrong with it first; nothing is fetched.
 const SCRIPT: &str = r#"
-import json, os, sys
+import json, pathlib, sys
 from jsonschema import RefResolver
 from jsonschema.validators import validator_for
-folder = sys.argv[1]
-store = {}
-for name in os.listdir(folder):
-    if name.endswith('.schema.json'):
-        schema = json.load(open(os.path.join(folder, name)))
-        store['http://cyclonedx.org/schema/' + name] = schema
+folder = pathlib.Path(sys.argv[1])
+schemas = {str(path.relative_to(folder)): json.loads(path.read_text()) for path in folder.glob('*/*.json')}
+store = {schema['$id']: schema for schema in schemas.values()}
 def never(uri):
     raise SystemExit('not in the folder: ' + uri)
 for line in sys.stdin:
     name, document = json.loads(line)
-    schema = json.load(open(os.path.join(folder, name)))
+    schema = schemas[name]
     resolver = RefResolver(schema['$id'], schema, store=store, handlers={'http': never, 'https': never})
     faults = list(validator_for(schema)(schema, resolver=resolver).iter_errors(document))
     print(json.dumps(faults[0].message[:200] if faults else None))
 "#;
 
-struct Judge {
-    python: OsString,
-    folder: OsString,
-}
+struct Judge(PathBuf);
 
 impl Judge {
     fn new() -> Option<Self> {
-        let python = tool("python3")?.into();
-        let Some(folder) = std::env::var_os("LANDFALL_SCHEMAS") else {
-            skip(&current_test(), "LANDFALL_SCHEMAS names no folder with the published schemas");
-            return None;
-        };
+        let python = tool("python3")?;
         if !Command::new(&python).args(["-c", "import jsonschema"]).output().unwrap().status.success() {
             skip(&current_test(), "python3-jsonschema is not installed");
             return None;
         }
-        Some(Self { python, folder })
+        Some(Self(python))
     }
 
     /// What is wrong with each document by its schema.
     fn faults(&self, documents: &[(String, Value)]) -> Vec<Option<String>> {
-        let mut command = Command::new(&self.python);
-        command.args(["-W", "ignore", "-c", SCRIPT]).arg(&self.folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let published = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/published");
+        let mut command = Command::new(&self.0);
+        command.args(["-W", "ignore", "-c", SCRIPT, published]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         for document in documents {
@@ -81,18 +71,24 @@ fn examples(marker: &str) -> Vec<Value> {
 }
 
 fn bom(document: Value) -> (String, Value) {
-    (format!("bom-{}.schema.json", document["specVersion"].as_str().unwrap()), document)
+    (format!("cyclonedx/bom-{}.schema.json", document["specVersion"].as_str().unwrap()), document)
 }
 
 fn record(document: Value) -> (String, Value) {
-    ("osv.schema.json".into(), document)
+    ("osv/schema.json".into(), document)
+}
+
+fn statements(document: Value) -> (String, Value) {
+    ("openvex/openvex_json_schema.json".into(), document)
 }
 
 #[test]
 fn what_is_fed_in_is_as_the_publishers_schemas_have_it() {
     let Some(judge) = Judge::new() else { return };
-    let lists = std::iter::once(cyclonedx()).chain(examples("bomFormat")).map(bom);
-    let mut documents: Vec<_> = lists.chain(osv().into_iter().chain(examples("\"affected\"")).map(record)).collect();
+    let lists = [cyclonedx(), cyclonedx_vex("pkg:cargo/smallvec")].into_iter().chain(examples("bomFormat")).map(bom);
+    let records = osv().into_iter().chain(examples("\"affected\"")).map(record);
+    let said = std::iter::once(openvex()).chain(examples("openvex.dev")).map(statements);
+    let mut documents: Vec<_> = lists.chain(records).chain(said).collect();
     // What is read of other versions is the same.
     for version in ["1.4", "1.5", "1.7"] {
         let mut document = cyclonedx();
@@ -127,6 +123,11 @@ fn with_one_thing_otherwise_the_schemas_have_it_not() {
         record(change(record_of(), "/affected/0/ranges/0/events/0", json!({ "found": "1" }))),
         record(change(record_of(), "/affected/0/package", json!({ "name": "openssl" }))),
         record(change(record_of(), "/id", json!(1))),
+        bom(change(cyclonedx_vex("x"), "/vulnerabilities/0/analysis/state", json!("fine"))),
+        statements(change(openvex(), "/@context", json!(1))),
+        statements(change(openvex(), "/statements/0/status", json!("fine"))),
+        statements(change(openvex(), "/statements/0/justification", json!("it is ours"))),
+        statements(change(openvex(), "/statements", json!([]))),
     ];
     for ((schema, document), fault) in documents.iter().zip(judge.faults(&documents)) {
         assert!(fault.is_some(), "{schema}: {document}");

@@ -4,7 +4,7 @@ use super::sample::{catalogue, cyclonedx, list, now};
 use landfall_software::{Assessment, Tenths, assess, vex, vex::Status};
 use serde_json::{Value, json};
 
-fn openvex() -> Value {
+pub(crate) fn openvex() -> Value {
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://acme.example/vex/1",
@@ -111,27 +111,28 @@ fn who_says_that_nothing_is_affected_says_why() {
     vex::read(b"{}").unwrap_err();
 }
 
+pub(crate) fn cyclonedx_vex(reference: &str) -> Value {
+    json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": { "timestamp": "2026-11-10T00:00:00Z" },
+        "vulnerabilities": [{
+            "id": "RUSTSEC-2021-0003", "references": [{ "id": "CVE-2021-25900", "source": { "name": "CVE" } }],
+            "analysis": { "state": "not_affected", "justification": "code_not_reachable" },
+            "affects": [{ "ref": reference }]
+        }]
+    })
+}
+
 #[test]
 fn cyclonedx_says_it_by_links_and_never_by_references_of_its_own() {
-    let document = |reference: &str| {
-        json!({
-            "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": { "timestamp": "2026-11-10T00:00:00Z" },
-            "vulnerabilities": [{
-                "id": "RUSTSEC-2021-0003", "references": [{ "id": "CVE-2021-25900" }],
-                "analysis": { "state": "not_affected", "justification": "code_not_reachable" },
-                "affects": [{ "ref": reference }]
-            }]
-        })
-    };
     let serial = "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/1";
     for counts in
         [format!("{serial}#smallvec"), serial.to_owned(), format!("{serial}#lamp"), "pkg:cargo/smallvec".into()]
     {
-        assert_eq!(score(&[document(&counts)]), Some(88), "{counts}");
+        assert_eq!(score(&[cyclonedx_vex(&counts)]), Some(88), "{counts}");
     }
     for other in ["smallvec", "lamp", "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/2#smallvec", "urn:cdx:x/1#smallvec"]
     {
-        assert_eq!(score(&[document(other)]), Some(100), "{other}");
+        assert_eq!(score(&[cyclonedx_vex(other)]), Some(100), "{other}");
     }
 }
 
