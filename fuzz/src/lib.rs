@@ -106,6 +106,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("deny-taxii", verification::deny_taxii),
     ("stix-pattern", verification::pattern),
     ("conntrack", verification::conntrack),
+    ("nflog", verification::nflog),
     ("ipfix", verification::ipfix),
     ("attest-statement", attest::statement),
     ("attest-event-log", attest::event_log),

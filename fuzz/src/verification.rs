@@ -1,11 +1,12 @@
 //! What others say of devices and their software, and records of what devices do.
 
-use landfall_behaviour::{DenyList, DenyLists, Format, conntrack as events, deny, ipfix::Exporter};
+use landfall_behaviour::{DenyList, DenyLists, Format, deny, ipfix::Exporter};
 use landfall_claims::{
     Credential, Receiver,
     poll::{Answer, Poll},
     status::StatusList,
 };
+use landfall_nft::{told, tracked};
 use landfall_pki::Jws;
 use landfall_software::{Catalogue, Feed, FeedKind, Purl, Sbom, assess, sbom as lists, version::Scheme, vex as words};
 use landfall_tuf::{Archive, Source, Trust};
@@ -173,9 +174,14 @@ pub fn pattern(data: &[u8]) -> bool {
     text(data).is_some_and(|text| deny::pattern::entries(text).is_ok())
 }
 
-/// An event of connection tracking.
+/// What the kernel hands out of connection tracking.
 pub fn conntrack(data: &[u8]) -> bool {
-    text(data).is_some_and(|text| events::event(text, NOW).is_some())
+    !tracked::events(data).is_empty()
+}
+
+/// What it hands out of packets.
+pub fn nflog(data: &[u8]) -> bool {
+    !told::packets(data).is_empty()
 }
 
 /// A message of a router, twice, so that templates are known.

@@ -29,14 +29,17 @@ impl Kernel {
     /// If the kernel could not be asked.
     pub async fn neighbours(&self, address: IpAddr) -> Result<Vec<[u8; 6]>, KernelError> {
         let said = self.run("ip", &["-json", "neighbour", "show", "to", &address.to_string()], Vec::new()).await?;
-        let said = read(&said)?;
-        let found = said.iter().filter_map(|one| one.get("lladdr").and_then(Value::as_str)).filter_map(|text| {
-            let mut octets = text.split(':').map(|octet| u8::from_str_radix(octet, 16));
-            let mut address = [0; 6];
-            address.iter_mut().try_for_each(|octet| octets.next()?.ok().map(|read| *octet = read))?;
-            Some(address)
-        });
-        Ok(found.collect())
+        Ok(read(&said)?.iter().filter_map(link_address).collect())
+    }
+
+    /// Every address that an interface on a link of this machine has, as far as the kernel has asked, and that interface's own.
+    ///
+    /// # Errors
+    /// If the kernel could not be asked.
+    pub async fn neighbourhood(&self) -> Result<Vec<(IpAddr, [u8; 6])>, KernelError> {
+        let said = read(&self.run("ip", &["-json", "neighbour", "show"], Vec::new()).await?)?;
+        let address = |one: &Value| one.get("dst").and_then(Value::as_str)?.parse().ok();
+        Ok(said.iter().filter_map(|one| Some((address(one)?, link_address(one)?))).collect())
     }
 
     /// Every interface by its number.
@@ -55,4 +58,12 @@ fn read(said: &[u8]) -> Result<Vec<Value>, KernelError> {
     // With nothing to list, nothing is said.
     let said = if said.is_empty() { b"[]" } else { said };
     serde_json::from_slice(said).map_err(|why| KernelError::Unable { program: "ip", why: why.to_string() })
+}
+
+fn link_address(neighbour: &Value) -> Option<[u8; 6]> {
+    let text = neighbour.get("lladdr").and_then(Value::as_str)?;
+    let mut octets = text.split(':').map(|octet| u8::from_str_radix(octet, 16));
+    let mut address = [0; 6];
+    address.iter_mut().try_for_each(|octet| octets.next()?.ok().map(|read| *octet = read))?;
+    Some(address)
 }

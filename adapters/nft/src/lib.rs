@@ -6,7 +6,9 @@
 
 mod inside;
 mod links;
+mod netlink;
 pub mod told;
+pub mod tracked;
 
 pub use links::{Change, Link, Seat};
 

@@ -3,7 +3,10 @@
 //! The few messages that this takes are written and read here: the kernel's form of them is fixed, and what other crates there are
 //! for it are licensed otherwise, or know too little of bridges.
 
-use crate::Kernel;
+use crate::{
+    Kernel,
+    netlink::{attribute, attributes, messages},
+};
 use rustix::{
     io::Errno,
     net::{
@@ -95,22 +98,16 @@ fn read(socket: &OwnedFd, sender: &Sender<Vec<Packet>>) {
 }
 
 /// What the kernel hands out at once, read.
-pub fn packets(mut messages: &[u8]) -> Vec<Packet> {
-    let mut packets = Vec::new();
-    while let Some((kind, body, rest)) = message(messages) {
-        // NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET; before its attributes stands whose group it is.
-        if kind == 0x0400 {
-            packets.extend(body.get(4..).map(packet));
-        }
-        messages = rest;
-    }
-    packets
+pub fn packets(octets: &[u8]) -> Vec<Packet> {
+    // NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET; before its attributes stands whose group it is.
+    let told = messages(octets).filter(|message| message.kind == 0x0400);
+    told.filter_map(|message| message.body.get(4..).map(packet)).collect()
 }
 
-fn packet(mut attributes: &[u8]) -> Packet {
+fn packet(octets: &[u8]) -> Packet {
     let mut packet = Packet::default();
     let (mut head, mut inside) = (Vec::new(), Vec::new());
-    while let Some((kind, value, rest)) = next(attributes) {
+    for (kind, value) in attributes(octets) {
         let number = || value.first_chunk().map(|octets| u32::from_be_bytes(*octets));
         match kind {
             // On a bridge this is the port, and the next the bridge.
@@ -125,33 +122,9 @@ fn packet(mut attributes: &[u8]) -> Packet {
             16 | 21 => head = value.to_vec(),
             _ => {}
         }
-        attributes = rest;
     }
     packet.frame = [head, inside].concat();
     packet
-}
-
-/// A message of netlink: its kind, what is in it, and what follows.
-fn message(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = usize::try_from(u32::from_ne_bytes(*octets.first_chunk()?)).ok()?;
-    let kind = u16::from_ne_bytes(*octets.get(4..)?.first_chunk()?);
-    let body = octets.get(16..length)?;
-    Some((kind, body, octets.get(length.next_multiple_of(4)..).unwrap_or_default()))
-}
-
-/// An attribute in it: the same.
-fn next(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = usize::from(u16::from_ne_bytes(*octets.first_chunk()?));
-    let kind = u16::from_ne_bytes(*octets.get(2..)?.first_chunk()?) & 0x3fff;
-    let value = octets.get(4..length)?;
-    Some((kind, value, octets.get(length.next_multiple_of(4)..).unwrap_or_default()))
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    let mut attribute = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
-    attribute.resize(attribute.len().next_multiple_of(4), 0);
-    attribute
 }
 
 /// NFULNL_MSG_CONFIG, of which one wants to hear that it was done.
@@ -164,10 +137,8 @@ fn request(group: u16, attribute: &[u8]) -> Vec<u8> {
 
 /// NLMSG_ERROR, whose number is nothing if all went well.
 fn refused(answer: &[u8]) -> io::Result<()> {
-    let number = match message(answer) {
-        Some((2, body, _)) => body.first_chunk().map(|octets| i32::from_ne_bytes(*octets)),
-        _ => None,
-    };
+    let told = messages(answer).next().filter(|message| message.kind == 2);
+    let number = told.and_then(|message| message.body.first_chunk()).map(|octets| i32::from_ne_bytes(*octets));
     match number {
         Some(0) => Ok(()),
         Some(number) => Err(io::Error::from_raw_os_error(number.saturating_neg())),

@@ -20,7 +20,20 @@ const KEV: &str =
 const EPSS: &str =
     "#model_version:v2025.03.14,score_date:2026-11-22T12:55:00Z\ncve,epss,percentile\nCVE-2022-28391,0.51297,0.98\n";
 const STIX: &str = r#"{"type":"bundle","id":"bundle--1","objects":[{"type":"indicator","spec_version":"2.1","id":"indicator--1","modified":"2026-11-01T00:00:00.000Z","pattern":"[ipv4-addr:value = '198.51.100.7' OR domain-name:value IN ('evil.example', 'bad.example')]","pattern_type":"stix","valid_from":"2026-11-01T00:00:00Z","valid_until":"2036-11-01T00:00:00Z"}]}"#;
-const NEW: &str = "[1764028800.250001]\t    [NEW] tcp      6 120 SYN_SENT src=10.0.0.2 dst=192.0.2.7 sport=40000 dport=443 [UNREPLIED] src=192.0.2.7 dst=10.0.0.2 sport=443 dport=40000";
+/// What a kernel has told of a connection that begins.
+const NEW: &str = "d0000000000100060000000000000000020000003400018014000180080001000a000102080002000a0002021c000280050001000600000006000200\
+    82d4000006000300005000003400028014000180080001000a000202080002000a0001021c0002800500010006000000060002000050000006000300\
+    82d4000008000c0044b5542908000300000000080800070000000078300004802c0001800500010001000000050002000a0000000500030000000000\
+    060004000300000006000500000000000c001b0018eac634c008d65d";
+/// And of one that is over, and was counted.
+const OVER: &str = "24010000020100000000000003cb78bf0a0000004c0001802c00018014000300fd00000000000000000000000000000214000400fd00000000000000\
+    00000000000000011c0002800500010011000000060002009c40000006000300003500004c0002802c00018014000300fd0000000000000000000000\
+    0000000114000400fd0000000000000000000000000000021c00028005000100110000000600020000350000060003009c40000008000c000cbb1c78\
+    0800030000000208080007000000001d1c0009800c00010000000000000000010c00020000000000000000351c000a800c0001000000000000000000\
+    0c00020000000000000000001c0014800c00010018eac634e00a9ab90c00020018eac634fefffa0d0c001b0018eac634fefffaef";
+/// What it tells of a packet: the group, the port, what the rule calls it, and the beginning of its frame.
+const LOGGED: &str = "4000000000040000000000000000000007000012080006000000000308000a00626567756e000000120010000200000000010200000000fe08000000060009004500\
+    0000";
 
 pub(super) fn write() {
     software();
@@ -137,8 +150,14 @@ fn behaviour() {
         good("stix-pattern", name, pattern);
     }
     bad("stix-pattern", "and", "[ipv4-addr:value = '198.51.100.7' AND domain-name:value = 'a.example']");
-    good("conntrack", "new", NEW);
-    bad("conntrack", "no-source", NEW.replace("src=10.0.0.2", ""));
+    for (name, message) in [("new", NEW), ("over", OVER)] {
+        good("conntrack", name, octets(message));
+        cut("conntrack", name, &octets(message));
+    }
+    // IPCTNL_MSG_CT_NEW without NLM_F_CREATE: something has changed.
+    bad("conntrack", "changed", octets(&NEW.replacen("000100060000", "000100000000", 1)));
+    good("nflog", "begun", octets(LOGGED));
+    cut("nflog", "begun", &octets(LOGGED));
     let body: &[&[u16]] =
         &[&[2, 24, 300, 4, 8, 4, 12, 4, 11, 2, 82, 65535], &[300, 18, 2560, 2, 49152, 519, 443, 866, 29232]];
     let body: Vec<u8> = body.concat().iter().flat_map(|number| number.to_be_bytes()).collect();
@@ -146,4 +165,9 @@ fn behaviour() {
     let message = [&[0, 10, 0, length, 0x69, 0x24, 0xee, 0, 0, 0, 0, 1, 0, 0, 0, 7][..], &body].concat();
     good("ipfix", "template", &message);
     cut("ipfix", "template", &message);
+}
+
+fn octets(hex: &str) -> Vec<u8> {
+    let octet = |at: usize| u8::from_str_radix(hex.get(at..at + 2).expect("pairs"), 16).expect("hex");
+    (0..hex.len()).step_by(2).map(octet).collect()
 }

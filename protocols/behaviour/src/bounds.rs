@@ -12,8 +12,6 @@ pub const PATTERN: usize = 16 * 1024;
 pub const COMPARISONS: usize = 256;
 /// Pages of one TAXII collection that are asked for in a row.
 pub const PAGES: usize = 1000;
-/// The longest line of an event.
-pub const LINE: usize = 4096;
 /// Templates that one exporter of flows may have at a time.
 pub const TEMPLATES: usize = 256;
 /// Observation domains of one exporter whose records are counted.

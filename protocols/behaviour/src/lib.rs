@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! plain text, CSV, STIX 2.1, TAXII 2.1 ── deny ──> DenyLists ── contact ──> at once, and certain
-//! conntrack, IPFIX ── conntrack, ipfix ──> Flow ── detect::Watch ──> Unusual: what, the threshold, what was seen
+//! IPFIX ── ipfix ──> Flow ── detect::Watch ──> Unusual: what, the threshold, what was seen
 //! ```
 //!
 //! A deny list is somebody's knowledge, and a contact with what is on it counts at once. The detectors only say what is unusual,
@@ -10,7 +10,6 @@
 //! and lists contain.
 
 pub mod bounds;
-pub mod conntrack;
 pub mod deny;
 pub mod detect;
 pub mod flow;

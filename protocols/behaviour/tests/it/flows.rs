@@ -1,40 +1,7 @@
-//! Flows as the kernel and routers tell of them.
+//! Flows as routers tell of them.
 
 use super::shared::{ip, start};
-use landfall_behaviour::{
-    conntrack::{What, event},
-    ipfix::Exporter,
-};
-
-const NEW: &str = "[1764028800.250001]\t    [NEW] ipv4     2 tcp      6 120 SYN_SENT src=10.0.0.2 dst=192.0.2.7 sport=40000 dport=443 \
-    [UNREPLIED] src=192.0.2.7 dst=10.0.0.2 sport=443 dport=40000";
-const DESTROY: &str = "[DESTROY] udp      17 src=2001:db8::2 dst=2001:db8::7 sport=40000 dport=53 packets=1 bytes=70 src=2001:db8::7 \
-    dst=2001:db8::2 sport=53 dport=40000 packets=1 bytes=130 [ASSURED]";
-
-#[test]
-fn events_of_connection_tracking() {
-    let found = event(NEW, start()).unwrap();
-    let flow = &found.flow;
-    assert_eq!(
-        (found.what, flow.source, flow.destination, flow.protocol),
-        (What::New, ip("10.0.0.2"), ip("192.0.2.7"), 6)
-    );
-    assert_eq!((flow.source_port, flow.port, flow.answered, flow.ended), (40000, 443, Some(false), false));
-    assert_eq!(flow.start.to_string(), "2025-11-25T00:00:00.25Z");
-    let found = event(DESTROY, start()).unwrap();
-    let flow = &found.flow;
-    assert_eq!((found.what, flow.start, flow.sent, flow.received), (What::Destroy, start(), 70, 130));
-    assert_eq!((flow.answered, flow.ended), (Some(true), true));
-}
-
-#[test]
-fn what_is_no_event_is_none() {
-    for (from, to) in [("[NEW]", ""), ("tcp ", "xyz "), ("src=10.0.0.2", ""), ("dst=192.0.2.7 ", "dst=here ")] {
-        assert_eq!(event(&NEW.replace(from, to), start()), None, "{from}");
-    }
-    assert_eq!(event("", start()), None);
-    assert_eq!(event(&format!("{NEW} {}", "x".repeat(5000)), start()), None);
-}
+use landfall_behaviour::ipfix::Exporter;
 
 fn message(sets: &[Vec<u8>]) -> Vec<u8> {
     let body = sets.concat();

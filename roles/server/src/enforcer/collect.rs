@@ -11,6 +11,7 @@ use crate::{
 };
 use landfall_behaviour::{Flow, ipfix::Exporter};
 use landfall_nft::Kernel;
+use landfall_store::ReadError;
 use landfall_types::{DeviceId, Record, Refusal, Time};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -66,11 +67,16 @@ pub(super) struct Collector {
 #[derive(Default)]
 struct Desk {
     exporters: BTreeMap<SocketAddr, (Exporter, Time)>,
-    /// When flows that are told of again and again began.
-    begun: HashMap<Key, Time>,
-    order: VecDeque<Key>,
+    begun: Begun,
     devices: HashMap<Mac, (DeviceId, Time)>,
     looked: Option<Time>,
+}
+
+/// When flows that are told of again and again began.
+#[derive(Default)]
+pub(super) struct Begun {
+    begun: HashMap<Key, Time>,
+    order: VecDeque<Key>,
 }
 
 /// A device, whom it speaks with, by which protocol, and the ports.
@@ -188,14 +194,14 @@ impl Enforcer {
     /// A flow, from the side of a device.
     async fn follow_told(&self, desk: &mut Desk, device: &DeviceId, flow: Flow, now: Time) {
         let Some(flows) = &self.flows else { return };
-        if !matches!(flow.protocol, 6 | 17) || !is_one(flow.destination) {
+        if !is_one(&flow) {
             return;
         }
         let start = flow.start.min(now).max(Time::from_unix(now.as_unix().saturating_sub_unsigned(PAST.as_secs())));
         // Exporters put either end first. Who begins does so from a port that is nobody's in particular, which are the higher ones.
         let has_begun = flow.source_port > flow.port;
         let key = (device.clone(), flow.destination, flow.protocol, flow.source_port, flow.port);
-        let is_first = desk.begin(key, flow.start);
+        let is_first = desk.begun.begin(key, flow.start);
         let mut flows = flows.lock().await;
         if has_begun && is_first {
             let begun = Flow { start, sent: 0, received: 0, answered: None, ended: false, ..flow.clone() };
@@ -206,12 +212,18 @@ impl Enforcer {
     }
 
     /// Reads who is in which session of access, if somebody is not known or it is time.
-    fn look_who(&self, desk: &mut Desk, macs: &[Mac], now: Time) -> Result<(), landfall_store::ReadError> {
+    fn look_who(&self, desk: &mut Desk, macs: &[Mac], now: Time) -> Result<(), ReadError> {
         let since = desk.looked.map(|looked| now.since(looked));
         let is_strange = macs.iter().any(|mac| !desk.devices.contains_key(mac));
         if since.is_some_and(|since| since < if is_strange { AGAIN } else { ANYWAY }) {
             return Ok(());
         }
+        (desk.devices, desk.looked) = (self.elsewhere(now)?, Some(now));
+        Ok(())
+    }
+
+    /// Who is behind which address of an interface, in a session of access elsewhere, and until when.
+    pub(super) fn elsewhere(&self, now: Time) -> Result<HashMap<Mac, (DeviceId, Time)>, ReadError> {
         let (mut devices, mut after, mut left) = (HashMap::new(), None::<String>, MOST);
         while left > 0 {
             let part = self.world.store.scan::<Session>(after.as_deref(), PART.min(left))?;
@@ -224,8 +236,7 @@ impl Enforcer {
                 }
             }
         }
-        (desk.devices, desk.looked) = (devices, Some(now));
-        Ok(())
+        Ok(devices)
     }
 
     fn count(&self, name: &str, what: &'static str, change: impl FnOnce(&mut Collected)) {
@@ -253,26 +264,33 @@ impl Desk {
     fn device(&self, mac: [u8; 6], now: Time) -> Option<DeviceId> {
         self.devices.get(&Mac::from(mac)).filter(|(_, until)| now < *until).map(|(device, _)| device.clone())
     }
+}
 
-    /// Whether a flow is told of for the first time.
+impl Begun {
+    /// Whether a flow that began then is told of for the first time.
     fn begin(&mut self, key: Key, start: Time) -> bool {
-        match self.begun.insert(key.clone(), start) {
-            Some(before) => before != start,
-            None => {
-                self.order.push_back(key);
-                if self.order.len() > GOING_ON {
-                    self.order.pop_front().and_then(|oldest| self.begun.remove(&oldest));
-                }
-                true
+        let before = self.begun.get(&key).copied();
+        self.insert(key, start) || before != Some(start)
+    }
+
+    /// Whether none is known between these.
+    pub(super) fn insert(&mut self, key: Key, start: Time) -> bool {
+        let is_first = self.begun.insert(key.clone(), start).is_none();
+        if is_first {
+            self.order.push_back(key);
+            if self.order.len() > GOING_ON {
+                self.order.pop_front().and_then(|oldest| self.begun.remove(&oldest));
             }
         }
+        is_first
     }
 }
 
-/// What is for all is for nobody.
-fn is_one(address: IpAddr) -> bool {
-    match address {
+/// Whether it is of TCP or UDP, and for one: what is for all is for nobody.
+pub(super) fn is_one(flow: &Flow) -> bool {
+    let is_one = match flow.destination {
         IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast() && !v4.is_unspecified(),
         IpAddr::V6(v6) => !v6.is_multicast() && !v6.is_unspecified(),
-    }
+    };
+    is_one && matches!(flow.protocol, 6 | 17)
 }

@@ -29,6 +29,7 @@ mod start;
 mod table;
 mod tell;
 mod told;
+mod tracked;
 mod usage;
 mod view;
 mod violation;
@@ -38,6 +39,7 @@ pub use guest::{Guest, Plug};
 pub use purpose::Purposes;
 pub use start::Config;
 pub(crate) use start::read;
+pub use tracked::Connections;
 
 use crate::World;
 use landfall_lifecycle::network::DomainDevice;
@@ -76,6 +78,8 @@ pub struct Enforcer {
     flows: Option<Mutex<flows::Flows>>,
     /// What exporters of flows have sent.
     collected: std::sync::Mutex<BTreeMap<String, Collected>>,
+    /// What connection tracking has told, if it is listened to.
+    connections: std::sync::Mutex<Option<Connections>>,
     /// What the authorizer was told.
     said: Mutex<tell::Said>,
     /// Told when somebody has come or gone, or another word counts.

@@ -114,6 +114,7 @@ impl Config {
             contacts: Mutex::default(),
             flows,
             collected: std::sync::Mutex::default(),
+            connections: std::sync::Mutex::default(),
             said: Mutex::default(),
             stirred: Notify::new(),
             heard: AtomicBool::default(),
@@ -138,6 +139,12 @@ impl Config {
         let ipfix = self.behaviour.as_ref().and_then(|behaviour| behaviour.ipfix.as_ref());
         let collector = ipfix.map(|ipfix| Collector::open(&enforcer.kernel, ipfix)).transpose();
         let collector = collector.map_err(RoleError::while_("opening enforcer.behaviour.ipfix.listen"))?;
+        let tracked = match self.behaviour.as_ref().is_some_and(|behaviour| behaviour.conntrack) {
+            true => Some(enforcer.track().await),
+            false => None,
+        };
+        let tracked =
+            tracked.transpose().map_err(RoleError::while_("looking at connections (enforcer.behaviour.conntrack)"))?;
         let names = Arc::new(Names::new(enforcer.clone(), resolver));
         let mut tasks: JoinSet<()> = doors.into_iter().map(|door| door.serve(names.clone())).collect();
         let served = enforcer.clone();
@@ -149,7 +156,8 @@ impl Config {
                 served.follow_denied(),
                 served.hear_contacts(),
                 served.follow_flows(),
-                served.collect(collector)
+                served.collect(collector),
+                served.follow_connections(tracked)
             );
         });
         let (listening, mut ear) = (enforcer.clone(), violation::ear(&enforcer));

@@ -21,6 +21,9 @@ pub struct BehaviourSettings {
     pub quiet: u64,
     /// For how long what was unusual is held against a device.
     pub remember: Span,
+    /// Whether connections of devices elsewhere that this machine routes are looked at, as its kernel tells of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conntrack: bool,
     /// Where routers, switches and access points tell of flows of devices elsewhere (IPFIX, RFC 7011).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipfix: Option<IpfixSettings>,
@@ -59,7 +62,8 @@ impl Default for BehaviourSettings {
         let Limits { learning, window, destinations, unanswered, quiet, .. } = Limits::default();
         let span = |time: std::time::Duration| Span::seconds(time.as_secs());
         let (learning, window) = (span(learning), span(window));
-        Self { learning, window, destinations, unanswered, quiet, remember: Span::seconds(3600), ipfix: None }
+        let remember = Span::seconds(3600);
+        Self { learning, window, destinations, unanswered, quiet, remember, conntrack: false, ipfix: None }
     }
 }
 

@@ -19,7 +19,7 @@ use std::{net::UdpSocket, path::Path, time::Duration};
 const COLLECTOR: &str = "10.99.0.1:4739";
 
 /// A device is in the network by an access point, which has told the address of its interface.
-async fn session(ground: &Ground, number: usize) {
+pub(super) async fn session(ground: &Ground, number: usize) {
     let mac = format!("02-00-00-00-01-0{number}");
     let named = Attributes::default().with(Kind::CALLING_STATION_ID, mac.as_str());
     let session: Session = serde_json::from_value(serde_json::json!({

@@ -14,4 +14,5 @@ mod plan;
 mod settings;
 mod spoof;
 mod tell;
+mod tracked;
 mod violation;

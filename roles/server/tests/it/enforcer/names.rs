@@ -48,6 +48,7 @@ file = "FOLDER/thing.json"
 "owned.thing.example" = ["198.51.100.20"]
 [enforcer.behaviour]
 unanswered = 20
+conntrack = true
 [enforcer.behaviour.ipfix]
 listen = "10.99.0.1:4739"
 [[enforcer.behaviour.ipfix.exporter]]
