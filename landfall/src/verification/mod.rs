@@ -5,6 +5,7 @@ mod credential;
 mod deny;
 mod devices;
 mod feed;
+mod flows;
 mod policy;
 mod sbom;
 mod signals;
@@ -85,6 +86,8 @@ enum Verb {
     DenyList(deny::Verb),
     /// Who is told what becomes of devices (webhooks, security events), and whose word of them counts: how each of them stands.
     Signals,
+    /// Shows who tells of flows of devices elsewhere, what was refused and why, and what was lost.
+    Flows,
     /// Where the network and the asset system (NetBox) do not agree: devices that were discovered and not onboarded, onboarded and not
     /// seen, and others.
     Assets {
@@ -155,6 +158,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
         Verb::Brake(BrakeVerb::Dismiss { source }) => devices::judge(connection, source, false, output),
         Verb::DenyList(verb) => deny::run(connection, verb, output),
         Verb::Signals => signals::show(connection, output),
+        Verb::Flows => flows::show(connection, output),
         Verb::Assets { now } => assets::show(connection, *now, output),
         Verb::Attest(verb) => attest::run(verb, output),
     }

@@ -154,6 +154,7 @@ fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(segments::show))
         .routes(routes!(segments::violations))
         .routes(routes!(segments::usage))
+        .routes(routes!(segments::flows))
         .routes(routes!(segments::quarantine))
         .routes(routes!(segments::release))
         .routes(routes!(guest::guests, guest::permit))

@@ -3,7 +3,7 @@
 use super::{
     ApiError, Console, Problem,
     network::{OPERATOR, find, shown},
-    view::{Device, Note, Segments, Usage, Violations},
+    view::{Device, FlowSources, Note, Segments, Usage, Violations},
 };
 use axum::{
     Json,
@@ -38,6 +38,15 @@ pub(super) async fn violations(State(console): State<Arc<Console>>) -> Result<Js
 )]
 pub(super) async fn usage(State(console): State<Arc<Console>>) -> Result<Json<Usage>, ApiError> {
     Ok(Json(console.enforcer()?.usage().await))
+}
+
+/// Who tells of flows of devices elsewhere, what was refused and why, and what was lost.
+#[utoipa::path(
+    get, path = "/v1/verification/flows", tag = "verification",
+    responses((status = 200, body = FlowSources), (status = 503, body = Problem))
+)]
+pub(super) async fn flows(State(console): State<Arc<Console>>) -> Result<Json<FlowSources>, ApiError> {
+    Ok(Json(console.enforcer()?.flow_sources()))
 }
 
 /// Puts a device into quarantine: at once where it is, and whenever it comes in from now on.

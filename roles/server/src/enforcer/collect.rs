@@ -7,6 +7,7 @@
 use super::{Enforcer, picture::Mac};
 use crate::{
     access::Session,
+    admin::view::{ExporterView, FlowSources, StrangersView},
     settings::{EnforcerSettings, IpfixSettings, Problem},
 };
 use landfall_behaviour::{Flow, ipfix::Exporter};
@@ -53,6 +54,14 @@ pub struct Collected {
     pub unknown: u64,
     /// Records that were sent and have not come.
     pub missed: u64,
+}
+
+/// The same with where it came from, and what was wrong with the last that was refused.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    collected: Collected,
+    last: Option<(SocketAddr, Time)>,
+    refused: Option<String>,
 }
 
 /// Where exporters send.
@@ -122,18 +131,44 @@ impl Collector {
 impl Enforcer {
     /// What exporters have sent, by their names; without a name what others have, which is not heard.
     pub fn collected(&self) -> BTreeMap<String, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        collected.iter().map(|(name, sent)| (name.clone(), sent.collected)).collect()
+    }
+
+    /// Who tells of flows of devices elsewhere, and what became of it.
+    pub fn flow_sources(&self) -> FlowSources {
+        let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let from = |sent: &Sent| sent.last.map(|(from, _)| from.to_string());
+        let at = |sent: &Sent| sent.last.map(|(_, at)| at);
+        let strangers = collected.remove("").map(|sent| {
+            let (from, last) = (from(&sent), at(&sent));
+            StrangersView { messages: sent.collected.messages, from, last }
+        });
+        let exporter = |(name, sent): (String, Sent)| {
+            let (from, last) = (from(&sent), at(&sent));
+            let Collected { messages, malformed: refused, flows, nobodys, unknown, missed } = sent.collected;
+            let refused_why = sent.refused;
+            ExporterView { name, from, last, messages, refused, refused_why, flows, nobodys, unknown, missed }
+        };
+        let connections = self.connections();
+        FlowSources { exporters: collected.into_iter().map(exporter).collect(), strangers, connections }
     }
 
     /// Hears what exporters tell, if there are any, for as long as it is polled.
     pub(super) async fn collect(&self, collector: Option<Collector>) {
         let (Some(collector), true) = (collector, self.flows.is_some()) else { return };
         let (mut desk, mut datagram) = (Desk::default(), vec![0; LONGEST]);
+        for name in collector.names.values() {
+            self.note(name, |_| {});
+        }
         loop {
             match collector.door.recv_from(&mut datagram).await {
                 Ok((length, from)) => {
                     let message = datagram.get(..length).unwrap_or_default();
-                    match collector.names.get(&from.ip().to_canonical()) {
+                    let name = collector.names.get(&from.ip().to_canonical());
+                    let at = self.world.clock.now();
+                    self.note(name.map_or("", String::as_str), |sent| sent.last = Some((from, at)));
+                    match name {
                         Some(name) => self.message(&mut desk, name, collector.lifetime, from, message).await,
                         None => self.count("", "stranger", |it| it.messages += 1),
                     }
@@ -182,6 +217,7 @@ impl Enforcer {
     }
 
     fn refused(&self, name: &str, why: &Refusal) {
+        self.note(name, |sent| sent.refused = Some(why.to_string()));
         self.count(name, "malformed", |it| {
             it.messages += 1;
             it.malformed += 1;
@@ -239,9 +275,13 @@ impl Enforcer {
         Ok(devices)
     }
 
+    fn note(&self, name: &str, change: impl FnOnce(&mut Sent)) {
+        change(self.collected.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default());
+    }
+
     fn count(&self, name: &str, what: &'static str, change: impl FnOnce(&mut Collected)) {
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        let its = collected.entry(name.to_owned()).or_default();
+        let its = &mut collected.entry(name.to_owned()).or_default().collected;
         change(its);
         metrics::counter!("landfall_ipfix_told_total", "exporter" => name.to_owned(), "what" => what).increment(1);
         metrics::gauge!("landfall_ipfix_missed_records", "exporter" => name.to_owned()).set(its.missed as f64);

@@ -39,9 +39,8 @@ pub use guest::{Guest, Plug};
 pub use purpose::Purposes;
 pub use start::Config;
 pub(crate) use start::read;
-pub use tracked::Connections;
 
-use crate::World;
+use crate::{World, admin::view::ConnectionsView};
 use landfall_lifecycle::network::DomainDevice;
 use landfall_nft::{Change, Interface, Kernel, KernelError};
 use landfall_types::{Changes, DeviceId, Fault, Refusal, Time};
@@ -77,9 +76,9 @@ pub struct Enforcer {
     /// What devices begin, if somebody looks at that.
     flows: Option<Mutex<flows::Flows>>,
     /// What exporters of flows have sent.
-    collected: std::sync::Mutex<BTreeMap<String, Collected>>,
+    collected: std::sync::Mutex<BTreeMap<String, collect::Sent>>,
     /// What connection tracking has told, if it is listened to.
-    connections: std::sync::Mutex<Option<Connections>>,
+    connections: std::sync::Mutex<Option<ConnectionsView>>,
     /// What the authorizer was told.
     said: Mutex<tell::Said>,
     /// Told when somebody has come or gone, or another word counts.

@@ -5,6 +5,7 @@
 //! discovery), and which device has the interface says a session of access.
 
 use super::{Enforcer, collect::Begun, picture::Mac};
+use crate::admin::view::ConnectionsView;
 use landfall_behaviour::Flow;
 use landfall_nft::{
     KernelError,
@@ -27,21 +28,6 @@ const AGAIN: Duration = Duration::from_secs(10);
 const ANYWAY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What connection tracking has told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Connections {
-    /// Beginnings and ends of connections.
-    pub events: u64,
-    /// Those of devices elsewhere.
-    pub flows: u64,
-    /// Those of nobody, or of devices at ports of this machine.
-    pub nobodys: u64,
-    /// Events that were given up, since newer ones came before they were read.
-    pub missed: u64,
-    /// How often the kernel had no room for events.
-    pub overruns: u64,
-}
-
 /// What is known meanwhile.
 #[derive(Default)]
 struct Desk {
@@ -52,7 +38,7 @@ struct Desk {
 
 impl Enforcer {
     /// What connection tracking has told, if it is listened to.
-    pub fn connections(&self) -> Option<Connections> {
+    pub fn connections(&self) -> Option<ConnectionsView> {
         *self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -186,7 +172,7 @@ impl Enforcer {
         Ok(owners.into_iter().filter_map(device).collect())
     }
 
-    fn lost(&self, what: &'static str, many: u64, change: impl FnOnce(&mut Connections)) {
+    fn lost(&self, what: &'static str, many: u64, change: impl FnOnce(&mut ConnectionsView)) {
         let before = self.connections().unwrap_or_default();
         if before.missed == 0 && before.overruns == 0 {
             tracing::warn!(role = "enforcer", what, "events of connections were lost, and others may be");
@@ -194,7 +180,7 @@ impl Enforcer {
         self.count_connections(what, many, change);
     }
 
-    fn count_connections(&self, what: &'static str, many: u64, change: impl FnOnce(&mut Connections)) {
+    fn count_connections(&self, what: &'static str, many: u64, change: impl FnOnce(&mut ConnectionsView)) {
         change(self.connections.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default());
         metrics::counter!("landfall_conntrack_told_total", "what" => what).increment(many);
     }

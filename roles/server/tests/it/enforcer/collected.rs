@@ -129,10 +129,20 @@ async fn strangers_are_not_heard_and_what_is_no_message_is_counted() {
     let good = message(0, &template);
     let version = [&[0, 9][..], &good[2..]].concat();
     stranger.send_to(&good, COLLECTOR).unwrap();
+    let sources = || ground.enforcer.flow_sources();
+    let exporters = sources().exporters;
+    assert_eq!((exporters.len(), exporters[0].name.as_str(), exporters[0].from.as_ref()), (1, "ap-1", None));
     until(&ground, |it| it.messages == 1, "").await;
+    let strangers = sources().strangers.unwrap();
+    let address = stranger.local_addr().unwrap().to_string();
+    assert_eq!((strangers.messages, strangers.from), (1, Some(address)));
+    assert!(strangers.last.is_some());
     exporter.send_to(&version, COLLECTOR).unwrap();
     let collected = until(&ground, |it| it.messages == 1, "ap-1").await;
     assert_eq!((collected.malformed, collected.flows), (1, 0));
+    let ours = sources().exporters.remove(0);
+    assert_eq!((ours.messages, ours.refused, ours.from), (1, 1, Some(exporter.local_addr().unwrap().to_string())));
+    assert!(ours.refused_why.unwrap().contains("its version is 9, not 10"));
     // What the stranger's template means is of no use to anybody.
     exporter.send_to(&message(0, &[]), COLLECTOR).unwrap();
     assert_eq!(until(&ground, |it| it.messages == 2, "ap-1").await.unknown, 1);
@@ -150,6 +160,8 @@ async fn strangers_are_not_heard_and_what_is_no_message_is_counted() {
     exporter.send_to(&message(5, &template), COLLECTOR).unwrap();
     assert_eq!(until(&ground, |it| it.messages == 6, "ap-1").await.flows, 2);
     until(&ground, |it| it.nobodys == 1, "ap-1").await;
+    let ours = sources().exporters.remove(0);
+    assert_eq!((ours.messages, ours.refused, ours.flows, ours.nobodys, ours.unknown, ours.missed), (6, 1, 2, 1, 2, 3));
 }
 
 #[test]

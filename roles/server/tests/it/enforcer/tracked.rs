@@ -1,7 +1,7 @@
 //! Connections of devices elsewhere through a real router, as its kernel tells of them; Debian's conntrack says the same of them.
 
 use super::{collected::session, flows::unusual, names::Ground, tell::authorizer};
-use landfall_server::enforcer::Connections;
+use landfall_server::admin::view::ConnectionsView;
 use landfall_testkit::tool;
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -48,7 +48,7 @@ async fn end(ground: &Ground, side: &str, address: &str) -> Vec<(u64, u64)> {
     said.lines().map(counted).collect()
 }
 
-async fn until(ground: &Ground, is_so: impl Fn(Connections) -> bool) -> Connections {
+async fn until(ground: &Ground, is_so: impl Fn(ConnectionsView) -> bool) -> ConnectionsView {
     let found = || ground.enforcer.connections().unwrap();
     let look = async {
         while !is_so(found()) {
@@ -154,6 +154,7 @@ async fn connections_of_nobody_here_are_nobodys() {
     ends("-s", DEVICE).await;
     let found = until(&ground, |it| it.events == 4).await;
     assert_eq!((found.flows, found.nobodys), (1, 3));
+    assert_eq!(ground.enforcer.flow_sources().connections, Some(found));
     // Without its rule nothing would be tracked: whoever deletes it has it back.
     let listed = ground.hosts.command("switch", "nft").args(["list", "table", "inet", "landfall-connections"]).output();
     assert!(String::from_utf8(listed.unwrap().stdout).unwrap().contains("ct state new"));
