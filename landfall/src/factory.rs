@@ -4,6 +4,7 @@
 
 mod dpp;
 mod elsewhere;
+mod firmware;
 mod line;
 mod proof;
 
@@ -216,6 +217,9 @@ enum Verb {
         #[command(subcommand)]
         verb: line::ManifestVerb,
     },
+    /// New firmware for devices that were made: releases in bundles that devices check.
+    #[command(subcommand)]
+    Firmware(firmware::Verb),
     /// Lists what was rejected, and why.
     Rejects(line::RejectsArgs),
     /// Strikes a device off: once that is published, the MASA serves it no more, and the supply chain service takes it back.
@@ -370,6 +374,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
             })?;
             Ok(Answer::Yes)
         }
+        Verb::Firmware(verb) => firmware::run(verb, output),
         Verb::Status => status(&factory()?, output),
     }
 }

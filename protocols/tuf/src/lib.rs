@@ -13,13 +13,14 @@
 
 mod archive;
 mod canonical;
+pub mod firmware;
 mod metadata;
 pub mod publish;
 mod trust;
 
 pub use archive::Archive;
 pub use canonical::canonical;
-pub use trust::{Bundle, Source, Trust};
+pub use trust::{Bundle, Fetched, Source, Trust};
 
 /// The longest metadata file, in bytes.
 pub const METADATA: usize = 4 * 1024 * 1024;

@@ -162,6 +162,7 @@ impl Verified {
         struct Target {
             length: u64,
             hashes: BTreeMap<String, String>,
+            custom: Option<Value>,
         }
         let targets = self.signed.get("targets").cloned().unwrap_or_default();
         let all: BTreeMap<String, Target> =
@@ -169,7 +170,7 @@ impl Verified {
         if all.len() > TARGETS {
             return Err(malformed(self.role, "it names too many files"));
         }
-        let meta = |one: Target| Meta { version: 0, length: Some(one.length), hashes: one.hashes };
+        let meta = |one: Target| Meta { version: 0, length: Some(one.length), hashes: one.hashes, custom: one.custom };
         let all: BTreeMap<String, Meta> = all.into_iter().map(|(name, one)| (name, meta(one))).collect();
         // A file whose digest nobody has signed is anybody's.
         match all.values().all(Meta::has_digest) {
@@ -187,6 +188,9 @@ pub(crate) struct Meta {
     length: Option<u64>,
     #[serde(default)]
     hashes: BTreeMap<String, String>,
+    /// What else its publisher says of it (TUF s4.5): nothing that TUF itself looks at.
+    #[serde(skip)]
+    pub(crate) custom: Option<Value>,
 }
 
 impl Meta {

@@ -1,4 +1,4 @@
-//! The other side: who publishes bundles, with one key for all roles. Larger publishers have tools of their own.
+//! The other side: who publishes bundles, with the same keys for all roles. Larger publishers have tools of their own.
 
 use crate::canonical;
 use landfall_pki::{Algorithm, PkiError, Signer, pem};
@@ -11,21 +11,54 @@ use std::collections::BTreeMap;
 const SPECIFICATION: &str = "1.0.31";
 const ROLES: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
 
+/// A file of a bundle, and what is said of it beside its digest.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The file itself.
+    pub content: Vec<u8>,
+    /// What is for those who use it (TUF s4.5).
+    pub custom: Option<Value>,
+}
+
+impl From<Vec<u8>> for Target {
+    fn from(content: Vec<u8>) -> Self {
+        Self { content, custom: None }
+    }
+}
+
 /// The root that is to be pinned wherever bundles of this key are used: its first version.
 ///
 /// # Errors
 /// If the key is neither Ed25519 nor ECDSA on P-256, or does not sign.
 pub fn root(signer: &dyn Signer, expires: Time) -> Result<Vec<u8>, PkiError> {
-    let (id, public) = key(signer)?;
-    let role = json!({ "keyids": [id], "threshold": 1 });
+    root_of(&[signer], 1, 1, expires, &[])
+}
+
+/// A root by which so many of these keys must sign. One that follows another (TUF s6.1) has the next version, and is signed by
+/// enough of the keys `before` it too.
+///
+/// # Errors
+/// As [`root`], or if there are fewer keys than must sign.
+pub fn root_of(
+    signers: &[&dyn Signer],
+    threshold: usize,
+    version: u64,
+    expires: Time,
+    before: &[&dyn Signer],
+) -> Result<Vec<u8>, PkiError> {
+    let keys: BTreeMap<String, Value> = signers.iter().map(|signer| key(*signer)).collect::<Result<_, _>>()?;
+    if threshold == 0 || threshold > keys.len() {
+        return Err(PkiError::Misuse(format!("{threshold} of {} keys cannot sign", keys.len())));
+    }
+    let role = json!({ "keyids": keys.keys().collect::<Vec<_>>(), "threshold": threshold });
     let roles: BTreeMap<&str, &Value> = ROLES.iter().map(|name| (*name, &role)).collect();
-    let mut root = part("root", 1, expires);
+    let mut root = part("root", version, expires);
     if let Some(members) = root.as_object_mut() {
         members.insert("consistent_snapshot".into(), true.into());
-        members.insert("keys".into(), json!({ id: public }));
+        members.insert("keys".into(), json!(keys));
         members.insert("roles".into(), json!(roles));
     }
-    signed(&root, signer)
+    signed(&root, &[signers, before].concat())
 }
 
 /// A bundle of these files, by their paths. A higher version takes the place of a lower one.
@@ -38,10 +71,28 @@ pub fn bundle(
     expires: Time,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<BTreeMap<String, Vec<u8>>, PkiError> {
+    let files = files.iter().map(|(path, content)| (path.clone(), content.clone().into())).collect();
+    bundle_of(&[signer], version, expires, &files)
+}
+
+/// The same signed by each of these keys, with what is said of the files.
+///
+/// # Errors
+/// As [`root`].
+pub fn bundle_of(
+    signers: &[&dyn Signer],
+    version: u64,
+    expires: Time,
+    files: &BTreeMap<String, Target>,
+) -> Result<BTreeMap<String, Vec<u8>>, PkiError> {
     let mut bundle = BTreeMap::new();
     let mut named = BTreeMap::new();
-    for (path, content) in files {
-        named.insert(path.as_str(), described(content));
+    for (path, Target { content, custom }) in files {
+        let mut told = described(content);
+        if let (Some(members), Some(custom)) = (told.as_object_mut(), custom) {
+            members.insert("custom".into(), custom.clone());
+        }
+        named.insert(path.as_str(), told);
         // TUF s6.2: a consistent snapshot has digests in its names.
         let (folder, name) =
             path.rsplit_once('/').map_or((String::new(), path.as_str()), |(folder, name)| (format!("{folder}/"), name));
@@ -52,7 +103,7 @@ pub fn bundle(
         if let Some(members) = part.as_object_mut() {
             members.insert(name.into(), value);
         }
-        signed(&part, signer)
+        signed(&part, signers)
     };
     let meta = |name: &str, content: &[u8]| {
         let mut described = described(content);
@@ -74,11 +125,15 @@ fn part(kind: &str, version: u64, expires: Time) -> Value {
     json!({ "_type": kind, "spec_version": SPECIFICATION, "version": version, "expires": expires.to_string() })
 }
 
-fn signed(part: &Value, signer: &dyn Signer) -> Result<Vec<u8>, PkiError> {
+fn signed(part: &Value, signers: &[&dyn Signer]) -> Result<Vec<u8>, PkiError> {
     let bytes = canonical(part).ok_or_else(|| PkiError::Misuse("the metadata has no canonical form".into()))?;
-    let (id, _) = key(signer)?;
-    let signature = json!({ "keyid": id, "sig": hex::encode(signer.sign(&bytes)?) });
-    Ok(json!({ "signatures": [signature], "signed": part }).to_string().into_bytes())
+    // By their ids: a key that stays when others are replaced signs once.
+    let mut signatures = BTreeMap::new();
+    for signer in signers {
+        signatures.insert(key(*signer)?.0, hex::encode(signer.sign(&bytes)?));
+    }
+    let signatures: Vec<Value> = signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
+    Ok(json!({ "signatures": signatures, "signed": part }).to_string().into_bytes())
 }
 
 /// TUF s4.2: a key, and its id.

@@ -6,7 +6,8 @@ use crate::{
 };
 use landfall_types::{Fault, Refusal, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// Where a bundle's files come from: a folder, a web server that was asked before, memory.
 pub trait Source {
@@ -18,6 +19,40 @@ pub trait Source {
 impl Source for BTreeMap<String, Vec<u8>> {
     fn file(&self, path: &str, longest: u64) -> Option<Vec<u8>> {
         self.get(path).filter(|bytes| u64::try_from(bytes.len()).is_ok_and(|length| length <= longest)).cloned()
+    }
+}
+
+/// Files that are fetched one after another: which one is wanted next shows when what there is does not suffice.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    files: BTreeMap<String, Option<Vec<u8>>>,
+    wanted: RefCell<Option<(String, u64)>>,
+}
+
+impl Fetched {
+    /// The file that was asked for first and was never fetched, and how long it may be.
+    pub fn wanted(&self) -> Option<(String, u64)> {
+        self.wanted.take()
+    }
+
+    /// What came of fetching it: none if there is no such file.
+    pub fn put(&mut self, path: String, content: Option<Vec<u8>>) {
+        self.files.insert(path, content);
+    }
+}
+
+impl Source for Fetched {
+    fn file(&self, path: &str, longest: u64) -> Option<Vec<u8>> {
+        match self.files.get(path) {
+            Some(Some(bytes)) if u64::try_from(bytes.len()).is_ok_and(|length| length <= longest) => {
+                Some(bytes.clone())
+            }
+            Some(_) => None,
+            None => {
+                self.wanted.borrow_mut().get_or_insert_with(|| (path.to_owned(), longest));
+                None
+            }
+        }
     }
 }
 
@@ -174,6 +209,16 @@ impl Bundle {
     /// The names of its files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+
+    /// What its publisher says of a file beside its digest (TUF s4.5: `custom`).
+    pub fn custom(&self, name: &str) -> Option<&Value> {
+        self.files.get(name).and_then(|meta| meta.custom.as_ref())
+    }
+
+    /// How long a file is.
+    pub fn length(&self, name: &str) -> Option<u64> {
+        self.files.get(name).and_then(Meta::length)
     }
 
     /// One of its files.

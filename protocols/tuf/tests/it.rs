@@ -10,6 +10,7 @@
 mod it {
     mod archives;
     mod attacks;
+    mod firmware;
     mod peer;
     mod publisher;
 }

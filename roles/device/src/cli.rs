@@ -9,12 +9,14 @@ use crate::{
     posture::measure,
     request::{Wanted, introduce, prove, request},
     seed,
+    update::update,
 };
 use clap::{Args, Subcommand};
 use landfall_attest::Tier;
 use landfall_brski::pledge::Progress;
 use landfall_element::Exposure;
 use landfall_net::http::Endpoint;
+use landfall_tuf::firmware::Release;
 use landfall_types::SerialNumber;
 use serde::Serialize;
 use serde_json::json;
@@ -156,6 +158,16 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
     },
+    /// Takes the newest firmware that the device's manufacturer has signed for it, if it has not got that already, as `[update]` says:
+    /// yes if it has the newest now. A device that measures what it starts is to be started again then.
+    Update {
+        /// From there instead: `https://` and a folder, or the file of an archive.
+        #[arg(long, value_name = "PLACE")]
+        from: Option<String>,
+        /// Gives up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+        timeout: u64,
+    },
     /// Shows the registrar what software the device runs, and says what it thinks of that: yes if it is affirmed.
     Show {
         /// Gives up after so many seconds.
@@ -289,6 +301,27 @@ impl Device {
                 let digest = hex::encode(event.digest);
                 let value = json!({ "pcr": event.pcr, "digest": digest });
                 return say(out, json, &value, &format!("PCR {}: {digest}\n", event.pcr), true);
+            }
+            Command::Update { from, timeout } => {
+                let done = update(&config, from.as_deref(), Duration::from_secs(timeout)).await?;
+                return match done {
+                    Ok(updated) => {
+                        let verb = if updated.new { "Updated to" } else { "Up to date:" };
+                        let Release { version, sequence, .. } = &updated.release;
+                        let fresh = match &updated.fresh_until {
+                            Some(until) => {
+                                format!("There is nothing newer until {until} or until its manufacturer says so.")
+                            }
+                            None => "Whether there is something newer is not known without a clock.".to_owned(),
+                        };
+                        let words = format!("{verb} {version} (number {sequence}), {}\n{fresh}\n", updated.digest);
+                        say(out, json, &json!({ "updated": true, "result": updated }), &words, true)
+                    }
+                    Err(refusal) => {
+                        let value = json!({ "updated": false, "refusal": refusal });
+                        say(out, json, &value, &format!("Not updated: {refusal}\n"), false)
+                    }
+                };
             }
             Command::Show { timeout, to } => {
                 let (agent, limit) = (Agent::open(config)?, Duration::from_secs(timeout));

@@ -1,6 +1,6 @@
 //! What the agent is told: a TOML file, with flags on top.
 
-use crate::{DeviceError, connect, dpp, posture::Attestation};
+use crate::{DeviceError, connect, dpp, posture::Attestation, update::Update};
 use landfall_brski::{proxy::Offer, voucher::Format};
 use landfall_element::KeySource;
 use landfall_net::http::Endpoint;
@@ -53,6 +53,9 @@ pub struct Config {
     /// What it shows of its software.
     #[serde(default)]
     pub attestation: Attestation,
+    /// Whose new firmware it takes.
+    #[serde(default)]
+    pub update: Update,
 }
 
 /// The form of vouchers and requests.
@@ -141,6 +144,7 @@ impl Default for Config {
             connect: connect::Config::default(),
             dpp: dpp::Config::default(),
             attestation: Attestation::default(),
+            update: Update::default(),
         }
     }
 }
@@ -163,13 +167,19 @@ impl Config {
             connect,
             dpp,
             attestation,
+            update,
             ..
         } = &mut config;
+        // An archive is a file too; what is at a server stays as it is.
+        if let Some(from) = update.from.as_mut().filter(|from| !from.contains("://")) {
+            *from = folder.join(&from).display().to_string();
+        }
         let sockets = [&mut connect.control, &mut dpp.radio];
         attestation.service_signers.iter_mut().for_each(|path| *path = folder.join(&path));
         let measured = [&mut attestation.event_log, &mut attestation.firmware, &mut attestation.service_values];
         let named = [bundle, evidence, key_file, passphrase_file, seed_file];
-        for path in named.into_iter().chain(sockets).chain(measured).flatten() {
+        let updates = [&mut update.root, &mut update.image, &mut update.anchors];
+        for path in named.into_iter().chain(sockets).chain(measured).chain(updates).flatten() {
             *path = folder.join(&path);
         }
         Ok(config)

@@ -18,12 +18,22 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), DeviceError> {
 
 /// Replaces the file: readable by its owner only, and on the disk when this returns.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), DeviceError> {
-    let beside = path.with_extension("new");
+    put(path, &path.with_extension("new"), content, 0o600)
+}
+
+/// The same for what others than the agent start from, whatever it is called.
+pub(crate) fn replace_image(path: &Path, content: &[u8]) -> Result<(), DeviceError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    put(path, Path::new(&beside), content, 0o644)
+}
+
+fn put(path: &Path, beside: &Path, content: &[u8], mode: u32) -> Result<(), DeviceError> {
     let written = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(beside)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&beside, path)?;
+        fs::rename(beside, path)?;
         sync_folder(path)
     };
     written().map_err(DeviceError::io(path))

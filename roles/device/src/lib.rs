@@ -24,6 +24,7 @@ mod seed;
 mod service;
 mod show;
 mod state;
+mod update;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
 pub use attest::{attest, probe};
@@ -32,3 +33,4 @@ pub use connect::{Config as ConnectConfig, Medium};
 pub use error::DeviceError;
 pub use posture::{Attestation, measure};
 pub use request::{Wanted, introduce, prove, request};
+pub use update::{Update, Updated, update};

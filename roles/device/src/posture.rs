@@ -1,6 +1,6 @@
 //! What the device shows of its software (RFC 9334 s3: the attester): a quote of its TPM, or, without one, an EAT.
 
-use crate::{Config, DeviceError, agent::tpm_element, birth::Birth, file};
+use crate::{Config, DeviceError, agent::tpm_element, birth::Birth, file, update};
 use aws_lc_rs::digest;
 use landfall_attest::{
     Challenge, Connection, Evidence, Quoted,
@@ -28,9 +28,9 @@ pub struct Attestation {
     /// The event log: that of the firmware, which Linux has at `/sys/kernel/security/tpm0/binary_bios_measurements`, or that
     /// which `landfall device measure` writes.
     pub event_log: Option<PathBuf>,
-    /// The file that is the firmware, for a device without a TPM; by default the agent itself.
+    /// The file that is the firmware, for a device without a TPM; by default the image of `[update]`, or the agent itself.
     pub firmware: Option<PathBuf>,
-    /// Its version.
+    /// Its version, if no update has told one.
     pub release: String,
     /// How often `run` shows the registrar what runs; by default only when a certificate is asked for.
     pub every_seconds: Option<u64>,
@@ -103,11 +103,16 @@ fn token(
 ) -> Result<Evidence, DeviceError> {
     let about = &config.attestation;
     let own = || std::env::current_exe().map_err(DeviceError::io("the agent's own program"));
-    let firmware = about.firmware.clone().map_or_else(own, Ok)?;
+    let firmware = about.firmware.clone().or_else(|| config.update.image.clone()).map_or_else(own, Ok)?;
+    // An image that was taken by an update has the version that its manufacturer gave it.
+    let taken = match config.update.image.as_ref() == Some(&firmware) {
+        true => update::installed(config)?.map(|installed| installed.release.version),
+        false => None,
+    };
     let claims = Claims {
         covered: challenge.covered().to_vec(),
         nonce: challenge.nonce().to_vec(),
-        firmware: (birth.model.to_string(), about.release.clone()),
+        firmware: (birth.model.to_string(), taken.unwrap_or_else(|| about.release.clone())),
         measured: sha256(&fs::read(&firmware).map_err(DeviceError::io(&firmware))?),
     };
     let chain = birth.presented();
@@ -138,6 +143,6 @@ pub fn measure(config: &Config, pcr: u8, path: &Path, name: Option<&str>) -> Res
     Ok(event)
 }
 
-fn sha256(content: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, content).as_ref().try_into().unwrap_or_default()
 }

@@ -17,5 +17,6 @@ mod it {
     #[allow(dead_code, reason = "not every quirk is needed here")]
     #[path = "../../../../protocols/brski/tests/it/pledge/registrar.rs"]
     mod registrar;
+    mod update;
     mod world;
 }

@@ -22,6 +22,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 pub(crate) struct World {
     pub(crate) device: Identity,
+    pub(crate) domain: Domain,
     pub(crate) dir: tempfile::TempDir,
     registrar: Arc<Mutex<Registrar>>,
     address: String,
@@ -45,7 +46,7 @@ impl World {
             async move { response }
         };
         tokio::spawn(Server::new(listener).tls(tls).run(serve, stopped));
-        let world = Self { device, dir: temp_dir(), registrar, address, _stop: stop };
+        let world = Self { device, domain, dir: temp_dir(), registrar, address, _stop: stop };
         world.write_bundle(&maker);
         world
     }
