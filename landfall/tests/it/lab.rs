@@ -115,7 +115,7 @@ fn build_5_fills_its_table_and_its_trace_shows_when_packets_came_through() {
     if passed == 0 {
         return landfall_testkit::skip(&landfall_testkit::current_test(), "the lab's Build 5 needs root");
     }
-    let with_a_tpm = 5 * usize::from(landfall_testkit::tool("swtpm").is_some());
+    let with_a_tpm = 6 * usize::from(landfall_testkit::tool("swtpm").is_some());
     let over_the_air = usize::from(Rig::find().is_ok() && landfall_testkit::tool("busybox").is_some());
     assert_eq!(passed, 16 + with_a_tpm + over_the_air);
     let traces = LAB.evidence("let-through.pcap");

@@ -33,10 +33,7 @@ pub(super) struct Service {
 impl Service {
     /// Starts one in that owner's domain, which believes the owner's registrar about devices.
     pub(super) async fn start(place: &Place, owner: &Owner) -> Result<Self> {
-        let settings = Settings::load(&owner.registrar.settings)?;
-        let domain = settings.data.join("domain");
-        let shown = IdentitySettings::at("registrar.pem");
-        let identity = Identity::load(&shown, |name| domain.join(name), &*open::element(&settings)?)?;
+        let identity = identity(owner)?;
         let verifier = identity.chain.first().context("the registrar has no certificate")?.public_key().clone();
         let tls = ServerTls::new(&identity.into(), ClientAuth::Required)?;
         let any = if place.has_link() { "[::]" } else { "127.0.0.1" };
@@ -60,6 +57,14 @@ impl Service {
         let _ = self.stop.send(true);
         let _ = self.running.await;
     }
+}
+
+/// What servers of that owner show.
+pub(super) fn identity(owner: &Owner) -> Result<Identity> {
+    let settings = Settings::load(&owner.registrar.settings)?;
+    let domain = settings.data.join("domain");
+    let shown = IdentitySettings::at("registrar.pem");
+    Ok(Identity::load(&shown, |name| domain.join(name), &*open::element(&settings)?)?)
 }
 
 fn answer(request: &Request, client: Option<&TlsPeer>, domain: &Anchors, verifier: &PublicKey) -> Response {

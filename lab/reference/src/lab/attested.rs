@@ -307,9 +307,13 @@ fn known() -> ReferenceValues {
 }
 
 fn values(vendor: &str, model: &str, firmware: &[u8], name: &str) -> ReferenceValues {
+    ReferenceValues::new(vendor, model, Time::now(), vec![release(firmware, name)])
+}
+
+/// What a device's TPM has when that was measured at its start.
+pub(super) fn release(firmware: &[u8], name: &str) -> Release {
     let pcrs = measured(firmware).replay([PCR]).into_iter().map(|(pcr, value)| (pcr, Fingerprint(value))).collect();
-    let release = Release { firmware: name.into(), pcrs, ..Release::default() };
-    ReferenceValues::new(vendor, model, Time::now(), vec![release])
+    Release { firmware: name.into(), pcrs, ..Release::default() }
 }
 
 fn measured(firmware: &[u8]) -> EventLog {

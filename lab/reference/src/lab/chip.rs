@@ -69,8 +69,8 @@ impl fmt::Display for Kind {
 pub(crate) struct Chip {
     folder: PathBuf,
     uri: String,
-    /// A TPM is a process of its own.
-    running: Option<Process>,
+    /// A TPM is a process of its own, at two ports.
+    running: Option<(Process, (u16, u16))>,
 }
 
 impl Chip {
@@ -81,6 +81,15 @@ impl Chip {
             Kind::Tpm => tpm(folder, namespace),
             Kind::Token => token(folder),
         }
+    }
+
+    /// Starts a TPM again, as its device is.
+    pub(crate) fn restart(&mut self, namespace: Option<&Namespace>) -> Result<()> {
+        let (running, ports) = self.running.take().context("it is no TPM")?;
+        drop(running);
+        fs::remove_file(self.folder.join("pid"))?;
+        self.running = Some((power_on(&self.folder, namespace, ports)?, ports));
+        Ok(())
     }
 
     /// What a device's configuration says of it.
@@ -130,10 +139,18 @@ fn tpm(folder: &Path, namespace: Option<&Namespace>) -> Result<Chip> {
     let mut command = Command::new(installed("swtpm_setup")?);
     command.args(["--tpm2", "--create-ek-cert", "--tpmstate", &path("state"), "--config", &path("setup.conf")]);
     done(&mut command)?;
-    let (port, control) = match namespace {
+    let ports = match namespace {
         Some(_) => PORTS,
         None => pair()?,
     };
+    let running = power_on(folder, namespace, ports)?;
+    let uri = format!("tpm:swtpm:host=127.0.0.1,port={}?pcrs=0,7", ports.0);
+    Ok(Chip { folder: folder.into(), uri, running: Some((running, ports)) })
+}
+
+/// A simulated TPM in that folder starts: its PCRs are as after a reset.
+fn power_on(folder: &Path, namespace: Option<&Namespace>, (port, control): (u16, u16)) -> Result<Process> {
+    let path = |name: &str| folder.join(name).display().to_string();
     let program = installed("swtpm")?;
     let mut command = namespace.map_or_else(|| Command::new(&program), |namespace| namespace.command(&program));
     command.args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"]);
@@ -144,8 +161,7 @@ fn tpm(folder: &Path, namespace: Option<&Namespace>) -> Result<Chip> {
     for _ in 0..LOOKS {
         // It says who it is once it listens.
         if fs::read(folder.join("pid")).is_ok_and(|pid| !pid.is_empty()) {
-            let uri = format!("tpm:swtpm:host=127.0.0.1,port={port}?pcrs=0,7");
-            return Ok(Chip { folder: folder.into(), uri, running: Some(running) });
+            return Ok(running);
         }
         ensure!(running.runs(), "swtpm: {}", fs::read_to_string(folder.join("log")).unwrap_or_default().trim());
         thread::sleep(BETWEEN);

@@ -183,9 +183,7 @@ impl Device {
     /// Has its agent run, which stays in the network until this is dropped.
     pub(crate) fn stay(&self, place: &Place, way: Option<Way>) -> Result<Child> {
         *self.body.way.lock().unwrap_or_else(PoisonError::into_inner) = way;
-        let mut command = self.body.command(place, &["run"])?;
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().with_context(|| format!("running {}", place.program.display()))
+        self.body.start(place, &["run"])
     }
 
     /// Takes it to another place, and plugs it in there.
@@ -305,6 +303,25 @@ impl Body {
         serde_json::from_slice(&output.stdout).with_context(|| format!("the device did not answer in JSON: {last}"))
     }
 
+    /// Starts the device's agent, which does that until it has done it or this is dropped.
+    pub(crate) fn start(&self, place: &Place, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(place, arguments)?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().with_context(|| format!("running {}", place.program.display()))
+    }
+
+    /// Starts the device again: its TPM forgets what was measured, which is then measured anew.
+    pub(crate) async fn restart(&mut self, place: &Place) -> Result<()> {
+        let chip = self.chip.as_mut().context("it has no TPM")?;
+        chip.restart(self.namespace.as_deref())?;
+        let log = self.folder.join("event-log");
+        if log.is_file() {
+            fs::remove_file(log)?;
+        }
+        let image = self.folder.join("firmware.bin").display().to_string();
+        self.run(place, &["measure", &image, "--pcr", "8", "--name", "firmware"], |_| ()).await.map(drop)
+    }
+
     /// Has the device's agent do something with what it reads from its standard input.
     pub(crate) async fn hears(&self, place: &Place, arguments: &[&str], input: &[u8]) -> Result<()> {
         let mut child = self.command(place, arguments)?.stdin(Stdio::piped()).spawn()?;
@@ -321,9 +338,10 @@ impl Body {
             true => "service-values = \"service.jwt\"\nservice-signers = [\"service-signer.pem\"]\n",
             false => "",
         };
+        let update = fs::read_to_string(self.folder.join("update.toml")).unwrap_or_default();
         let text = format!(
             "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
-             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\nevery-seconds = 1\n{service}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
+             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\nevery-seconds = 1\n{service}{update}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
             place.discovery(),
             connect.unwrap_or_default()

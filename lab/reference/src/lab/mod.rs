@@ -15,6 +15,7 @@ mod intent;
 mod party;
 mod place;
 mod switch;
+mod update;
 
 use crate::{
     acceptance::{self, Capability},

@@ -5,6 +5,7 @@ use crate::lab::{
     intent,
     party::{KnownVendor, Manufacturer, MasaManners, Owner},
     place::Place,
+    update::{self, Host, Releases},
 };
 use anyhow::{Context, Result, bail, ensure};
 use landfall_brski::{media, paths};
@@ -336,4 +337,16 @@ pub(super) async fn intent_enforced(place: &Place, site: &Site) -> Result<Shown>
     }
     let [good, bad] = serials.as_slice() else { bail!("there are no devices") };
     intent::enforced(BUILD, &maker, &site.orchard.registrar.store, [good.as_str(), bad.as_str()], Learnt::Idevid).await
+}
+
+/// S5.C1: a device takes what its manufacturer has signed for it, from a host of its owner, and nothing else.
+pub(super) async fn firmware_updated(place: &Place, site: &Site) -> Result<Shown> {
+    let device = site.onboarded(place).await?;
+    let host = Host::start(place, &site.orchard, 0).await?;
+    let releases = Releases::new("kestrel", "THERMOSTAT-1")?;
+    let from = format!("https://{}", place.seen_by_devices(host.address));
+    let shown = update::updated(place, &device, &releases, &host, &from).await;
+    host.stop().await;
+    device.collect(place, &site.orchard)?;
+    shown
 }

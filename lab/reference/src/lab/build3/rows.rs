@@ -33,7 +33,7 @@ pub(super) async fn run(place: &Place, site: &mut Site, table: &mut Table<'_>) -
     for id in ["S4.C4", "S4.C5", "S4.C6", "S4.C7", "S4.C8", "S5.C6"] {
         table.not_run(BUILD, id, NO_VERIFICATION)?;
     }
-    table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
+    table.row(BUILD, "S5.C1", network::firmware_updated(place, site)).await?;
     table.row(BUILD, "S5.C2", network::renewed_and_revoked(place, site)).await?;
     Watched::row(watched.as_ref(), place, table, BUILD, "S5.C3").await?;
     if let Some(watched) = watched {

@@ -9,12 +9,8 @@ use super::{
 };
 use crate::lab::place::Place;
 use anyhow::{Context, Result, bail, ensure};
-use landfall_assurance::{Fact, Kind, Level};
+use landfall_assurance::{Kind, Level};
 use landfall_claims::Claim;
-use landfall_policy::Value;
-use landfall_server::admin::view::{Facts, FactsTaken};
-use landfall_types::Time;
-use std::time::Instant;
 
 /// S4.C4: two devices of a model; one of them has a vulnerability, and is placed where it is mended when it joins.
 pub(super) async fn segment_by_posture(place: &Place, site: &Site) -> Result<Shown> {
@@ -38,35 +34,6 @@ pub(super) async fn segment_by_posture(place: &Place, site: &Site) -> Result<Sho
     Ok(Shown {
         shown: format!("thermostats of one model: {heating} joined among its like, {repair} where it is mended"),
         refused: format!("{repair} does not reach the service: {why}"),
-    })
-}
-
-/// S4.C6: what becomes known of a device that is inside moves it; mended, it comes back by itself.
-pub(super) async fn moved_by_assessment(place: &Place, site: &Site) -> Result<Shown> {
-    let device = site.bought(place, &site.thermostat, 0).await?;
-    device.onboard(place, 3).await?.onboarded()?;
-    let traces = Traces::begin(site, &device, 0, "lf5-heating").await?;
-    site.witnesses.publish(site, &device, false).await?;
-    site.witnesses.list_components(site, &device, None, false).await?;
-    let supplicant = come_in(place, site, &device, 0).await?;
-    let silenced = traces.silence(site, 0, site.witnesses.publish(site, &device, true)).await?;
-    ensure!(site.switch.answered_by(0, MENDING, true)?, "it does not reach where it is mended");
-    let why = leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
-    // It takes its update there, and says so; what that consists of is known already.
-    site.witnesses.list_components(site, &device, Some("2.0"), true).await?;
-    say(site, &device, Kind::Firmware, "2.0".into(), "update service").await?;
-    let begun = Instant::now();
-    site.switch.expect(0, true, "a device that was mended")?;
-    let back = begun.elapsed();
-    leave_evidence(place, site, &device, &[&silenced.to_string()]).await?;
-    let serial = device.serial.clone();
-    leave(site, &device, supplicant).await?;
-    Ok(Shown {
-        shown: format!(
-            "{serial} was moved to where it is mended, {silenced}; mended, it was back by itself after {:.1} s",
-            back.as_secs_f64()
-        ),
-        refused: format!("meanwhile it did not reach the service: {why}"),
     })
 }
 
@@ -152,14 +119,4 @@ impl<'a> Grounds<'a> {
             _ => Ok(()),
         }
     }
-}
-
-/// Says something of a device, as whoever finds it out does.
-pub(super) async fn say(site: &Site, device: &Device, kind: Kind, value: Value, source: &str) -> Result<()> {
-    let subject = site.orchard.device(&device.serial).await?.id.parse()?;
-    let (source, verifier) = (source.to_owned(), "lab".to_owned());
-    let fact = Fact { subject, kind, value, source, issuer: None, at: Time::now(), expires: None, verifier };
-    let told = Facts { facts: vec![fact] };
-    let _: FactsTaken = site.orchard.registrar.admin.post("/v1/verification/facts", &told).await?;
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod assurance;
 mod behaviour;
 mod contact;
 mod evidence;
+mod firmware;
 mod hardware;
 mod network;
 mod rows;
@@ -36,8 +37,9 @@ const BUILD: &str = "5";
 const PORTS: usize = 4;
 /// Where the service answers that devices are to reach.
 const SERVICE: u16 = 5005;
-/// Where the service answers that mends devices.
+/// Where the service answers that mends devices, and where the host of updates is.
 const MENDING: u16 = 5006;
+const UPDATES: u16 = 5007;
 const LAYOUT: Layout = Layout {
     onboarding: "lf5-new",
     others: &["lf5-heating", "lf5-cameras", "lf5-clinic", "lf5-repair"],
@@ -50,23 +52,24 @@ pub(super) struct Site {
     orchard: Owner,
     switch: Switch,
     witnesses: Witnesses,
+    publisher: firmware::Publisher,
     thermostat: Product,
     camera: Product,
 }
 
 /// Where devices are to be.
 const PLACES: &str = "[access.quarantine]\nvlan = \"99\"\n[access.remediation]\nvlan = \"98\"\n\
-     [[access.place]]\nmodels = [\"THERMOSTAT-1\"]\nvlan = \"30\"\nreauthenticate = \"1h\"\n\
+     [[access.place]]\nmodels = [\"THERMOSTAT-1\", \"THERMOSTAT-2\"]\nvlan = \"30\"\nreauthenticate = \"1h\"\n\
      [[access.place]]\nmodels = [\"CAMERA-2\"]\nvlan = \"40\"\nreauthenticate = \"3s\"\n";
 
 /// What is behind the ports beside the segment of new devices, and who says when devices move between them.
-fn segments() -> String {
+fn segments(proxy: u16) -> String {
     format!(
         "[[enforcer.segment]]\nname = \"heating\"\nkind = \"production\"\nbridge = \"lf5-heating\"\nvlan = \"30\"\nlateral = true\n\
          [[enforcer.segment]]\nname = \"cameras\"\nkind = \"production\"\nbridge = \"lf5-cameras\"\nvlan = \"40\"\n\
          [[enforcer.segment]]\nname = \"clinic\"\nkind = \"quarantine\"\nbridge = \"lf5-clinic\"\nvlan = \"99\"\n\
          [[enforcer.segment]]\nname = \"repair\"\nkind = \"quarantine\"\nbridge = \"lf5-repair\"\nvlan = \"98\"\n\
-         reach = [\"udp fe80::/10 {MENDING}\"]\n\
+         reach = [\"udp fe80::/10 {MENDING}\", \"tcp fe80::/10 {UPDATES}\", \"tcp fe80::/10 {proxy}\"]\n\
          [authorizer]\nrecover = \"1s\"\ndwell = \"1s\"\n[authorizer.brake]\nat-least = 100\n\
          [enforcer.behaviour]\n[authorizer.grace]\ndevice-trusted = \"1d\"\nsbom-known = \"1d\"\nvulnerability-score = \"1d\"\n\
          deny-list-contact = \"1d\"\n"
@@ -105,14 +108,17 @@ impl Site {
         let (radius, proxy) = (free_port()?, free_port()?);
         let secret = door::secret(place, "orchard-5")?;
         let switch = Switch::new(&LAYOUT, sockets, radius)?;
-        let witnesses = Witnesses::new(place)?;
+        let (witnesses, publisher) = (Witnesses::new(place)?, firmware::Publisher::new(place)?);
         let new = format!("\"tcp fe80::/10 {proxy}\", \"udp ff02::fb 5353\", \"udp ff02::13 7017\"");
         let more = More {
-            settings: switch.settings(&secret, PLACES, &new) + &segments() + &witnesses.settings(),
+            settings: switch.settings(&secret, PLACES, &new)
+                + &segments(proxy)
+                + &witnesses.settings()
+                + &publisher.settings(),
             roles: &[RoleName::Authorizer, RoleName::Registrar, RoleName::Enforcer, RoleName::Access],
             proxy: Some((proxy, LAYOUT.onboarding)),
         };
-        let models = ["THERMOSTAT-1", "CAMERA-2"];
+        let models = ["THERMOSTAT-1", "THERMOSTAT-2", "CAMERA-2"];
         let orchard =
             Owner::settle_with(place, "orchard-5", "Orchard House", &[kestrel.known()], &models, more).await?;
         kestrel.customer(&orchard).await?;
@@ -123,7 +129,7 @@ impl Site {
             "Orchard House has a registrar, an access server at 127.0.0.1:{radius}, and a switch with {PORTS} ports: new devices reach \
              the join proxy at its port {proxy} and nothing else."
         ));
-        Ok(Self { kestrel, orchard, switch, witnesses, thermostat, camera })
+        Ok(Self { kestrel, orchard, switch, witnesses, publisher, thermostat, camera })
     }
 
     /// A device that Orchard House has bought, plugged into the port of that number.

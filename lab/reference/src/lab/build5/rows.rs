@@ -1,6 +1,6 @@
 //! The rows of the table, in its order.
 
-use super::{BUILD, Site, again, air, assurance, behaviour, hardware, network};
+use super::{BUILD, Site, again, air, assurance, behaviour, firmware, hardware, network};
 use crate::{
     acceptance::CAPABILITIES,
     lab::{Shown, Table, attested::Watched, chip::Kind, intent, place::Place},
@@ -37,10 +37,13 @@ pub(super) async fn run(place: &Place, site: &Site, table: &mut Table<'_>) -> Re
         .row(BUILD, "S4.C4", both(network::segment_by_policy(place, site), assurance::segment_by_posture(place, site)))
         .await?;
     table.row(BUILD, "S4.C5", behaviour::behaviour_places(place, site)).await?;
-    table.row(BUILD, "S4.C6", assurance::moved_by_assessment(place, site)).await?;
+    match Kind::Tpm.missing() {
+        None => table.row(BUILD, "S4.C6", firmware::moved_and_mended(place, site)).await?,
+        Some(why) => table.not_run(BUILD, "S4.C6", why)?,
+    }
     table.row(BUILD, "S4.C7", network::authenticated_again(place, site)).await?;
     table.row(BUILD, "S4.C8", network::authorized_again(place, site)).await?;
-    table.not_run(BUILD, "S5.C1", "this version updates no firmware")?;
+    table.row(BUILD, "S5.C1", firmware::updated(place, site)).await?;
     table.row(BUILD, "S5.C2", again::renewed_and_revoked(place, site)).await?;
     Watched::row(watched.as_ref(), place, table, BUILD, "S5.C3").await?;
     if let Some(watched) = watched {
