@@ -14,6 +14,8 @@ const WHAT: &str = "certificate request";
 
 /// The longest request that is read, in bytes.
 pub const MAX_LEN: usize = 32 * 1024;
+/// The same of one with evidence of what software a device runs: an event log of 256 KiB, twice in base64.
+pub const MAX_LEN_WITH_EVIDENCE: usize = 512 * 1024;
 
 /// How many attributes a request may have.
 const MAX_ATTRIBUTES: usize = 64;
@@ -37,7 +39,16 @@ struct Inner {
 impl Csr {
     /// From DER; nothing may stand after it.
     pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
-        if der.len() > MAX_LEN {
+        Self::up_to(MAX_LEN, der)
+    }
+
+    /// The same where evidence was asked for, which may be long.
+    pub fn from_der_with_evidence(der: &[u8]) -> Result<Self, PkiError> {
+        Self::up_to(MAX_LEN_WITH_EVIDENCE, der)
+    }
+
+    fn up_to(longest: usize, der: &[u8]) -> Result<Self, PkiError> {
+        if der.len() > longest {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
         let mut outer = asn1::Reader::inside(WHAT, asn1::SEQUENCE, der)?;
@@ -254,7 +265,7 @@ impl PreparedCsr {
 
     /// The request with that signature (ECDSA as DER). Whoever receives it checks possession.
     pub fn sign(self, signature: &[u8]) -> Result<Csr, PkiError> {
-        Csr::from_der(&asn1::signed(&self.info, self.algorithm, signature))
+        Csr::from_der_with_evidence(&asn1::signed(&self.info, self.algorithm, signature))
     }
 
     /// The request signed by a key that is at hand.

@@ -16,8 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A log that is longer does not fit into a certificate request; what the PCRs hold is told without it.
-const LONGEST_LOG: usize = 8 * 1024;
+/// What a verifier looks at. What the PCRs hold is told without a longer one.
+const LONGEST_LOG: usize = log::LONGEST;
 
 /// `[attestation]`: what the device shows of its software.
 #[derive(Clone, Debug, Deserialize)]

@@ -171,6 +171,7 @@ impl Watched {
     /// only its own word, get none, though their vouchers are good.
     async fn before_the_network(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
+        let length = lengthened(place, &device).await?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
         let result = self.result(&device)?;
         ensure!(result.tier == Tier::Affirming && result.root == "tpm", "{}", result.why);
@@ -189,8 +190,9 @@ impl Watched {
         ensure!(word.root == "software" && word.tier < Tier::Affirming, "{}", word.why);
         Ok(Shown {
             shown: format!(
-                "{} is affirmed by its simulated TPM, firmware {}{checked}",
+                "{} is affirmed by its simulated TPM with an event log of {} KiB, firmware {}{checked}",
                 device.serial,
+                length / 1024,
                 result.firmware.unwrap_or_default()
             ),
             refused: format!("{}: {}; without a TPM: {}", refusal.check, judged.why, word.why),
@@ -283,6 +285,18 @@ impl Watched {
             refused: format!("by the device: {refusal}"),
         })
     }
+}
+
+/// Has a device measure more, until its event log is as long as those of PCs are; how long it is.
+async fn lengthened(place: &Place, device: &Device) -> Result<u64> {
+    let folder = &device.body.folder;
+    let (image, told) = (folder.join("firmware.bin").display().to_string(), "an option ROM ".repeat(4000));
+    for pcr in ["0", "7", "7", "7"] {
+        device.body.run(place, &["measure", &image, "--pcr", pcr, "--name", &told], |_| ()).await?;
+    }
+    let length = fs::metadata(folder.join("event-log"))?.len();
+    ensure!(length > 200 * 1024, "the log has {length} bytes");
+    Ok(length)
 }
 
 /// What the application service has for a device that shows it the registrar's result, or why it has nothing.

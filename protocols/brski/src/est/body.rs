@@ -8,6 +8,8 @@ use landfall_types::{Fault, Refusal};
 
 /// The longest body that is looked at, in bytes.
 pub const LIMIT: usize = 256 * 1024;
+/// The same of a request where evidence was asked for: [`landfall_pki::csr::MAX_LEN_WITH_EVIDENCE`] in base64, with line breaks.
+pub const LIMIT_WITH_EVIDENCE: usize = 768 * 1024;
 
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -25,8 +27,13 @@ pub fn encode(der: &[u8]) -> Vec<u8> {
 /// also send PEM armour, drop the padding or skip base64 altogether; the meaning of such a body is not in doubt, so it
 /// is taken. Refuses (`est-body`) what is empty, longer than [`LIMIT`], or none of these.
 pub fn decode(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    decode_up_to(LIMIT, body)
+}
+
+/// The same of a body that may be so long.
+pub fn decode_up_to(longest: usize, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let refuse = |detail: &str| Refusal::new(Fault::Malformed, "est-body", "RFC 8951 s3.1", detail).field("body");
-    if body.len() > LIMIT {
+    if body.len() > longest {
         return Err(refuse("the body is too long").field("Content-Length"));
     }
     // A DER SEQUENCE starts with 0x30, and no DER that is asked for here fits in printable characters.

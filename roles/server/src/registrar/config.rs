@@ -113,6 +113,7 @@ impl Config {
             Interface::select(&registrar.interfaces).map_err(RoleError::while_("the interfaces (registrar.interfaces)"))
         };
         let enrolment = &registrar.enrolment;
+        let verifier = Verifier::open(&registrar.attestation, resolve, &identity(&registrar.identity)?)?.map(Arc::new);
         Ok(Self {
             listen: registrar.listen,
             announce: registrar.announce.then(interfaces).transpose()?,
@@ -134,7 +135,7 @@ impl Config {
             crl_url: registrar.crl_url.as_deref().map(str::parse).transpose()?,
             crl_listen: registrar.crl_listen,
             limits: (&registrar.limits).into(),
-            verifier: Verifier::open(&registrar.attestation, resolve, &identity(&registrar.identity)?)?.map(Arc::new),
+            verifier,
             own: Own::open(&registrar.attestation, resolve)?.map(Arc::new),
         })
     }

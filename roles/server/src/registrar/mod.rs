@@ -26,13 +26,13 @@ use crate::{
 };
 use landfall_brski::{
     TlsPeer, est,
-    est::{Operation, route},
+    est::{Operation, body::LIMIT_WITH_EVIDENCE, route},
     paths,
     registrar::{self, About, Vendors},
 };
 use landfall_net::{
     discovery::Service,
-    http::Server,
+    http::{Limits, Server},
     tls::{ClientAuth, ServerTls},
 };
 use landfall_pki::Authority;
@@ -100,7 +100,12 @@ impl Config {
             for crls in crls {
                 upkeep.spawn(crls.watch(served.world.clock.clone(), shutdown.clone()));
             }
-            let server = Server::new(listener).tls(tls).limits(limits);
+            // Event logs are long; whoever asks for none is sent none.
+            let body_bytes = match served.verifier.is_some() {
+                true => limits.body_bytes.max(LIMIT_WITH_EVIDENCE),
+                false => limits.body_bytes,
+            };
+            let server = Server::new(listener).tls(tls).limits(Limits { body_bytes, ..limits });
             server
                 .run(
                     move |request, from| {

@@ -319,8 +319,13 @@ impl Context<'_> {
             let detail = format!("{shown:?} is not {}", media::PKCS10);
             return Err(Refusal::new(Fault::Incompatible, "est-type", "RFC 7030 s4.2.1", detail).field("Content-Type"));
         }
-        let csr = Csr::from_der(&body::decode(&request.body)?)
-            .map_err(|why| Refusal::new(Fault::Malformed, "csr-syntax", "RFC 7030 s4.2.1", why.to_string()))?;
+        // Long requests are looked at only where a long log may be in them.
+        let csr = match self.config.wants_evidence() {
+            true => Csr::from_der_with_evidence(&body::decode_up_to(body::LIMIT_WITH_EVIDENCE, &request.body)?),
+            false => Csr::from_der(&body::decode(&request.body)?),
+        };
+        let csr =
+            csr.map_err(|why| Refusal::new(Fault::Malformed, "csr-syntax", "RFC 7030 s4.2.1", why.to_string()))?;
         check::alone(self.config, operation, &csr)?;
         // RFC 7030 s3.5: the value belongs to the connection that the request came over.
         let binding = client.map(|peer| peer.binding.clone()).unwrap_or_default();

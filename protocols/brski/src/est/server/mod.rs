@@ -25,7 +25,7 @@ use super::{
     csrattrs::{CHALLENGE_PASSWORD, CsrAttrs, Wish},
 };
 use crate::registrar::Vendors;
-use landfall_pki::{Algorithm, Anchors, Authority, Certificate, Csr, KeyKind, Oid};
+use landfall_pki::{Algorithm, Anchors, Authority, Certificate, Csr, KeyKind, Oid, oid};
 use landfall_policy::{Decision, Facts, acceptance};
 use landfall_types::{DeviceId, Fingerprint, SerialNumber, Time};
 use std::time::Duration;
@@ -71,6 +71,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether requests are to hold evidence of what software the device runs.
+    pub fn wants_evidence(&self) -> bool {
+        self.csrattrs.0.contains(&Wish::Oid(oid::KEY_ATTESTATION))
+    }
+
     /// The CSR attributes as they are sent. RFC 7030 s4.5.2: where linking is required, they say so.
     pub fn offered_csrattrs(&self) -> CsrAttrs {
         let mut offered = self.csrattrs.clone();

@@ -4,12 +4,14 @@ use super::world::{Case, World, csr, new_key, peer, post};
 use der::asn1::Any;
 use landfall_brski::{
     est::{
-        Operation, binding as channel,
+        Operation, binding as channel, body,
         csrattrs::{CsrAttrs, EC_PUBLIC_KEY, EXTENSION_REQUEST, Wish},
     },
     media,
 };
-use landfall_pki::{AltName, CsrRequest, Name, extension::Extension, key::Algorithm, oid};
+use landfall_pki::{
+    AltName, CsrRequest, Name, attestation, csr::MAX_LEN_WITH_EVIDENCE, extension::Extension, key::Algorithm, oid,
+};
 use landfall_policy::Verdict;
 use landfall_testkit::{Domain, Manufacturer, NOW};
 use landfall_types::http::Request;
@@ -47,6 +49,45 @@ fn bodies() {
     });
 }
 
+/// A request with evidence in it of so many bytes.
+fn with_evidence(world: &World, length: usize) -> Request {
+    let mut content = world.content();
+    let evidence = attestation::with_evidence(None, &"e".repeat(length));
+    content.attributes.push((oid::KEY_ATTESTATION, evidence));
+    post(Operation::SimpleEnroll, &csr(&content, &world.key))
+}
+
+#[test]
+fn long_evidence_is_looked_at_where_it_is_asked_for_and_nowhere_else() {
+    // An event log of 256 KiB, twice in base64.
+    const LONG: usize = 480 * 1024;
+    let mut world = World::new();
+    let mut case = world.case();
+    case.request = with_evidence(&world, LONG);
+    assert!(case.request.body.len() <= body::LIMIT_WITH_EVIDENCE);
+    case.config.csrattrs = CsrAttrs(vec![Wish::Oid(oid::KEY_ATTESTATION)]);
+    assert_eq!(world.run(case).response().status, 200);
+
+    let asked = |case: &mut Case| case.config.csrattrs = CsrAttrs(vec![Wish::Oid(oid::KEY_ATTESTATION)]);
+    refused("est-body", 413, |world, case| case.request = with_evidence(world, LONG));
+    refused("csr-syntax", 400, |world, case| case.request = with_evidence(world, 64 * 1024));
+    refused("csr-syntax", 400, |_, case| {
+        asked(case);
+        // It begins as a request that is one byte too long does.
+        case.request.body = body::encode(&vec![0x30; MAX_LEN_WITH_EVIDENCE + 1]);
+    });
+    refused("est-body", 413, |_, case| {
+        asked(case);
+        case.request.body = vec![b'A'; body::LIMIT_WITH_EVIDENCE + 1];
+    });
+    refused("csr-syntax", 400, |world, case| {
+        asked(case);
+        case.request = with_evidence(world, LONG);
+        let half = case.request.body.len() / 8 * 4;
+        case.request.body.truncate(half);
+    });
+}
+
 #[test]
 fn clients() {
     refused("client-missing", 401, |_, case| case.client = None);
@@ -68,7 +109,7 @@ fn keys() {
     refused("csr-possession", 400, |world, case| {
         let mut der = csr(&world.content(), &world.key).der().to_vec();
         *der.last_mut().unwrap() ^= 1;
-        case.request.body = landfall_brski::est::body::encode(&der);
+        case.request.body = body::encode(&der);
     });
     refused("csr-key", 400, |world, case| {
         case.request = post(case.operation, &csr(&world.content(), &new_key(Algorithm::Ed25519)));
