@@ -3,6 +3,7 @@
 use crate::output::{Answer, Output};
 use anyhow::Context;
 use clap::Subcommand;
+use landfall_lifecycle::factory::BundleForm;
 use landfall_reference::bench::{access, book, dpp, factory, measure, mud, report, verification};
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +78,9 @@ struct Line {
     /// How many devices.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     count: u32,
+    /// Their bundles are lines of larger files, and no file each.
+    #[arg(long, conflicts_with = "tpm")]
+    lines: bool,
     /// Their keys are in a TPM, which swtpm simulates.
     #[arg(long)]
     tpm: bool,
@@ -190,7 +194,8 @@ fn make(asked: &Line, output: &Output) -> anyhow::Result<Answer> {
     let progress = |done| bar.set_position(done);
     match asked.tpm {
         false => {
-            let measured = factory::measure(folder.path(), asked.count, &progress)?;
+            let bundles = if asked.lines { BundleForm::Lines } else { BundleForm::File };
+            let measured = factory::measure(folder.path(), asked.count, bundles, &progress)?;
             bar.finish_and_clear();
             output.show_as(&measured, || factory::text(&measured))?;
         }

@@ -20,7 +20,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use dpp::{DppArgs, LabelArgs, Paper, UriArgs};
 use indicatif::ProgressBar;
-use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme, Station};
+use landfall_lifecycle::factory::{BundleForm, FactoryDevice, Method, Product, SerialScheme, Station};
 use landfall_pki::{Algorithm, AltName, pem};
 use landfall_server::{
     factory::{Choice, Factory, NewManufacturer, Order, Progress, Proof, Provisioned, Request, Which, add_mud_signer},
@@ -109,6 +109,9 @@ enum Verb {
         /// The counter of the first serial number, if stations have agreed on ranges; otherwise the next that are free.
         #[arg(long, value_name = "COUNTER")]
         first: Option<u64>,
+        /// Puts the bundles of up to 512 devices into one file, a line for each (JSON Lines), rather than each into its own.
+        #[arg(long)]
+        lines: bool,
         /// Prints labels of these devices, with their QR codes: NAME.pdf, or NAME.svg or NAME.png for one file a page.
         #[arg(long, value_name = "FILE")]
         labels: Option<PathBuf>,
@@ -296,9 +299,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> anyhow::Result<Answer> {
             })?;
             Ok(Answer::Yes)
         }
-        Verb::Provision { product, dpp, count, first, labels, paper } => {
+        Verb::Provision { product, dpp, count, first, lines, labels, paper } => {
             let product = Product { dpp: dpp.product()?, ..product.product() };
-            let order = Order { product, count: *count };
+            let bundles = if *lines { BundleForm::Lines } else { BundleForm::File };
+            let order = Order { product, count: *count, bundles };
             let factory = factory()?;
             let mut done = with_progress(output, |progress| factory.resume(progress))?;
             done.push(with_progress(output, |progress| factory.provision_from(&order, *first, progress))?);

@@ -211,6 +211,23 @@ pub struct Product {
     pub dpp: Option<DppProduct>,
 }
 
+/// In what files the bundles of a batch are handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BundleForm {
+    /// One for each device, `SERIAL.json`, for stations that load one device at a time.
+    #[default]
+    File,
+    /// One for up to 512 devices, `FIRST.jsonl`, with a line for each (JSON Lines): for lines that load many, and fast.
+    Lines,
+}
+
+impl BundleForm {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A number of devices to be made alike, with the serial numbers set aside for them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
@@ -222,6 +239,9 @@ pub struct Batch {
     pub method: Method,
     /// Their serial numbers.
     pub range: SerialRange,
+    /// In what files their bundles are.
+    #[serde(default, skip_serializing_if = "BundleForm::is_default")]
+    pub bundles: BundleForm,
     /// The station that makes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<Station>,

@@ -11,7 +11,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use landfall_element::{MemoryElement, SecureElement};
-use landfall_lifecycle::factory::{FactoryDevice, Method, Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, FactoryDevice, Method, Product, SerialScheme};
 use landfall_pki::{Algorithm, CsrRequest, Name};
 use landfall_server::factory::{Choice, Factory, NewManufacturer, Order, Progress};
 use landfall_store::Store;
@@ -50,6 +50,8 @@ const LOOKS: u64 = 10;
 pub struct Measured {
     /// How many devices were made, each with a durable record and a bundle.
     pub devices: u64,
+    /// In what files the bundles are.
+    pub bundles: BundleForm,
     /// How many threads made them.
     pub threads: usize,
     /// Devices a second.
@@ -60,10 +62,8 @@ pub struct Measured {
     pub ratio: f64,
     /// CPU time of each device, in microseconds.
     pub cpu_us: f64,
-    /// The same with a key, a signature, a file and a row for each, and nothing of Landfall.
+    /// The same with a key, a signature, the bundle's octets and a row for each, and nothing of Landfall.
     pub ground: Bare,
-    /// The same without the files: what a line could come to at most that wants no bundle of each device.
-    pub rows: Bare,
     /// The size of the database, in MiB.
     pub database_mib: f64,
     /// Memory while they were made, in MiB: after how many devices, and how much.
@@ -102,11 +102,11 @@ pub struct TpmMeasured {
 }
 
 /// Makes `count` devices in `folder`, which is left full of them.
-pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Result<Measured> {
+pub fn measure(folder: &Path, count: u32, bundles: BundleForm, progress: &(dyn Fn(u64) + Sync)) -> Result<Measured> {
     let factory = factory(folder)?;
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let before = floor(threads)?;
-    let order = Order { product: product()?, count: NonZero::new(count).context("no devices")? };
+    let order = Order { product: product()?, count: NonZero::new(count).context("no devices")?, bundles };
     let memory = Mutex::new(Vec::new());
     let step = (u64::from(count) / LOOKS).max(1);
     let next = AtomicU64::new(step);
@@ -126,18 +126,16 @@ pub fn measure(folder: &Path, count: u32, progress: &(dyn Fn(u64) + Sync)) -> Re
     let rate = f64::from(count) / took.as_secs_f64();
     let sizes = sizes(&factory, &made.folder)?;
     // As many threads as the factory has: while some wait for the disk, others go on.
-    let ground = |name, sizes| ground::software(&folder.join(name), u64::from(count).min(GROUND), 2 * threads, sizes);
-    let rows = ground("rows", ground::Sizes { bundle: None, ..sizes })?;
-    let ground = ground("ground", sizes)?;
+    let ground = ground::software(&folder.join("ground"), u64::from(count).min(GROUND), 2 * threads, bundles, sizes)?;
     Ok(Measured {
         devices: u64::from(count),
+        bundles,
         threads,
         rate,
         floor_rate,
         ratio: rate / floor_rate,
         cpu_us: cpu.as_secs_f64() * 1e6 / f64::from(count),
         ground,
-        rows,
         database_mib: fs::metadata(folder.join("factory.db"))?.len() as f64 / 1_048_576.0,
         memory: memory.into_inner().unwrap_or_else(PoisonError::into_inner),
     })
@@ -159,8 +157,12 @@ fn factory(folder: &Path) -> Result<Factory> {
 /// What stands on the disk of the first device that was made.
 fn sizes(factory: &Factory, bundles: &Path) -> Result<ground::Sizes> {
     let device = factory.store().scan::<FactoryDevice>(None, 1)?.pop().context("there is no device")?.record;
-    let bundle = fs::metadata(bundles.join(format!("{}.json", device.serial_number)))?.len();
-    Ok(ground::Sizes { bundle: Some(usize::try_from(bundle)?), record: serde_json::to_vec(&device)?.len() })
+    let (alone, first) = (format!("{}.json", device.serial_number), format!("{}.jsonl", device.serial_number));
+    let bundle = match fs::metadata(bundles.join(alone)) {
+        Ok(file) => usize::try_from(file.len())?,
+        Err(_) => fs::read(bundles.join(first))?.iter().position(|octet| *octet == b'\n').context("no line")? + 1,
+    };
+    Ok(ground::Sizes { bundle, record: serde_json::to_vec(&device)?.len() })
 }
 
 fn product() -> Result<Product> {
@@ -371,19 +373,21 @@ fn message(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 /// What was measured, for a terminal.
 pub fn text(measured: &Measured) -> String {
-    let Measured { devices, threads, rate, floor_rate, ratio, cpu_us, ground, rows, database_mib, memory } = measured;
+    let Measured { devices, bundles, threads, rate, floor_rate, ratio, cpu_us, ground, database_mib, memory } =
+        measured;
+    let each = match bundles {
+        BundleForm::File => "a file",
+        BundleForm::Lines => "a line of a file",
+    };
     let mut text = format!(
         "{devices} devices on {threads} threads: {rate:.0} a second, {cpu_us:.0} µs of CPU each.\n\
          Their keys and one signature each, alone: {floor_rate:.0} a second. The ratio is {ratio:.2}.\n\
-         The ground, these with a file and a row of the same size each: {:.0} a second, {:.0} µs of CPU each. \
+         The ground, these with {each} and a row of the same size each: {:.0} a second, {:.0} µs of CPU each. \
          The ratio to it is {:.2}.\n\
-         Without the file: {:.0} a second, {:.0} µs of CPU each.\n\
          The database has {database_mib:.0} MiB. Memory:",
         ground.rate,
         ground.cpu_us,
         rate / ground.rate,
-        rows.rate,
-        rows.cpu_us,
     );
     for (devices, mib) in memory {
         let _ = write!(text, " {mib:.0} MiB after {devices},");
@@ -415,11 +419,13 @@ mod tests {
 
     #[test]
     fn every_device_that_is_measured_is_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let measured = measure(folder.path(), 600, &|_| ()).unwrap();
-        assert_eq!(measured.devices, 600);
-        assert!(measured.ratio > 0.0 && measured.ground.rate > 0.0 && !measured.memory.is_empty());
-        assert!(text(&measured).contains("600 devices"));
+        for bundles in [BundleForm::File, BundleForm::Lines] {
+            let folder = tempfile::tempdir().unwrap();
+            let measured = measure(folder.path(), 600, bundles, &|_| ()).unwrap();
+            assert_eq!(measured.devices, 600);
+            assert!(measured.ratio > 0.0 && measured.ground.rate > 0.0 && !measured.memory.is_empty());
+            assert!(text(&measured).contains("600 devices"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use landfall_device::{Agent, Config, Discovery};
 use landfall_element::{MemoryElement, SecureElement};
 use landfall_lifecycle::{
-    factory::{Product, SerialScheme},
+    factory::{BundleForm, Product, SerialScheme},
     transfer::Mode,
 };
 use landfall_net::tls::TlsIdentity;
@@ -92,12 +92,13 @@ impl Ground {
 
     /// Makes `count` devices, each of which has taken in what the factory gave it.
     pub fn devices(&self, count: u32) -> Result<Vec<Device>> {
-        let order = Order { product: self.product.clone(), count: NonZero::new(count).context("no devices")? };
+        let count = NonZero::new(count).context("no devices")?;
+        let order = Order { product: self.product.clone(), count, bundles: BundleForm::File };
         let made = tokio::task::block_in_place(|| self.factory.provision(&order, &|_| ()))?;
         let paths = fs::read_dir(&made.folder)?.map(|entry| entry.map(|entry| entry.path()));
         let mut bundles: Vec<PathBuf> = paths.collect::<Result<_, _>>()?;
         bundles.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        ensure!(bundles.len() == count as usize, "{} bundles for {count} devices", bundles.len());
+        ensure!(bundles.len() as u64 == u64::from(count.get()), "{} bundles for {count} devices", bundles.len());
         bundles.iter().map(|bundle| self.device(bundle)).collect()
     }
 

@@ -6,7 +6,7 @@
 use super::place::Place;
 use crate::port::free_port;
 use anyhow::{Context, Result, bail};
-use landfall_lifecycle::factory::{FactoryDevice, Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, FactoryDevice, Product, SerialScheme};
 use landfall_net::tls::TlsIdentity;
 use landfall_pki::{Algorithm, AltName, Certificate};
 use landfall_server::{
@@ -213,7 +213,8 @@ impl Manufacturer {
 
     /// Makes devices with keys from the factory (H.1.1 method 3); gives their bundles.
     pub(crate) fn make(&self, product: &Product, count: u32) -> Result<Vec<PathBuf>> {
-        let order = Order { product: product.clone(), count: NonZero::new(count).context("no devices")? };
+        let count = NonZero::new(count).context("no devices")?;
+        let order = Order { product: product.clone(), count, bundles: BundleForm::File };
         let made = tokio::task::block_in_place(|| self.factory.provision(&order, &|_| ()))?;
         let entries = fs::read_dir(&made.folder)?.collect::<std::io::Result<Vec<_>>>()?;
         let mut bundles: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();

@@ -1,21 +1,25 @@
-//! Device bundles on disk: one JSON file per device in a folder per batch, readable by the owner only.
+//! Device bundles on disk, in a folder per batch, readable by the owner only: a JSON file for each device, or a file with a
+//! line for each device of a chunk.
 //!
-//! A bundle is first staged in a folder beside the others, then its device is recorded, and only then it is put among them.
+//! Bundles are first staged beside the others, then their devices are recorded, and only then they are put among them.
 //! So whatever is there is on record, and whatever is on record has its bundle, even after a crash. Each chunk is staged
-//! in a folder of its own: threads that make files in one folder wait for each other.
+//! in a folder or a file of its own: threads that make files in one folder wait for each other.
 
 use super::FactoryError;
+use landfall_lifecycle::factory::BundleForm;
 use landfall_types::{DeviceBundle, SerialNumber};
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-/// What the names of folders begin with in which bundles are staged.
+/// What the names of folders and files begin with in which bundles are staged.
 const STAGING: &str = ".staged-";
+/// How much of a file of lines is written at once, in bytes.
+const BUFFER: usize = 1 << 16;
 
 /// The folder that holds the folders of all batches.
 #[derive(Clone, Debug)]
@@ -28,11 +32,25 @@ pub(super) struct Folder {
     handle: File,
 }
 
-/// Where the bundles of one chunk are staged.
+/// The bundles of one chunk on their way to those that are handed out.
 #[derive(Debug)]
 pub(super) struct Staging<'a> {
     batch: &'a Folder,
+    /// A folder with a file for each of them, or a file with a line for each.
     path: PathBuf,
+    lines: Option<BufWriter<File>>,
+    staged: Vec<SerialNumber>,
+}
+
+/// What was staged in one file and never handed out.
+#[derive(Debug)]
+pub(super) struct LeftOver {
+    pub(super) path: PathBuf,
+    form: BundleForm,
+    /// Those that can be read.
+    pub(super) bundles: Vec<DeviceBundle>,
+    /// Whether nothing of it was cut off in the writing.
+    pub(super) whole: bool,
 }
 
 impl Bundles {
@@ -74,32 +92,49 @@ impl Folder {
     }
 
     /// Where the chunk of that number is staged.
-    pub(super) fn staging(&self, chunk: u64) -> Result<Staging<'_>, FactoryError> {
+    pub(super) fn staging(&self, chunk: u64, form: BundleForm) -> Result<Staging<'_>, FactoryError> {
         let path = self.path.join(format!("{STAGING}{chunk}"));
-        make_private(&path)?;
-        Ok(Staging { batch: self, path })
+        let lines = match form {
+            BundleForm::File => {
+                make_private(&path)?;
+                None
+            }
+            BundleForm::Lines => Some(BufWriter::with_capacity(
+                BUFFER,
+                write_private(&path).map_err(|why| FactoryError::file(&path, why))?,
+            )),
+        };
+        Ok(Staging { batch: self, path, lines, staged: Vec::new() })
     }
 
-    /// Waits until everything staged is on the disk: one wait for all, not one per file.
-    pub(super) fn sync(&self) -> Result<(), FactoryError> {
+    /// Waits until everything in the folder is on the disk: one wait for all, not one per file.
+    fn sync(&self) -> Result<(), FactoryError> {
         rustix::fs::syncfs(&self.handle).map_err(|why| FactoryError::file(&self.path, why))
     }
 
-    /// Puts a staged bundle where it belongs: it is handed out.
-    pub(super) fn hand_out(&self, staged: &Path, serial: &SerialNumber) -> Result<(), FactoryError> {
-        fs::rename(staged, self.named(serial)).map_err(|why| FactoryError::file(staged, why))
-    }
-
-    /// The bundles that were staged and never handed out. One that was cut off in the writing has no content.
-    pub(super) fn left_over(&self) -> Result<Vec<(PathBuf, Option<DeviceBundle>)>, FactoryError> {
+    /// What was staged and never handed out.
+    pub(super) fn left_over(&self) -> Result<Vec<LeftOver>, FactoryError> {
         let mut found = Vec::new();
-        for staging in self.stagings()? {
-            for path in entries(&staging)? {
-                let json = fs::read(&path).map_err(|why| FactoryError::file(&path, why))?;
-                found.push((path, serde_json::from_slice(&json).ok()));
+        for path in self.stagings()? {
+            match path.is_dir() {
+                true => entries(&path)?.into_iter().try_for_each(|path| {
+                    found.push(LeftOver::read(path, BundleForm::File)?);
+                    Ok::<_, FactoryError>(())
+                })?,
+                false => found.push(LeftOver::read(path, BundleForm::Lines)?),
             }
         }
         Ok(found)
+    }
+
+    /// Puts what was left where it belongs: it is handed out.
+    pub(super) fn hand_out(&self, left: &LeftOver) -> Result<(), FactoryError> {
+        left.bundles.first().map_or(Ok(()), |first| self.rename(&left.path, &first.serial_number, left.form))
+    }
+
+    /// Removes bundles that will not be handed out, private keys and all.
+    pub(super) fn discard(&self, left: &LeftOver) -> Result<(), FactoryError> {
+        fs::remove_file(&left.path).map_err(|why| FactoryError::file(&left.path, why))
     }
 
     /// Removes the folders in which bundles were staged, once everything that was there is handed out and on the disk.
@@ -114,32 +149,74 @@ impl Folder {
         Ok(found)
     }
 
-    /// Removes a staged bundle that will not be handed out, private key and all.
-    pub(super) fn discard(&self, path: &Path) -> Result<(), FactoryError> {
-        fs::remove_file(path).map_err(|why| FactoryError::file(path, why))
-    }
-
-    /// Where a bundle is once it was handed out.
-    pub(super) fn named(&self, serial: &SerialNumber) -> PathBuf {
-        self.path.join(bundle_name(serial))
+    /// Puts a staged file, the first device of which is `first`, where it belongs.
+    fn rename(&self, staged: &Path, first: &SerialNumber, form: BundleForm) -> Result<(), FactoryError> {
+        let name = match form {
+            BundleForm::File => bundle_name(first),
+            BundleForm::Lines => format!("{}.jsonl", file_name(first)),
+        };
+        fs::rename(staged, self.path.join(name)).map_err(|why| FactoryError::file(staged, why))
     }
 }
 
 impl Staging<'_> {
     /// Writes a bundle that is not to be handed out yet.
-    pub(super) fn stage(&self, bundle: &DeviceBundle) -> Result<(), FactoryError> {
-        let path = self.path.join(bundle_name(&bundle.serial_number));
-        let failed = |why| FactoryError::file(&path, why);
-        let json = serde_json::to_vec_pretty(bundle).map_err(|why| FactoryError::file(&path, why))?;
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path).map_err(failed)?;
-        file.write_all(&json).map_err(failed)
+    pub(super) fn stage(&mut self, bundle: &DeviceBundle) -> Result<(), FactoryError> {
+        match &mut self.lines {
+            None => {
+                let path = self.path.join(bundle_name(&bundle.serial_number));
+                let written = serde_json::to_vec_pretty(bundle).map_err(Into::into);
+                let written = written.and_then(|json| write_private(&path)?.write_all(&json));
+                written.map_err(|why| FactoryError::file(&path, why))?;
+            }
+            Some(lines) => {
+                let written = serde_json::to_writer(&mut *lines, bundle).map_err(Into::into);
+                let written = written.and_then(|()| lines.write_all(b"\n"));
+                written.map_err(|why: std::io::Error| FactoryError::file(&self.path, why))?;
+            }
+        }
+        self.staged.push(bundle.serial_number.clone());
+        Ok(())
     }
 
-    /// Hands out the bundle of a device that is on record now.
-    pub(super) fn hand_out(&self, serial: &SerialNumber) -> Result<(), FactoryError> {
-        self.batch.hand_out(&self.path.join(bundle_name(serial)), serial)
+    /// Waits until everything staged is on the disk.
+    pub(super) fn sync(&mut self) -> Result<(), FactoryError> {
+        match &mut self.lines {
+            None => self.batch.sync(),
+            Some(lines) => {
+                let synced = lines.flush().and_then(|()| lines.get_ref().sync_all());
+                synced.and_then(|()| self.batch.handle.sync_all()).map_err(|why| FactoryError::file(&self.path, why))
+            }
+        }
     }
+
+    /// Hands the bundles out, whose devices are on record now.
+    pub(super) fn hand_out(self) -> Result<(), FactoryError> {
+        match (&self.lines, self.staged.first()) {
+            (Some(_), Some(first)) => self.batch.rename(&self.path, first, BundleForm::Lines),
+            _ => self.staged.iter().try_for_each(|serial| {
+                self.batch.rename(&self.path.join(bundle_name(serial)), serial, BundleForm::File)
+            }),
+        }
+    }
+}
+
+impl LeftOver {
+    fn read(path: PathBuf, form: BundleForm) -> Result<Self, FactoryError> {
+        let json = fs::read(&path).map_err(|why| FactoryError::file(&path, why))?;
+        let read = |json: &[u8]| serde_json::from_slice::<DeviceBundle>(json).ok();
+        let bundles: Vec<_> = match form {
+            BundleForm::File => vec![read(&json)],
+            BundleForm::Lines => json.split_inclusive(|octet| *octet == b'\n').map(read).collect(),
+        };
+        let whole = bundles.iter().all(Option::is_some);
+        Ok(Self { path, form, bundles: bundles.into_iter().flatten().collect(), whole })
+    }
+}
+
+/// A new file in place of whatever was there, which the owner alone can read.
+fn write_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FactoryError> {

@@ -58,13 +58,15 @@ impl Factory {
         let mut after = range.scheme.serial(range.first)?.as_str().to_owned();
         after.pop();
         loop {
-            let page = self.store.scan::<FactoryDevice>(Some(&after), super::records::PAGE)?;
+            let most =
+                usize::try_from(range.count).map_or(super::records::PAGE, |count| count.min(super::records::PAGE));
+            let page = self.store.scan::<FactoryDevice>(Some(&after), most)?;
             let Some(behind) = page.last() else { return Ok(()) };
             after = behind.key();
             let within =
                 |serial| range.scheme.counter(serial).is_ok_and(|counter| (range.first..end).contains(&counter));
             page.iter().filter(|device| within(&device.serial_number)).try_for_each(|device| take(device))?;
-            if after.as_str() > last.as_str() {
+            if after.as_str() >= last.as_str() {
                 return Ok(());
             }
         }

@@ -15,10 +15,14 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{
     fs::{self, File},
     io::{BufReader, BufWriter, Read, Write},
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
 };
 
 const FORMAT: u8 = 1;
+/// How many devices are read and written by one thread at once.
+const PART: u64 = 2048;
 const SECTION: &str = "NIST SP 1800-36B s4.1";
 /// What the signature's file is called, after the manifest's.
 const SIGNATURE: &str = "p7s";
@@ -144,23 +148,57 @@ impl Factory {
         staged.write(&head)?;
         staged.write(",\"devices\":[")?;
         let mut count = 0;
-        self.each_device(which, &mut |device| {
-            staged.item(count, &Line::of(device))?;
-            count += 1;
-            Ok(())
-        })?;
+        match batch {
+            Some(batch) => self.lines_of(&batch.range, &mut |lines| {
+                lines.iter().try_for_each(|line| {
+                    count += 1;
+                    staged.line(count > 1, line)
+                })
+            })?,
+            None => self.each_device(which, &mut |device| {
+                count += 1;
+                staged.item(count > 1, &Line::of(device))
+            })?,
+        }
         staged.write("],\"rejects\":[")?;
-        let (mut rejects, about) = (0, batch.map(|batch| &batch.id));
+        let (mut follows, about) = (false, batch.map(|batch| &batch.id));
         self.each_reject(&mut |reject| {
             if about.is_none_or(|batch| reject.batch.as_ref() == Some(batch)) {
-                staged.item(rejects, &reject)?;
-                rejects += 1;
+                staged.item(follows, &reject)?;
+                follows = true;
             }
             Ok(())
         })?;
         staged.write("]}\n")?;
         staged.sign(&self.manifests.signer, now)?;
         Ok(count)
+    }
+
+    /// Hands the lines of the devices with these serial numbers to `take`, in order. They are read and written on all cores.
+    fn lines_of(
+        &self,
+        range: &SerialRange,
+        take: &mut dyn FnMut(Vec<String>) -> Result<(), FactoryError>,
+    ) -> Result<(), FactoryError> {
+        let part = |skip| -> Result<_, FactoryError> {
+            let mut lines = Vec::new();
+            self.devices_in(&range.part(skip, PART), &mut |device| {
+                lines.push(json(&Line::of(device))?);
+                Ok(())
+            })?;
+            Ok(lines)
+        };
+        let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+        let parts: Vec<u64> = (0..range.count.div_ceil(PART)).map(|number| number * PART).collect();
+        parts.chunks(at_once).try_for_each(|parts| {
+            thread::scope(|scope| {
+                let at_work: Vec<_> = parts.iter().map(|skip| scope.spawn(|| part(*skip))).collect();
+                at_work.into_iter().try_for_each(|part| match part.join() {
+                    Ok(lines) => take(lines?),
+                    Err(panicked) => std::panic::resume_unwind(panicked),
+                })
+            })
+        })
     }
 
     /// Hands every reject to `take`, the oldest first.
@@ -207,10 +245,13 @@ impl<'a> Staged<'a> {
         Ok(Self { path, file: BufWriter::new(file), digest })
     }
 
-    fn item(&mut self, place: u64, item: &impl Serialize) -> Result<(), FactoryError> {
-        let text = serde_json::to_string(item).map_err(|why| FactoryError::file(self.path, why))?;
-        self.write(if place == 0 { "\n" } else { ",\n" })?;
-        self.write(&text)
+    fn item(&mut self, follows: bool, item: &impl Serialize) -> Result<(), FactoryError> {
+        self.line(follows, &json(item)?)
+    }
+
+    fn line(&mut self, follows: bool, line: &str) -> Result<(), FactoryError> {
+        self.write(if follows { ",\n" } else { "\n" })?;
+        self.write(line)
     }
 
     fn write(&mut self, text: &str) -> Result<(), FactoryError> {
@@ -235,6 +276,10 @@ impl<'a> Staged<'a> {
         };
         write().map_err(|why| failed(&why))
     }
+}
+
+fn json(item: &impl Serialize) -> Result<String, FactoryError> {
+    serde_json::to_string(item).map_err(|why| FactoryError::file(Path::new("the manifest"), why))
 }
 
 fn staging(path: &Path) -> PathBuf {

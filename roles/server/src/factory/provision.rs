@@ -1,8 +1,14 @@
 //! Making batches of devices with the keys that the factory makes for them (H.1.1, method 3).
 
-use super::{Factory, FactoryError, authority::Applicant, bundles::Folder, dpp};
+use super::{
+    Factory, FactoryError,
+    authority::Applicant,
+    bundles::{Folder, LeftOver},
+    dpp,
+};
 use landfall_lifecycle::factory::{
-    BadSerial, Batch, BatchId, FactoryDevice, FactoryEvent, LOG, Method, Product, SerialCounter, SerialRange,
+    BadSerial, Batch, BatchId, BundleForm, FactoryDevice, FactoryEvent, LOG, Method, Product, SerialCounter,
+    SerialRange,
 };
 use landfall_pki::{SoftwareKey, pem};
 use landfall_types::{BundleKey, Changes, DeviceBundle, Redacted, SerialNumber, record::Record};
@@ -31,6 +37,8 @@ pub struct Order {
     pub product: Product,
     /// How many.
     pub count: NonZero<u32>,
+    /// In what files their bundles are handed out.
+    pub bundles: BundleForm,
 }
 
 /// How far a batch has come.
@@ -130,6 +138,7 @@ impl Factory {
                 product: product.clone(),
                 method: Method::Loaded,
                 range,
+                bundles: order.bundles,
                 station: self.station.clone(),
                 planned: self.now(),
                 finished: None,
@@ -203,37 +212,48 @@ impl Factory {
         Ok(Provisioned { folder: folder.path().into(), batch, made, found, made_anew, manifest })
     }
 
-    /// Settles what an interruption left: a bundle whose device is on record is handed out, any other is thrown away.
+    /// Settles what an interruption left: bundles whose devices are on record are handed out, any others are thrown away.
     fn settle(&self, batch: &Batch, folder: &Folder) -> Result<Vec<SerialNumber>, FactoryError> {
         let mut thrown_away = Vec::new();
-        for (path, bundle) in folder.left_over()? {
-            let recorded = match &bundle {
-                Some(bundle) => self.store.find::<FactoryDevice>(bundle.serial_number.as_str())?,
-                None => None,
-            };
-            match bundle {
-                Some(bundle) if recorded.is_some_and(|device| device.idevid == bundle.idevid) => {
-                    folder.hand_out(&path, &bundle.serial_number)?;
-                }
-                other => {
-                    if let Some(bundle) = &other {
+        for left in folder.left_over()? {
+            match self.are_recorded(&left)? {
+                true => folder.hand_out(&left)?,
+                false => {
+                    let lost = left.bundles.iter().map(|bundle| {
                         let (device, why) = (bundle.serial_number.to_string(), INTERRUPTED.to_owned());
-                        let check = "interrupted".to_owned();
-                        self.reject([self.rejected(batch.method, Some(&batch.id), device, check, why)])?;
-                    }
-                    folder.discard(&path)?;
-                    thrown_away.extend(other.map(|bundle| bundle.serial_number));
+                        self.rejected(batch.method, Some(&batch.id), device, "interrupted".to_owned(), why)
+                    });
+                    self.reject(lost)?;
+                    folder.discard(&left)?;
+                    thrown_away.extend(left.bundles.into_iter().map(|bundle| bundle.serial_number));
                 }
             }
         }
         Ok(thrown_away)
     }
 
+    /// Whether the devices of all these bundles are on record with the same IDevIDs. What is in one file was recorded together.
+    fn are_recorded(&self, left: &LeftOver) -> Result<bool, FactoryError> {
+        let mut recorded = 0;
+        for bundle in &left.bundles {
+            let device = self.store.find::<FactoryDevice>(bundle.serial_number.as_str())?;
+            recorded += usize::from(device.is_some_and(|device| device.idevid == bundle.idevid));
+        }
+        match recorded {
+            0 => Ok(false),
+            all if left.whole && all == left.bundles.len() => Ok(true),
+            some => {
+                let why = format!("{some} of the devices in it are on record, and others are not or cannot be read");
+                Err(FactoryError::file(&left.path, why))
+            }
+        }
+    }
+
     /// Makes the devices of one chunk that are not on record yet; says how many.
     fn make_chunk(&self, batch: &Batch, folder: &Folder, skip: u64) -> Result<u64, FactoryError> {
         let dpp = dpp::Maker::of(&batch.product)?;
         let mut changes = Changes::new();
-        let mut made = Vec::new();
+        let mut made = 0;
         let chunk = batch.range.part(skip, CHUNK);
         let mut there = BTreeSet::new();
         self.devices_in(&chunk, &mut |device| {
@@ -243,7 +263,10 @@ impl Factory {
                 false => Err(FactoryError::serial_taken(&device.serial_number)),
             }
         })?;
-        let staging = folder.staging(skip / CHUNK)?;
+        if there.len() as u64 == chunk.count {
+            return Ok(0);
+        }
+        let mut staging = folder.staging(skip / CHUNK, batch.bundles)?;
         for serial in chunk.serials() {
             let serial = serial?;
             if there.contains(&serial) {
@@ -253,14 +276,12 @@ impl Factory {
             let (device, bundle) = self.rejecting(made_one, batch.method, Some(&batch.id), || serial.to_string())?;
             staging.stage(&bundle)?;
             changes = changes.insert(&device)?.append(LOG, &event(&device))?;
-            made.push(serial);
+            made += 1;
         }
-        if !made.is_empty() {
-            folder.sync()?;
-            self.store.commit_blocking(changes)?;
-            made.iter().try_for_each(|serial| staging.hand_out(serial))?;
-        }
-        Ok(made.len() as u64)
+        staging.sync()?;
+        self.store.commit_blocking(changes)?;
+        staging.hand_out()?;
+        Ok(made)
     }
 
     fn make(

@@ -1,7 +1,7 @@
 //! A manufacturer, a domain and a server over loopback, in a folder that goes away.
 
 use landfall_device::{Agent, Config as DeviceConfig, Outcome};
-use landfall_lifecycle::factory::{Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, Product, SerialScheme};
 use landfall_pki::{Algorithm, AltName};
 use landfall_server::{
     RoleName, Server, Settings, Trigger,
@@ -91,7 +91,7 @@ impl World {
             mud_url,
             dpp: None,
         };
-        let order = Order { product, count: NonZero::new(devices).unwrap() };
+        let order = Order { product, count: NonZero::new(devices).unwrap(), bundles: BundleForm::File };
         // It blocks, which a thread of a runtime must not.
         let made = std::thread::scope(|scope| scope.spawn(|| factory.provision(&order, &|_| {})).join().unwrap());
         let made = made.unwrap();

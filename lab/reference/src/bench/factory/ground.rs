@@ -8,10 +8,11 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
+use landfall_lifecycle::factory::BundleForm;
 use rusqlite::Connection;
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{BufWriter, Write},
     net::{Ipv4Addr, TcpStream},
     path::Path,
     sync::{
@@ -30,15 +31,15 @@ const WRAPPED_KEY: usize = 256;
 /// What stands on the disk of each device, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
-    pub(super) bundle: Option<usize>,
+    pub(super) bundle: usize,
     pub(super) record: usize,
 }
 
-/// Makes a key and a signature, a row, and a file if there is to be one, for each of `count` devices on so many threads.
-pub(super) fn software(folder: &Path, count: u64, threads: usize, sizes: Sizes) -> Result<Bare> {
+/// Makes a key, a signature, a row, and a file or a line of one, for each of `count` devices on so many threads.
+pub(super) fn software(folder: &Path, count: u64, threads: usize, form: BundleForm, sizes: Sizes) -> Result<Bare> {
     fs::create_dir(folder)?;
     let (rows, disk) = (Rows::create(folder)?, File::open(folder)?);
-    let (bundle, record) = (sizes.bundle.map(|size| vec![b'x'; size]), vec![b'x'; sizes.record]);
+    let (bundle, record) = (vec![b'x'; sizes.bundle], vec![b'x'; sizes.record]);
     let next = AtomicU64::new(0);
     let station = || -> Result<()> {
         let random = SystemRandom::new();
@@ -51,18 +52,28 @@ pub(super) fn software(folder: &Path, count: u64, threads: usize, sizes: Sizes) 
                 return Ok(());
             }
             let staging = folder.join(format!(".staged-{first}"));
-            fs::create_dir(&staging)?;
+            let mut lines = match form {
+                BundleForm::File => fs::create_dir(&staging).map(|()| None)?,
+                BundleForm::Lines => Some(BufWriter::new(File::create(&staging)?)),
+            };
             for name in &names {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
                 issuer.sign(&random, &[7; CERTIFICATE])?;
-                bundle.iter().try_for_each(|bundle| fs::write(staging.join(name), bundle))?;
+                match &mut lines {
+                    None => fs::write(staging.join(name), &bundle)?,
+                    Some(lines) => lines.write_all(&bundle)?,
+                }
             }
-            if bundle.is_some() {
-                rustix::fs::syncfs(&disk)?;
+            match lines {
+                None => rustix::fs::syncfs(&disk)?,
+                Some(lines) => lines.into_inner()?.sync_all().and_then(|()| disk.sync_all())?,
             }
             rows.insert(&names, &record)?;
-            if bundle.is_some() {
-                names.iter().try_for_each(|name| fs::rename(staging.join(name), folder.join(name)))?;
+            match form {
+                BundleForm::File => {
+                    names.iter().try_for_each(|name| fs::rename(staging.join(name), folder.join(name)))?;
+                }
+                BundleForm::Lines => fs::rename(&staging, folder.join(first.to_string()))?,
             }
         }
     };

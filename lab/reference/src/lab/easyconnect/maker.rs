@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use landfall_dpp::Curve;
-use landfall_lifecycle::factory::{DppProduct, Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, DppProduct, Product, SerialScheme};
 use landfall_net::tls::{ClientTls, TlsIdentity};
 use landfall_pki::{Algorithm, AltName, Anchors, Certificate};
 use landfall_server::{
@@ -78,7 +78,7 @@ impl Maker {
 
     /// Makes a device of that kind.
     pub(super) fn make(&self, place: &Place, product: &Product) -> Result<Device> {
-        let order = Order { product: product.clone(), count: NonZero::<u32>::MIN };
+        let order = Order { product: product.clone(), count: NonZero::<u32>::MIN, bundles: BundleForm::File };
         let made = tokio::task::block_in_place(|| self.factory.provision(&order, &|_| ()))?;
         let bundle = fs::read_dir(&made.folder)?.next().context("the factory made nothing")??;
         Device::unpack(place, &bundle.path())

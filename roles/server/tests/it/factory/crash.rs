@@ -1,8 +1,8 @@
 //! A factory that is killed loses no device and makes none twice.
 
 use super::{Place, bundles, order, product, quietly};
-use landfall_lifecycle::factory::{Batch, FactoryDevice, LOG};
-use landfall_server::factory::{Factory, Progress};
+use landfall_lifecycle::factory::{Batch, BundleForm, FactoryDevice, LOG};
+use landfall_server::factory::{Factory, Order, Progress};
 use landfall_store::Store;
 use std::{
     collections::BTreeSet,
@@ -12,6 +12,8 @@ use std::{
 };
 
 const FOLDER: &str = "LANDFALL_TEST_FACTORY";
+/// Set if the bundles are to be lines.
+const LINES: &str = "LANDFALL_TEST_LINES";
 const DEVICES: u32 = 8192;
 /// How many chunks of devices that is, and so how often the child tells its progress.
 const STEPS: u64 = 16;
@@ -33,19 +35,29 @@ fn makes_devices_until_killed() {
         out.write_all(b"\nchunk\n").and_then(|()| out.flush()).unwrap();
     };
     progress(Progress { made: 0, of: 0 });
-    go_on(&factory, &progress);
+    let bundles = if std::env::var_os(LINES).is_some() { BundleForm::Lines } else { BundleForm::File };
+    go_on(&factory, bundles, &progress);
 }
 
 /// Goes on with the batch; begins it if a kill came before it was planned.
-fn go_on(factory: &Factory, progress: &(dyn Fn(Progress) + Sync)) {
+fn go_on(factory: &Factory, bundles: BundleForm, progress: &(dyn Fn(Progress) + Sync)) {
     match factory.store().scan::<Batch>(None, 1).unwrap().is_empty() {
-        true => drop(factory.provision(&order(DEVICES), progress).unwrap()),
+        true => drop(factory.provision(&Order { bundles, ..order(DEVICES) }, progress).unwrap()),
         false => assert!(factory.resume(progress).unwrap().len() <= 1),
     }
 }
 
 #[test]
 fn a_batch_survives_kills() {
+    survives(BundleForm::File);
+}
+
+#[test]
+fn a_batch_in_lines_survives_kills() {
+    survives(BundleForm::Lines);
+}
+
+fn survives(form: BundleForm) {
     let seed = std::env::var("LANDFALL_SEED").ok().map(|seed| seed.parse().expect("LANDFALL_SEED is a number"));
     let seed: u64 = seed.unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
     println!("LANDFALL_SEED={seed}");
@@ -53,10 +65,10 @@ fn a_batch_survives_kills() {
     let folder = place.folder.path();
     for kill in 0..KILLS {
         // Somewhere in the first quarter of what is left, so that something is left for the next.
-        run_and_kill(folder, 1 + (seed >> (8 * kill)) % (STEPS / 4));
+        run_and_kill(folder, form, 1 + (seed >> (8 * kill)) % (STEPS / 4));
     }
     let factory = open(folder);
-    go_on(&factory, &quietly);
+    go_on(&factory, form, &quietly);
     assert_eq!(factory.unfinished().unwrap(), []);
 
     let devices = factory.store().scan::<FactoryDevice>(None, usize::MAX).unwrap();
@@ -73,13 +85,13 @@ fn a_batch_survives_kills() {
 }
 
 /// Lets a child work until it has told so many steps, and kills it.
-fn run_and_kill(folder: &Path, steps: u64) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "factory::crash::makes_devices_until_killed", "--nocapture"])
-        .env(FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn run_and_kill(folder: &Path, form: BundleForm, steps: u64) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "factory::crash::makes_devices_until_killed", "--nocapture"]);
+    if form == BundleForm::Lines {
+        child.env(LINES, "");
+    }
+    let mut child = child.env(FOLDER, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     for _ in 0..steps {
         assert!(lines.any(|line| line == "chunk"), "the child ended by itself");

@@ -11,7 +11,7 @@ mod provision;
 mod records;
 
 use landfall_element::{KeySource, SoftwareElement};
-use landfall_lifecycle::factory::{Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, Product, SerialScheme};
 use landfall_pki::{Algorithm, AltName, Anchors, Certificate, PathPolicy, validate};
 use landfall_server::factory::{Factory, NewManufacturer, Order, Progress};
 use landfall_store::Store;
@@ -86,7 +86,7 @@ fn product() -> Product {
 }
 
 fn order(count: u32) -> Order {
-    Order { product: product(), count: NonZero::new(count).unwrap() }
+    Order { product: product(), count: NonZero::new(count).unwrap(), bundles: BundleForm::File }
 }
 
 fn quietly(_: Progress) {}
@@ -94,8 +94,14 @@ fn quietly(_: Progress) {}
 /// Every bundle that was handed out in `folder`.
 fn bundles(folder: &Path) -> Vec<DeviceBundle> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let named = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-    named.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+    let bundles = files.flat_map(|path| match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => vec![serde_json::from_slice(&fs::read(path).unwrap()).unwrap()],
+        Some("jsonl") => {
+            fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+        _ => Vec::new(),
+    });
+    bundles.collect()
 }
 
 /// Whether the bundle's IDevID chains to `anchors`.

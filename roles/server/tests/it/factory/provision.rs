@@ -1,11 +1,11 @@
 //! Making batches.
 
 use super::{Place, bundles, chains_to, order, product, quietly};
-use landfall_lifecycle::factory::{Batch, FactoryDevice, FactoryEvent, LOG, SerialCounter};
+use landfall_lifecycle::factory::{Batch, BundleForm, FactoryDevice, FactoryEvent, LOG, SerialCounter};
 use landfall_pki::{Certificate, Signer, SoftwareKey, pem};
 use landfall_server::factory::{FactoryError, Order, Progress};
 use landfall_store::Store;
-use landfall_types::Changes;
+use landfall_types::{Changes, DeviceBundle};
 use std::{collections::BTreeSet, fs, num::NonZero, os::unix::fs::PermissionsExt, sync::Mutex};
 
 #[test]
@@ -165,6 +165,63 @@ fn an_interruption_between_record_and_hand_out_is_made_good() {
     assert_eq!(bundles(&made.folder).len(), 4);
     assert!(!file(".staged-0".into()).exists());
     assert_eq!(factory.resume(&quietly).unwrap(), []);
+}
+
+#[test]
+fn bundles_can_be_lines_of_larger_files() {
+    let place = Place::new();
+    let factory = place.factory();
+    let made = factory.provision(&Order { bundles: BundleForm::Lines, ..order(600) }, &quietly).unwrap();
+    let serials: Vec<_> = made.batch.range.serials().map(Result::unwrap).collect();
+    let mut files: Vec<_> = fs::read_dir(&made.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files, [0, 512].map(|first: usize| made.folder.join(format!("{}.jsonl", serials[first]))));
+    assert!(files.iter().all(|file| fs::metadata(file).unwrap().permissions().mode() & 0o777 == 0o600));
+    let there: Vec<_> = fs::read_to_string(&files[0]).unwrap().lines().map(str::to_owned).collect();
+    let there: Vec<DeviceBundle> = there.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        there.iter().map(|bundle| &bundle.serial_number).collect::<Vec<_>>(),
+        serials[..512].iter().collect::<Vec<_>>()
+    );
+    let key = pem::decode(there[7].key.as_ref().unwrap().0.expose()).unwrap().remove(0);
+    let idevid = Certificate::from_pem(&there[7].idevid).unwrap();
+    assert_eq!(SoftwareKey::from_pkcs8_der(&key.der).unwrap().public_key(), idevid.public_key());
+    assert_eq!(bundles(&made.folder).len(), 600);
+}
+
+#[test]
+fn lines_that_were_not_handed_out_are_or_are_thrown_away_as_one() {
+    let place = Place::new();
+    let factory = place.factory();
+    let made = factory.provision(&Order { bundles: BundleForm::Lines, ..order(3) }, &quietly).unwrap();
+    let serials: Vec<_> = made.batch.range.serials().map(Result::unwrap).collect();
+    let (named, staged) = (made.folder.join(format!("{}.jsonl", serials[0])), made.folder.join(".staged-0"));
+    let lines = fs::read_to_string(&named).unwrap();
+    let interrupted = Batch { finished: None, ..made.batch.clone() };
+    let interrupt = || factory.store().commit_blocking(Changes::new().put(&interrupted).unwrap()).unwrap();
+
+    // Recorded and not handed out.
+    fs::rename(&named, &staged).unwrap();
+    interrupt();
+    let resumed = factory.resume(&quietly).unwrap().remove(0);
+    assert_eq!((resumed.made, resumed.found, resumed.made_anew.len()), (0, 3, 0));
+    assert_eq!((fs::read_to_string(&named).unwrap(), staged.exists()), (lines.clone(), false));
+
+    // Staged beside what is recorded and handed out, and cut off in the last line.
+    let others = lines.replace("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE----- ");
+    fs::write(&staged, &others[..others.len() - 9]).unwrap();
+    interrupt();
+    let resumed = factory.resume(&quietly).unwrap().remove(0);
+    assert_eq!((resumed.made_anew, staged.exists()), (serials[..2].to_vec(), false));
+
+    // One device in it is on record, another is not: nobody made that, and nothing is thrown away.
+    let first = lines.lines().next().unwrap();
+    let mixed = format!("{first}\n{}", first.replace(serials[0].as_str(), "EX999999"));
+    fs::write(&staged, &mixed).unwrap();
+    interrupt();
+    let error = factory.resume(&quietly).unwrap_err().to_string();
+    assert!(error.contains("1 of the devices in it are on record"), "{error}");
+    assert_eq!(fs::read_to_string(&staged).unwrap(), mixed);
 }
 
 #[test]
