@@ -6,6 +6,10 @@ use crate::{
     log::{Head, RawEntry},
 };
 use landfall_types::record::{Change, Expect, Version};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::oneshot;
 
 /// A record as stored: its content is JSON text.
@@ -23,8 +27,42 @@ pub(crate) type Done = oneshot::Sender<Result<Committed, CommitError>>;
 pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
     /// Makes `changes` durable, all or none, then tells `done`.
     fn submit(&self, changes: Vec<Change>, done: Done);
+    /// A number that no longer is the same once a commit has written or removed a record of one of these collections and its
+    /// outcome was told. Nothing if others write here too.
+    fn mark(&self, collections: &[&'static str]) -> Option<u64>;
     /// Calls `work` once. What it reads is all of one moment, or else it reads but once.
     fn read(&self, reading: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError>;
+}
+
+/// How often something was written to each collection.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Marks {
+    /// Notes that something was written to these; to be called when it can be read, and before anybody is told so.
+    pub(crate) fn note(&self, collections: &BTreeSet<&'static str>) {
+        let mut marks = self.held();
+        collections.iter().for_each(|collection| *marks.entry(collection).or_default() += 1);
+    }
+
+    pub(crate) fn of(&self, collections: &[&'static str]) -> u64 {
+        let marks = self.held();
+        // Each grows only, so the sum is the same only if all of them are.
+        collections.iter().filter_map(|collection| marks.get(collection)).sum()
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The collections that have records which these changes write or remove.
+pub(crate) fn touched<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTreeSet<&'static str> {
+    let collection = |change: &Change| match change {
+        Change::Put { collection, .. } | Change::Delete { collection, .. } => Some(*collection),
+        Change::Append { .. } => None,
+    };
+    changes.into_iter().filter_map(collection).collect()
 }
 
 /// How much is read.

@@ -95,6 +95,13 @@ impl Store {
         Some(result)
     }
 
+    /// A number that is another one as soon as somebody was told that a record of one of these collections was written or
+    /// removed: whoever takes it, reads, and finds the same number later would read the same again. Nothing if other processes
+    /// share the store, whose commits are not noticed.
+    pub fn mark(&self, collections: &[&'static str]) -> Option<u64> {
+        self.0.mark(collections)
+    }
+
     /// What `read` reads, all of one moment: nothing that is committed meanwhile is seen. It costs less than as many
     /// single reads.
     pub fn snapshot<T, E: From<ReadError>>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {

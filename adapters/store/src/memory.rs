@@ -2,7 +2,7 @@
 
 use crate::{
     Committed,
-    backend::{Backend, Done, Reading, Reads, Row, check},
+    backend::{Backend, Done, Marks, Reading, Reads, Row, check, touched},
     error::{CommitError, ReadError},
     log::{Head, RawEntry},
 };
@@ -15,7 +15,10 @@ use std::{
 
 /// A store in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<State>);
+pub(crate) struct Memory {
+    state: Mutex<State>,
+    marks: Marks,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,7 +43,7 @@ struct Stored {
 
 impl Memory {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,9 +150,15 @@ fn row(key: &str, stored: &Stored) -> Row {
 
 impl Backend for Memory {
     fn submit(&self, changes: Vec<Change>, done: Done) {
+        let touched = touched(&changes);
         let result = self.state().commit(changes);
+        self.marks.note(&touched);
         // Whoever asked may have gone away.
         drop(done.send(result));
+    }
+
+    fn mark(&self, collections: &[&'static str]) -> Option<u64> {
+        Some(self.marks.of(collections))
     }
 
     fn read(&self, _: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {

@@ -6,14 +6,21 @@ mod schema;
 mod write;
 
 use crate::{
-    backend::{Backend, Done, Reading, Reads},
+    backend::{Backend, Done, Marks, Reading, Reads},
     error::{CommitError, OpenError, ReadError},
 };
 use landfall_types::record::Change;
 use lock::Lock;
 use read::Readers;
 use rusqlite::{Connection, ErrorCode, config::DbConfig};
-use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, sync::mpsc, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 use write::{Commit, Writer};
 
 /// A store in one SQLite file.
@@ -23,6 +30,8 @@ pub(crate) struct Sqlite {
     commits: Option<mpsc::Sender<Commit>>,
     writer: Option<thread::JoinHandle<()>>,
     readers: Readers,
+    /// Nothing if others write to the file too.
+    marks: Option<Arc<Marks>>,
     /// Freed last, when nothing touches the file any more.
     _lock: Lock,
 }
@@ -44,10 +53,11 @@ impl Sqlite {
     fn start(path: &Path, lock: Lock, connection: Connection, shared: bool) -> Result<Self, OpenError> {
         let readers = Readers::new(path);
         let (commits, queue) = mpsc::channel();
-        let writer = Writer::new(connection, shared).map_err(|e| unopened(path, &e))?;
+        let marks = Arc::new(Marks::default());
+        let writer = Writer::new(connection, marks.clone(), shared).map_err(|e| unopened(path, &e))?;
         let writer = thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&queue));
         let writer = Some(writer.map_err(|e| failed(path, &e))?);
-        Ok(Self { commits: Some(commits), writer, readers, _lock: lock })
+        Ok(Self { commits: Some(commits), writer, readers, marks: (!shared).then_some(marks), _lock: lock })
     }
 }
 
@@ -120,6 +130,10 @@ impl Backend for Sqlite {
         if let Some(done) = unsent {
             drop(done.send(Err(CommitError::Closed)));
         }
+    }
+
+    fn mark(&self, collections: &[&'static str]) -> Option<u64> {
+        Some(self.marks.as_ref()?.of(collections))
     }
 
     fn read(&self, reading: Reading, work: &mut dyn FnMut(&dyn Reads)) -> Result<(), ReadError> {

@@ -3,14 +3,14 @@
 use super::read;
 use crate::{
     Committed, Head,
-    backend::{Done, check},
+    backend::{Done, Marks, check, touched},
     error::CommitError,
 };
 use landfall_types::record::{Change, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::mpsc::Receiver,
+    sync::{Arc, mpsc::Receiver},
     thread,
     time::Duration,
 };
@@ -18,8 +18,11 @@ use std::{
 /// How many changes one transaction takes before it is closed, so that the first commit in it does not wait for ever.
 const GROUP: usize = 4096;
 
-/// While several want to commit at the same time, the first of them waits so long for others to share its wait for the disk.
+/// While several want to commit at the same time, the first of them waits so long, for every two of those who shared the last
+/// wait for the disk, that others may share its own.
 const GATHERED: Duration = Duration::from_millis(1);
+/// It waits no longer than that many times.
+const PATIENCE: usize = 4;
 
 /// Changes that wait to be made durable.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub(super) struct Writer {
     connection: Connection,
     versions: Versions,
     heads: Heads,
+    marks: Arc<Marks>,
     /// What `data_version` was, if the store is shared: it changes whenever another process writes.
     seen: Option<i64>,
 }
@@ -40,17 +44,18 @@ pub(super) struct Writer {
 type Outcome = Result<Committed, CommitError>;
 
 impl Writer {
-    pub(super) fn new(connection: Connection, shared: bool) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: Connection, marks: Arc<Marks>, shared: bool) -> rusqlite::Result<Self> {
         let seen = shared.then(|| data_version(&connection)).transpose()?;
-        Ok(Self { versions: Versions::read(&connection)?, connection, heads: Heads::default(), seen })
+        Ok(Self { versions: Versions::read(&connection)?, connection, heads: Heads::default(), marks, seen })
     }
 
     /// Commits what comes, in groups, until the queue is closed.
     pub(super) fn run(mut self, queue: &Receiver<Commit>) {
-        let mut are_many = false;
+        let mut shared = 1;
         while let Ok(first) = queue.recv() {
-            if are_many {
-                thread::sleep(GATHERED);
+            let patience = (shared / 2).min(PATIENCE);
+            if patience > 0 {
+                thread::sleep(GATHERED.saturating_mul(u32::try_from(patience).unwrap_or_default()));
             }
             let mut group = vec![first];
             let mut size = 0;
@@ -59,7 +64,7 @@ impl Writer {
                 size += next.changes.len();
                 group.push(next);
             }
-            are_many = group.len() > 1;
+            shared = group.len();
             self.commit_group(group);
         }
         if let Err(e) = self.heads.note(&self.connection, 1) {
@@ -75,10 +80,12 @@ impl Writer {
     fn commit_group(&mut self, group: Vec<Commit>) {
         let (changes, done): (Vec<_>, Vec<_>) = group.into_iter().map(|commit| (commit.changes, commit.done)).unzip();
         let count = done.len();
+        let touched = touched(changes.iter().flatten());
         let outcomes = self.transaction(changes).unwrap_or_else(|e| {
             tracing::error!(error = %e, commits = count, "a group of commits failed");
             vec![Err(e); count]
         });
+        self.marks.note(&touched);
         for (done, outcome) in done.into_iter().zip(outcomes) {
             // Whoever asked may have gone away; the commit stands all the same.
             drop(done.send(outcome));
@@ -411,7 +418,7 @@ mod tests {
     fn writer(path: &std::path::Path) -> Writer {
         let mut connection = super::super::connect(path).unwrap();
         super::super::schema::prepare(path, &mut connection).unwrap();
-        Writer::new(connection, false).unwrap()
+        Writer::new(connection, Arc::default(), false).unwrap()
     }
 
     #[test]

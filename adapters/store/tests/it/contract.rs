@@ -32,6 +32,25 @@ fn what_was_written_is_found() {
 }
 
 #[test]
+fn a_mark_is_another_once_a_record_of_its_collections_was_written_or_removed() {
+    on_every_backend(async |store| {
+        let mark = |collections: &[&'static str]| store.mark(collections);
+        let Some(first) = mark(&["thing"]) else { return };
+        let others = mark(&["other"]);
+        let committed = store.commit(Changes::new().insert(&thing("a", &[], 1)).unwrap()).await;
+        let second = mark(&["thing"]).unwrap();
+        assert!(committed.is_ok() && second != first);
+        store.commit(Changes::new().append("log", &json!({})).unwrap()).await.unwrap();
+        assert_eq!((mark(&["thing"]), mark(&["other"])), (Some(second), others));
+        store.commit(Changes::new().delete::<Thing>("a")).await.unwrap();
+        let third = mark(&["thing"]).unwrap();
+        assert!(third != second && third != first);
+        assert_ne!(mark(&["other", "thing"]), others);
+        assert_eq!(mark(&["other"]), others);
+    });
+}
+
+#[test]
 fn an_insert_fails_if_the_key_is_taken() {
     on_every_backend(async |store| {
         put(&store, &[thing("a", &["red"], 1)]).await;

@@ -32,6 +32,7 @@ impl Access {
             device: pledge.device.clone(),
             name: pledge.serial.to_string(),
             by: Shown::Guest(permit.clone()),
+            read: None,
             place,
         };
         Some(self.guest_place(&permit, &pledge.device).map(known))

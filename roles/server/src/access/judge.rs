@@ -7,11 +7,12 @@ use super::{
     session::{self, Session},
 };
 use crate::registrar::CertificateRecord;
+use landfall_assurance::Level;
 use landfall_eap::{radius::Place, tls::server::Shown};
-use landfall_lifecycle::network::DomainDevice;
+use landfall_lifecycle::network::{DomainDevice, Quarantine};
 use landfall_pki::{PathPolicy, path};
 use landfall_store::{ReadError, Snapshot};
-use landfall_types::{DeviceId, Fault, Fingerprint, Refusal, Time};
+use landfall_types::{DeviceId, Fault, Fingerprint, Record as _, Refusal, Time};
 
 /// A device that may be let in.
 #[derive(Clone, Debug)]
@@ -25,12 +26,47 @@ pub(super) struct Known {
     pub(super) place: Place,
     /// Until when it may be inside with what it has shown.
     pub(super) ends: Time,
+    /// What this was read from, if only the certificate counts.
+    pub(super) read: Option<Read>,
 }
+
+/// The records that were read, as they were, and what else counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    mark: u64,
+    level: Option<Level>,
+}
+
+/// What has records by which a device with a certificate is judged.
+const JUDGED_BY: [&str; 3] = [CertificateRecord::COLLECTION, DomainDevice::COLLECTION, Quarantine::COLLECTION];
 
 impl Access {
     /// The device whose certificate it is, if it may be let in. Nobody is if the records cannot be read.
     pub(super) fn judge(&self, shown: &Shown) -> Result<Known, Refusal> {
         self.on_record(shown).unwrap_or_else(|why| Err(unreadable(&why)))
+    }
+
+    /// Whether the device may still be let in, to the same place. If nothing was written that it was judged by, it need not be
+    /// read again.
+    pub(super) fn judge_again(&self, known: &Known, shown: &Shown) -> Result<(), Refusal> {
+        let now = self.world.clock.now();
+        if let Some(read) = &known.read
+            && self.world.store.mark(&JUDGED_BY) == Some(read.mark)
+            && self.level(&known.device)?.map(|(level, _)| level) == read.level
+            && now < known.ends
+        {
+            return Ok(());
+        }
+        match self.judge(shown)?.place == known.place {
+            true => Ok(()),
+            // Then the device asks again.
+            false => Err(Refusal::new(
+                Fault::Peer,
+                "access-moved",
+                "SP 1800-36B 4.5",
+                "its place has changed just now".to_owned(),
+            )),
+        }
     }
 
     fn on_record(&self, shown: &Shown) -> Result<Result<Known, Refusal>, ReadError> {
@@ -49,16 +85,22 @@ impl Access {
             return Ok(self.guest(&shown.chain).unwrap_or(Err(refusal)));
         }
         let (fingerprint, subject) = (leaf.fingerprint(), leaf.subject());
-        let device = self.world.store.snapshot(|store| standing(store, &fingerprint, &subject))?;
-        Ok(device.and_then(|device| {
-            Ok(Known {
-                place: self.place(&device.identity)?,
-                name: device.identity.serial_number.to_string(),
-                device: device.identity.device,
-                by: session::Shown::Certificate(fingerprint),
-                ends: leaf.not_after(),
-            })
-        }))
+        // Taken first: what is written from here on is noticed.
+        let mark = self.world.store.mark(&JUDGED_BY);
+        self.world.store.snapshot(|store| {
+            Ok(standing(store, &fingerprint, &subject)?.and_then(|device| {
+                let level = self.level(&device.identity.device)?;
+                let place = self.place_at(store, &device.identity, level.clone())?;
+                Ok(Known {
+                    place,
+                    read: mark.map(|mark| Read { mark, level: level.map(|(level, _)| level) }),
+                    name: device.identity.serial_number.to_string(),
+                    device: device.identity.device,
+                    by: session::Shown::Certificate(fingerprint),
+                    ends: leaf.not_after(),
+                })
+            }))
+        })
     }
 
     /// What is to be done about a session, by the records of this moment.

@@ -1,10 +1,11 @@
 //! Where a device is to be (SP 1800-36B 7.3; S4.C4, S4.C6).
 
-use super::{Access, session::told};
+use super::{Access, judge::unreadable, session::told};
 use crate::settings::PlaceSettings;
 use landfall_assurance::Level;
 use landfall_eap::radius::Place;
 use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
+use landfall_store::{ReadError, Snapshot};
 use landfall_types::{DeviceId, Fault, Refusal};
 
 const SECTION: &str = "SP 1800-36B 4.5";
@@ -69,16 +70,28 @@ impl Places {
 impl Access {
     /// Where a device is to be now.
     pub(super) fn place(&self, device: &Identity) -> Result<Place, Refusal> {
-        let backend = |why: landfall_store::ReadError| {
-            Refusal::new(Fault::Backend, "access-records", "landfall", why.to_string())
-        };
-        let (store, now) = (&self.world.store, self.world.clock.now());
-        let level = self.world.authorizer.level(store, &device.device, now)?;
+        let level = self.level(&device.device)?;
+        let placed = self.world.store.snapshot(|store| Ok::<_, ReadError>(self.place_at(store, device, level)));
+        placed.unwrap_or_else(|why| Err(unreadable(&why)))
+    }
+
+    /// What the policy lets a device be, if it is asked.
+    pub(super) fn level(&self, device: &DeviceId) -> Result<Option<(Level, String)>, Refusal> {
+        self.world.authorizer.level(&self.world.store, device, self.world.clock.now())
+    }
+
+    /// Where a device of that level is to be.
+    pub(super) fn place_at(
+        &self,
+        store: &Snapshot<'_>,
+        device: &Identity,
+        level: Option<(Level, String)>,
+    ) -> Result<Place, Refusal> {
         if let Some((Level::Blocked, why)) = level {
             return Err(Refusal::new(Fault::Denied, "access-blocked", SECTION, format!("blocked by policy: {why}")));
         }
         // An operator's word and that of the policy: the worse counts.
-        if let Some(found) = store.find::<Quarantine>(device.device.as_str()).map_err(backend)? {
+        if let Some(found) = store.find::<Quarantine>(device.device.as_str()).map_err(|why| unreadable(&why))? {
             return self.places.quarantined(&found.why);
         }
         match level {

@@ -197,11 +197,7 @@ impl Access {
         let still = match kept.durable(&self.world.store).await {
             // Whoever takes the device off the records from here on finds the session, and whoever did so before, while the
             // device had yet to hear of it or this was written, is found here.
-            Ok(()) => self.judge(&shown).and_then(|again| match again.place == known.place {
-                true => Ok(()),
-                // Then the device asks again.
-                false => Err(refusal("access-moved", "SP 1800-36B 4.5", "its place has changed just now")),
-            }),
+            Ok(()) => self.judge_again(&known, &shown),
             Err(why) => Err(unwritten(why)),
         };
         match (&still, &self.enforcer) {
