@@ -4,6 +4,7 @@ mod brake;
 mod credentials;
 mod decisions;
 mod durable;
+mod fetched;
 mod joins;
 mod network_layer;
 mod policies;

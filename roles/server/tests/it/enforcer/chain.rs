@@ -129,9 +129,10 @@ async fn onboarded(web: &Web, web_root: &str, enforcer: &Settings) -> (Network, 
 }
 
 /// The lamp's file at that server, signed as `landfall factory sign-mud` does it.
-fn publish(network: &Network, web: &Web) {
+pub(crate) fn publish(network: &Network, web: &Web, change: impl FnOnce(&mut Value)) {
     let mut file: Value = serde_json::from_str(LAMP).unwrap();
     file["ietf-mud:mud"]["mud-url"] = json!(web.url("/lamp.json"));
+    change(&mut file);
     let file = file.to_string().into_bytes();
     let element = open::existing_element(&network.settings).unwrap();
     let folder = network.settings.resolve("manufacturer".as_ref());
@@ -198,7 +199,7 @@ async fn what_the_factory_wrote_into_a_certificate_becomes_rules_of_the_kernel()
     assert_eq!(link.reached((false, false)), (false, false));
 
     // Now it is there, and asked for again when it is time.
-    publish(&network, &web);
+    publish(&network, &web, |_| {});
     seconds.fetch_add(61, Ordering::Relaxed);
     enforcer.revise().await;
     let usage = until(&enforcer, |usage| usage.in_force == "the manufacturer's file").await;

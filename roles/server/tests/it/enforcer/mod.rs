@@ -1,6 +1,6 @@
 //! The enforcer: what it plans, and what packets then meet.
 
-mod chain;
+pub(crate) mod chain;
 mod circles;
 mod collected;
 mod denied;
