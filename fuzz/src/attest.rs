@@ -1,9 +1,13 @@
 //! What devices show of their software, and what is said of it.
 
 use landfall_attest::{
-    Ear, EventLog, Evidence, ReferenceValues, read_answer,
+    Ear, EventLog, Evidence, ReferenceValues, corim, read_answer,
     tpm::{About, Statement, digest_of},
 };
+use landfall_types::Time;
+
+/// When the examples hold.
+const NOW: Time = Time::from_unix(1_800_000_000);
 
 /// A quote, or a statement about a key.
 pub fn statement(data: &[u8]) -> bool {
@@ -41,6 +45,16 @@ pub fn result(data: &[u8]) -> bool {
 /// Reference values.
 pub fn reference_values(data: &[u8]) -> bool {
     std::str::from_utf8(data).is_ok_and(|text| ReferenceValues::read(text).is_ok())
+}
+
+/// Reference values in a CoRIM, which it takes a key to sign; what is in it is read all the same.
+pub fn corim(data: &[u8]) -> bool {
+    assert!(corim::verify(data, &[], NOW).is_err());
+    let Ok(known) = corim::unsigned(data, NOW) else { return false };
+    known.iter().flat_map(|known| &known.releases).for_each(|release| {
+        assert!(!release.firmware.is_empty() && release.pcrs.keys().all(|pcr| *pcr < 24));
+    });
+    true
 }
 
 /// A nonce.

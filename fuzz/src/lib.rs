@@ -113,6 +113,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("attest-evidence", attest::evidence),
     ("attest-result", attest::result),
     ("attest-reference-values", attest::reference_values),
+    ("attest-corim", attest::corim),
     ("attest-nonce", attest::nonce),
     ("tpm-answer", tpm::answer),
     ("tpm-public", tpm::public),

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use landfall_attest::{
-    Ear, EventLog, ReferenceValues, Release, Tier,
+    Ear, EventLog, ReferenceValues, Release, Tier, corim,
     log::{IPL, event},
 };
 use landfall_pki::{PublicKey, SoftwareKey, pem};
@@ -162,8 +162,21 @@ fn listed(known: &ReferenceValues) -> String {
 }
 
 fn verify(file: &Path, by: &[PathBuf], at: Time, output: &Output) -> anyhow::Result<Answer> {
-    let text = text(file)?;
     let keys: Vec<PublicKey> = by.iter().map(|path| public_key(path)).collect::<anyhow::Result<_>>()?;
+    let content = inspect::read(file)?;
+    if corim::is_signed(&content) {
+        return match corim::verify(&content, &keys, at) {
+            Ok(known) => {
+                output.show_as(&known, || known.iter().map(listed).collect())?;
+                Ok(Answer::Yes)
+            }
+            Err(refusal) => {
+                output.show_as(&refusal, || format!("{refusal}\n"))?;
+                Ok(Answer::No)
+            }
+        };
+    }
+    let text = text(file)?;
     if let Ok(known) = ReferenceValues::verify(&text, &keys) {
         output.show_as(&known, || listed(&known))?;
         return Ok(Answer::Yes);

@@ -14,6 +14,10 @@ use std::time::Duration;
 /// A quote in the form that TPMs give it, of PCRs 0 and 8.
 const QUOTE: &str = "/1RDR4AYACIACwABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fACAHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwAAAAAAAAPoAAAAAQAAAAABAAAAAAAAAAAAAAABAAsDAQEAACABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==";
 
+/// An unsigned CoRIM with one release, by what PCR 8 holds; and the same about a PCR that there is not.
+const CORIM: &str = "2QH1ogBlbGFtcHMBgdkB+lhXogGhAGhsYW1wLTIuMAShAIGCoQCiAWRhY21lAmRsYW1wgqEBoQChAGMyLjChAaEOoQiBggFYIAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+const CORIM_OF_PCR_24: &str = "2QH1ogBlbGFtcHMBgdkB+lhYogGhAGhsYW1wLTIuMAShAIGCoQCiAWRhY21lAmRsYW1wgqEBoQChAGMyLjChAaEOoRgYgYIBWCAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICA==";
+
 pub(super) fn write() {
     let quote = STANDARD.decode(QUOTE).expect("base64");
     good("attest-statement", "quote", &quote);
@@ -91,6 +95,11 @@ pub(super) fn write() {
     cut("attest-reference-values", "one-release", signed.as_bytes());
     let none = ReferenceValues::new("acme", "lamp", NOW, vec![Release::default()]);
     bad("attest-reference-values", "recognises-nothing", none.sign(&*device.key).expect("values"));
+
+    let corim = STANDARD.decode(CORIM).expect("base64");
+    good("attest-corim", "one-release", &corim);
+    cut("attest-corim", "one-release", &corim);
+    bad("attest-corim", "pcr-24", STANDARD.decode(CORIM_OF_PCR_24).expect("base64"));
 
     good("attest-nonce", "usual", r#"{"nonce":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI","expiry":600}"#);
     bad("attest-nonce", "short", r#"{"nonce":"MTIz"}"#);

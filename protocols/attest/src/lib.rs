@@ -15,6 +15,7 @@
 //! `warning`.
 
 mod challenge;
+pub mod corim;
 pub mod ear;
 pub mod eat;
 pub mod evidence;

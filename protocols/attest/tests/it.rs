@@ -8,6 +8,7 @@
 )]
 
 mod it {
+    mod corim;
     mod eat;
     mod quote;
     mod result;

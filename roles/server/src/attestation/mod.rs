@@ -146,7 +146,7 @@ impl Verifier {
         let who = Device { vendor: &vendor, model: &model, speaks };
         let before = before.and_then(|before| before.boot.as_ref());
         match challenge {
-            Ok(challenge) => appraise(evidence, &challenge, &who, &self.references(), before, now),
+            Ok(challenge) => appraise(evidence, &challenge, &who, &self.references(now), before, now),
             Err(why) => Appraisal::refused(evidence.root(), why),
         }
     }
@@ -159,24 +159,23 @@ impl Verifier {
     }
 
     /// What is good now, as far as it can be read. What cannot is good for nothing, and said.
-    fn references(&self) -> Vec<ReferenceValues> {
+    fn references(&self, now: Time) -> Vec<ReferenceValues> {
         let read = |path: &PathBuf| {
-            let text = text_of(path)?;
-            ReferenceValues::verify(&text, &self.signers).map_err(|why| why.to_string())
+            ReferenceValues::verify_file(&content_of(path)?, &self.signers, now).map_err(|why| why.to_string())
         };
         let tell = |path: &PathBuf| {
             read(path).map_err(|why| tracing::warn!(path = %path.display(), why, "reference values are left out")).ok()
         };
-        self.references.iter().filter_map(tell).collect()
+        self.references.iter().filter_map(tell).flatten().collect()
     }
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
+fn content_of(path: &Path) -> Result<Vec<u8>, String> {
     let size = fs::metadata(path).map_err(|why| why.to_string())?.len();
     if size > LARGEST {
         return Err("it is too large".into());
     }
-    fs::read_to_string(path).map_err(|why| why.to_string())
+    fs::read(path).map_err(|why| why.to_string())
 }
 
 /// The public key in a PEM file: its own, or that of the first certificate.

@@ -155,7 +155,7 @@ async fn connections_of_nobody_here_are_nobodys() {
     let found = until(&ground, |it| it.events == 4).await;
     assert_eq!((found.flows, found.nobodys), (1, 3));
     assert_eq!(ground.enforcer.flow_sources().connections, Some(found));
-    // Without its rule nothing would be tracked: whoever deletes it has it back.
+    // Without its rule nothing would be tracked.
     let listed = ground.hosts.command("switch", "nft").args(["list", "table", "inet", "landfall-connections"]).output();
     assert!(String::from_utf8(listed.unwrap().stdout).unwrap().contains("ct state new"));
 }
