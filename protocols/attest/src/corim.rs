@@ -24,6 +24,18 @@ const COMID: u64 = 506;
 const SHA256: i128 = 1;
 const SECTION: &str = "draft-ietf-rats-corim s4";
 
+/// Reads a file of reference values in either form if one of `signers` signed it, and it holds at `now`.
+///
+/// # Errors
+/// As [`ReferenceValues::verify`] and [`verify`].
+pub fn verify_either(octets: &[u8], signers: &[PublicKey], now: Time) -> Result<Vec<ReferenceValues>, Refusal> {
+    if is_signed(octets) {
+        return verify(octets, signers, now);
+    }
+    let text = std::str::from_utf8(octets).map_err(|_| bad("it is neither a signed CoRIM nor text"))?;
+    ReferenceValues::verify(text, signers).map(|known| vec![known])
+}
+
 /// What one of `signers` says in it, if that holds at `now`: one part for each model.
 ///
 /// # Errors

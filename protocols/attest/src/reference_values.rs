@@ -1,10 +1,10 @@
 //! What good software looks like, said and signed by somebody who may: reference values (RFC 9334 s8.3).
 //!
-//! A form of our own, JSON in JWS, that a person can write; [`corim`] says the same in the words of draft-ietf-rats-corim.
+//! A form of our own, JSON in JWS, that a person can write; [`corim`](crate::corim) says the same in the words of draft-ietf-rats-corim.
 //! An update is published before it is rolled out: a release may hold from some time on and until some time, and while two
 //! hold, both are good.
 
-use crate::{corim, jws::Opened, malformed, refuse};
+use crate::{jws::Opened, malformed, refuse};
 use landfall_pki::{PkiError, PublicKey, Signer};
 use landfall_types::{Fingerprint, Refusal, Time, json};
 use serde::{Deserialize, Serialize};
@@ -112,18 +112,6 @@ impl ReferenceValues {
             refuse("reference-signer", SECTION, "it is by nobody who may say what good software looks like")
         })?;
         Self::of(Value::Object(opened.verified(signer, "reference-signature")?.clone()))
-    }
-
-    /// Reads a file in either form if one of `signers` signed it, and it holds at `now`.
-    ///
-    /// # Errors
-    /// As [`ReferenceValues::verify`] and [`corim::verify`].
-    pub fn verify_file(octets: &[u8], signers: &[PublicKey], now: Time) -> Result<Vec<Self>, Refusal> {
-        if corim::is_signed(octets) {
-            return corim::verify(octets, signers, now);
-        }
-        let text = std::str::from_utf8(octets).map_err(|why| malformed("reference-syntax", SECTION, why))?;
-        Self::verify(text, signers).map(|known| vec![known])
     }
 
     /// Reads them, whoever signed.

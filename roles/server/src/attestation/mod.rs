@@ -12,7 +12,8 @@ pub use record::AttestationRecord;
 
 use crate::{Identity, RoleError, settings::AttestationSettings};
 use landfall_attest::{
-    Appraisal, Challenge, Connection, Device, Evidence, Nonces, ReferenceValues, Tier, appraise, verifier::Speaks,
+    Appraisal, Challenge, Connection, Device, Evidence, Nonces, ReferenceValues, Tier, appraise, corim,
+    verifier::Speaks,
 };
 use landfall_brski::ChannelBinding;
 use landfall_lifecycle::network::DomainDevice;
@@ -161,7 +162,7 @@ impl Verifier {
     /// What is good now, as far as it can be read. What cannot is good for nothing, and said.
     fn references(&self, now: Time) -> Vec<ReferenceValues> {
         let read = |path: &PathBuf| {
-            ReferenceValues::verify_file(&content_of(path)?, &self.signers, now).map_err(|why| why.to_string())
+            corim::verify_either(&content_of(path)?, &self.signers, now).map_err(|why| why.to_string())
         };
         let tell = |path: &PathBuf| {
             read(path).map_err(|why| tracing::warn!(path = %path.display(), why, "reference values are left out")).ok()
