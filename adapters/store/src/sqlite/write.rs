@@ -18,11 +18,9 @@ use std::{
 /// How many changes one transaction takes before it is closed, so that the first commit in it does not wait for ever.
 const GROUP: usize = 4096;
 
-/// While several want to commit at the same time, the first of them waits so long, for every two of those who shared the last
-/// wait for the disk, that others may share its own.
+/// While several want to commit at the same time, the first of them waits so long for others to share its wait for the disk.
+/// Longer saves little more, and leaves those idle who wait for an answer before they ask again.
 const GATHERED: Duration = Duration::from_millis(1);
-/// It waits no longer than that many times.
-const PATIENCE: usize = 4;
 
 /// Changes that wait to be made durable.
 #[derive(Debug)]
@@ -51,11 +49,10 @@ impl Writer {
 
     /// Commits what comes, in groups, until the queue is closed.
     pub(super) fn run(mut self, queue: &Receiver<Commit>) {
-        let mut shared = 1;
+        let mut are_many = false;
         while let Ok(first) = queue.recv() {
-            let patience = (shared / 2).min(PATIENCE);
-            if patience > 0 {
-                thread::sleep(GATHERED.saturating_mul(u32::try_from(patience).unwrap_or_default()));
+            if are_many {
+                thread::sleep(GATHERED);
             }
             let mut group = vec![first];
             let mut size = 0;
@@ -64,7 +61,7 @@ impl Writer {
                 size += next.changes.len();
                 group.push(next);
             }
-            shared = group.len();
+            are_many = group.len() > 1;
             self.commit_group(group);
         }
         if let Err(e) = self.heads.note(&self.connection, 1) {
