@@ -1,7 +1,7 @@
 //! What devices show of their software, and what is said of it.
 
 use landfall_attest::{
-    Ear, EventLog, Evidence, ReferenceValues, corim, read_answer,
+    Ear, EventLog, ReferenceValues, Shown, corim, read_answer,
     tpm::{About, Statement, digest_of},
 };
 use landfall_types::Time;
@@ -31,9 +31,10 @@ pub fn event_log(data: &[u8]) -> bool {
 
 /// Evidence as it crosses the wire.
 pub fn evidence(data: &[u8]) -> bool {
-    let Ok(evidence) = Evidence::from_cmw(data) else { return false };
-    let again = Evidence::from_cmw(evidence.to_cmw().as_bytes());
-    assert!(again.is_ok_and(|again| again.nonce() == evidence.nonce()));
+    let Ok(shown) = Shown::from_cmw(data) else { return false };
+    let again = Shown::from_cmw(shown.to_cmw().as_bytes());
+    assert!(again.is_ok_and(|again| again.evidence.nonce() == shown.evidence.nonce() && again.sbom == shown.sbom));
+    let _ = shown.is_whole();
     true
 }
 

@@ -51,6 +51,8 @@ pub enum Kind {
     LdevidHardwareBacked,
     /// Whether its software is known, by a list of its components.
     SbomKnown,
+    /// Whose lists of its components count: `owner`, `manufacturer`, or `device` for what it says itself.
+    SbomSources,
     /// The worst vulnerability that is reachable in it, in tenths of the CVSS scale: 98 is 9.8, 0 is none known.
     VulnerabilityScore,
     /// Vulnerabilities in it that are known to be exploited (CISA KEV), by their names.
@@ -102,7 +104,7 @@ pub enum Shape {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ManufacturerTrusted,
         Self::DeviceTrusted,
         Self::DeviceType,
@@ -112,6 +114,7 @@ impl Kind {
         Self::HardwareBacked,
         Self::LdevidHardwareBacked,
         Self::SbomKnown,
+        Self::SbomSources,
         Self::VulnerabilityScore,
         Self::KnownExploited,
         Self::FeedAgeHours,
@@ -143,6 +146,7 @@ impl Kind {
             Self::HardwareBacked => "hardware-backed",
             Self::LdevidHardwareBacked => "ldevid-hardware-backed",
             Self::SbomKnown => "sbom-known",
+            Self::SbomSources => "sbom-sources",
             Self::VulnerabilityScore => "vulnerability-score",
             Self::KnownExploited => "known-exploited",
             Self::FeedAgeHours => "feed-age-hours",
@@ -183,9 +187,11 @@ impl Kind {
             Self::DeviceType | Self::Owner | Self::Credential | Self::Attestation | Self::Firmware | Self::Segment => {
                 Shape::Text
             }
-            Self::KnownExploited | Self::DenyListContact | Self::UnusualBehaviour | Self::TestCertificates => {
-                Shape::List
-            }
+            Self::SbomSources
+            | Self::KnownExploited
+            | Self::DenyListContact
+            | Self::UnusualBehaviour
+            | Self::TestCertificates => Shape::List,
         }
     }
 }
@@ -207,7 +213,7 @@ impl Kind {
         match (self, self.shape()) {
             (Self::Attestation, _) => Some("affirming".into()),
             (Self::Credential, _) => Some("good".into()),
-            (Self::TestCertificates, _) | (_, Shape::Text) => None,
+            (Self::SbomSources | Self::TestCertificates, _) | (_, Shape::Text) => None,
             (_, Shape::Bool) => Some(true.into()),
             (_, Shape::Number) => Some(0.into()),
             (_, Shape::List) => Some(Vec::new().into()),

@@ -54,6 +54,7 @@ fn good() -> Dossier {
     let mut dossier = Dossier::new(device(), NOW);
     for kind in Kind::ALL {
         let value = kind.favourable().unwrap_or_else(|| match kind {
+            Kind::SbomSources => vec!["manufacturer".to_owned()].into(),
             Kind::TestCertificates => vec!["etsi-en-303-645".to_owned()].into(),
             Kind::DeviceType => "kestrel/thermostat".into(),
             _ => "ours".into(),

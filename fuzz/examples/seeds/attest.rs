@@ -3,9 +3,10 @@
 use super::{bad, cut, good};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use landfall_attest::{
-    Challenge, Connection, Ear, EventLog, Evidence, Quoted, ReferenceValues, Release, Tier, Vector,
+    Challenge, Connection, Ear, EventLog, Evidence, Quoted, ReferenceValues, Release, Shown, Tier, Vector,
     eat::Claims,
     log::{IPL, event},
+    shown::digest_of,
 };
 use landfall_testkit::{Manufacturer, NOW};
 use landfall_types::Fingerprint;
@@ -51,6 +52,7 @@ pub(super) fn write() {
         log: Some(octets),
         certificates: device.chain(),
         key: None,
+        sbom: None,
     };
     let cmw = Evidence::Tpm(quoted).to_cmw();
     good("attest-evidence", "quote", &cmw);
@@ -61,9 +63,18 @@ pub(super) fn write() {
         nonce: challenge.nonce().to_vec(),
         firmware: ("lamp".into(), "1.0".into()),
         measured: [5; 32],
+        sbom: None,
     };
     let token = claims.sign(&*device.key, &device.chain()).expect("a token");
     good("attest-evidence", "token", Evidence::of_eat(token).expect("a token").to_cmw());
+    let sbom = br#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#.to_vec();
+    let claims = Claims { sbom: Some(digest_of(&sbom)), ..claims };
+    let token = claims.sign(&*device.key, &device.chain()).expect("a token");
+    let evidence = Evidence::of_eat(token).expect("a token");
+    let shown = Shown { evidence, sbom: Some(sbom) }.to_cmw();
+    good("attest-evidence", "token-sbom", &shown);
+    cut("attest-evidence", "token-sbom", shown.as_bytes());
+    bad("attest-evidence", "sbom-other", shown.replace("application/vnd.cyclonedx+json", "application/other"));
     bad("attest-evidence", "other", r#"["application/other","AAAA"]"#);
 
     let ear = Ear {

@@ -7,8 +7,9 @@ use super::{
 use crate::inspect::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use landfall_attest::{
-    Ear, EventLog, Evidence, ReferenceValues, Tier,
+    Ear, EventLog, Evidence, ReferenceValues, Shown, Tier,
     eat::Eat,
+    shown::digest_of,
     tpm::{About, Statement},
 };
 
@@ -39,14 +40,29 @@ pub(super) fn token(text: &str) -> Option<Report> {
 /// Evidence as it crosses the wire, if it looks like it.
 pub(super) fn wrapper(text: &[u8], context: &Context) -> Option<Report> {
     let value: serde_json::Value = serde_json::from_slice(text).ok()?;
-    value.as_array()?.first()?.as_str().filter(|kind| kind.contains('/'))?;
+    let alone = value.get("evidence").unwrap_or(&value);
+    alone.as_array()?.first()?.as_str().filter(|kind| kind.contains('/'))?;
     let mut report = Report::new("evidence of what software a device runs (draft-ietf-rats-msg-wrap)");
-    match Evidence::from_cmw(text) {
-        Err(why) => report.refuse(&why),
-        Ok(Evidence::Software(token, _)) => {
+    let Shown { evidence, sbom } = match Shown::from_cmw(text) {
+        Ok(shown) => {
+            if let Err(why) = shown.is_whole() {
+                report.refuse(&why);
+            }
+            shown
+        }
+        Err(why) => {
+            report.refuse(&why);
+            return Some(report);
+        }
+    };
+    if let Some(sbom) = sbom {
+        report.field("list of components", format_args!("{} octets, SHA-256 {}", sbom.len(), digest_of(&sbom)));
+    }
+    match evidence {
+        Evidence::Software(token, _) => {
             report.part("token", self::token(&token)?);
         }
-        Ok(Evidence::Tpm(quoted)) => {
+        Evidence::Tpm(quoted) => {
             report.field("nonce", hex::encode(&quoted.nonce));
             for (pcr, value) in &quoted.pcrs {
                 report.field(format!("PCR {pcr}"), hex::encode(value));

@@ -159,6 +159,7 @@ pub(super) fn described(report: &SbomReport) -> String {
         counted(record.components, "component"),
         worst(report)
     );
+    let _ = writeln!(text, "{} at {}", record.by, record.at);
     if let Some(published) = &report.published {
         let place = published.had.as_ref().map(|had| format!("{} at {}, counts until {}", had.from, had.at, had.until));
         let _ = writeln!(
@@ -207,6 +208,7 @@ fn scope(scope: &Scope) -> String {
     match scope {
         Scope::Device(device) => device.to_string(),
         Scope::DeviceType(name) | Scope::MudFile(name) => name.clone(),
+        Scope::Shown(device) => format!("{device}, by its own word"),
     }
 }
 

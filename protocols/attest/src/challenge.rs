@@ -3,7 +3,7 @@
 use crate::{malformed, refuse};
 use aws_lc_rs::{digest, hmac, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use landfall_types::{Refusal, Time, json};
+use landfall_types::{Fingerprint, Refusal, Time, json};
 use serde_json::{Value, json};
 use std::{fmt, time::Duration};
 use subtle::ConstantTimeEq;
@@ -56,8 +56,19 @@ impl Challenge {
         &self.covered
     }
 
-    pub(crate) fn is(&self, covered: &[u8]) -> bool {
-        self.covered.ct_eq(covered).into()
+    /// What a quote covers that comes with a list of components (SBOM): the digest of that as well, so that neither can be taken
+    /// from one exchange into another. Without one, [`Challenge::covered`].
+    pub fn covered_with(&self, sbom: Option<&Fingerprint>) -> [u8; 32] {
+        let Some(sbom) = sbom else { return self.covered };
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(b"landfall attestation with sbom 1\0");
+        hash.update(&self.covered);
+        hash.update(&sbom.0);
+        hash.finish().as_ref().try_into().unwrap_or_default()
+    }
+
+    pub(crate) fn is(&self, covered: &[u8], sbom: Option<&Fingerprint>) -> bool {
+        self.covered_with(sbom).ct_eq(covered).into()
     }
 }
 

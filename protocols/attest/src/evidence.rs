@@ -6,7 +6,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use landfall_pki::{Certificate, PublicKey};
-use landfall_types::{Refusal, json};
+use landfall_types::{Fingerprint, Refusal, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub struct Quoted {
     pub certificates: Vec<Certificate>,
     /// The key itself, where it has no certificate because it is known beforehand.
     pub key: Option<PublicKey>,
+    /// The SHA-256 of the list of components that comes along, which the statement covers as well.
+    pub sbom: Option<Fingerprint>,
 }
 
 /// The same in JSON.
@@ -62,6 +64,8 @@ struct Written {
     certificates: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sbom: Option<Fingerprint>,
 }
 
 impl Evidence {
@@ -70,6 +74,14 @@ impl Evidence {
         match self {
             Self::Tpm(quoted) => &quoted.nonce,
             Self::Software(_, eat) => &eat.unverified().nonce,
+        }
+    }
+
+    /// The SHA-256 of the list of components that it says comes along.
+    pub fn sbom(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Tpm(quoted) => quoted.sbom,
+            Self::Software(_, eat) => eat.unverified().sbom,
         }
     }
 
@@ -92,11 +104,15 @@ impl Evidence {
 
     /// As it crosses the wire.
     pub fn to_cmw(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
         let (kind, value) = match self {
             Self::Tpm(quoted) => (TPM_JSON, quoted.to_json()),
             Self::Software(token, _) => (EAT_JWT, token.clone()),
         };
-        json!([kind, URL_SAFE_NO_PAD.encode(value), EVIDENCE]).to_string()
+        json!([kind, URL_SAFE_NO_PAD.encode(value), EVIDENCE])
     }
 
     /// Reads it.
@@ -104,11 +120,11 @@ impl Evidence {
     /// # Errors
     /// A [`Refusal`] if it is cut short, too long, or of another kind.
     pub fn from_cmw(text: &[u8]) -> Result<Self, Refusal> {
+        Self::of_json(&read(text)?)
+    }
+
+    pub(crate) fn of_json(value: &Value) -> Result<Self, Refusal> {
         let bad = |why: &str| malformed("evidence-syntax", SECTION, why);
-        if text.len() > LONGEST {
-            return Err(bad("it is too long"));
-        }
-        let value = json::parse(text).map_err(|why| bad(&why.to_string()))?;
         let (kind, content) = match value.as_array().map(Vec::as_slice) {
             Some([kind, content]) => (kind, content),
             Some([kind, content, indicator]) if indicator.as_u64() == Some(EVIDENCE) => (kind, content),
@@ -135,6 +151,7 @@ impl Quoted {
             event_log: self.log.as_deref().map(octets),
             certificates: self.certificates.iter().map(|certificate| octets(certificate.der())).collect(),
             key: self.key.as_ref().map(|key| octets(key.spki_der())),
+            sbom: self.sbom,
         };
         serde_json::to_value(written).unwrap_or(Value::Null).to_string()
     }
@@ -157,7 +174,16 @@ impl Quoted {
             log: read.event_log.as_ref().map(octets).transpose()?,
             certificates: read.certificates.iter().map(certificate).collect::<Result<_, _>>()?,
             key: read.key.as_ref().map(key).transpose()?,
+            sbom: read.sbom,
         })
+    }
+}
+
+pub(crate) fn read(text: &[u8]) -> Result<Value, Refusal> {
+    let bad = |why: &str| malformed("evidence-syntax", SECTION, why);
+    match text.len() > LONGEST {
+        true => Err(bad("it is too long")),
+        false => json::parse(text).map_err(|why| bad(&why.to_string())),
     }
 }
 

@@ -11,6 +11,8 @@
 //! another that is well. [`evidence`] is the attester's side, [`verifier`] its mirror; [`tpm`] and [`log`] read what TPMs and
 //! firmware write, [`reference_values`] say what good software looks like, [`ear`] says what came of it.
 //!
+//! What a device consists of, as it says itself, goes along with either ([`shown`]).
+//!
 //! A device without a TPM signs an EAT ([`eat`]) itself. It can say what it likes, and so the result never says more than
 //! `warning`.
 
@@ -22,6 +24,7 @@ pub mod evidence;
 mod jws;
 pub mod log;
 pub mod reference_values;
+pub mod shown;
 pub mod tpm;
 pub mod verifier;
 
@@ -30,6 +33,7 @@ pub use ear::{Ear, Tier, Vector};
 pub use evidence::{Evidence, Quoted};
 pub use log::EventLog;
 pub use reference_values::{ReferenceValues, Release};
+pub use shown::Shown;
 pub use verifier::{Appraisal, BootState, Device, appraise};
 
 use landfall_types::{Fault, Refusal};

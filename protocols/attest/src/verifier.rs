@@ -68,18 +68,20 @@ pub struct Appraisal {
     pub findings: Vec<Refusal>,
     /// To be kept until the next time.
     pub boot: Option<BootState>,
+    /// The SHA-256 of the list of components that comes along, if it is this device that says so, now.
+    pub sbom: Option<Fingerprint>,
 }
 
 impl Appraisal {
     /// Of evidence that is of no use at all, for this reason.
     pub fn refused(root: &'static str, why: Refusal) -> Self {
         let vector = Vector { instance_identity: claim::CRYPTO_FAILED, ..Vector::default() };
-        Self { vector, firmware: None, root, findings: vec![why], boot: None }
+        Self { vector, firmware: None, root, findings: vec![why], boot: None, sbom: None }
     }
 
     /// Of a device that shows nothing.
     pub fn absent(why: Refusal) -> Self {
-        Self { vector: Vector::default(), firmware: None, root: "none", findings: vec![why], boot: None }
+        Self { vector: Vector::default(), firmware: None, root: "none", findings: vec![why], boot: None, sbom: None }
     }
 
     /// How far the device may be trusted.
@@ -153,7 +155,8 @@ fn quote(
         hardware: claim::GENUINE_HARDWARE,
         ..Vector::default()
     };
-    let mut appraisal = Appraisal { vector, firmware: None, root: "tpm", findings: Vec::new(), boot: Some(boot) };
+    let mut appraisal =
+        Appraisal { vector, firmware: None, root: "tpm", findings: Vec::new(), boot: Some(boot), sbom: None };
     let log = match measured(quoted, &statement) {
         Ok(log) => log,
         Err(why) => {
@@ -162,6 +165,7 @@ fn quote(
             return appraisal;
         }
     };
+    appraisal.sbom = quoted.sbom;
     let judged = judge(releases, now, |release| fits(release, &quoted.pcrs, log.as_ref()));
     (vector.executables, appraisal.firmware) = (judged.claim, judged.firmware);
     appraisal.vector = vector;
@@ -181,7 +185,7 @@ fn genuine(
     check_signature(&key, &quoted.statement, &quoted.signature)
         .map_err(|why| refuse("quote-signature", QUOTE, why.to_string()))?;
     let statement = Statement::read(&quoted.statement).map_err(|why| malformed("quote-syntax", QUOTE, why))?;
-    if !challenge.is(&statement.covered) || quoted.nonce != challenge.nonce() {
+    if !challenge.is(&statement.covered, quoted.sbom.as_ref()) || quoted.nonce != challenge.nonce() {
         let why = "the quote is an answer to another challenge, or was made for another connection";
         return Err(refuse("quote-nonce", QUOTE, why));
     }
@@ -234,7 +238,7 @@ fn measured(quoted: &Quoted, statement: &Statement) -> Result<Option<EventLog>, 
 fn token(eat: &Eat, challenge: &Challenge, device: &Device<'_>, releases: Option<&[Release]>, now: Time) -> Appraisal {
     let signed = speaker(&eat.certificates, None, &device.speaks, Kind::Birth, now).and_then(|key| {
         let claims = eat.verified(&key)?;
-        match challenge.is(&claims.covered) && claims.nonce == challenge.nonce() {
+        match challenge.is(&claims.covered, None) && claims.nonce == challenge.nonce() {
             true => Ok(claims),
             false => {
                 let why = "the token answers another challenge, or was made for another connection";
@@ -262,7 +266,7 @@ fn token(eat: &Eat, challenge: &Challenge, device: &Device<'_>, releases: Option
         other => other,
     };
     let vector = Vector { instance_identity: claim::RECOGNIZED_INSTANCE, executables, ..Vector::default() };
-    Appraisal { vector, firmware: judged.firmware, root: "software", findings, boot: None }
+    Appraisal { vector, firmware: judged.firmware, root: "software", findings, boot: None, sbom: claims.sbom }
 }
 
 struct Judged {

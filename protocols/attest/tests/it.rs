@@ -13,5 +13,6 @@ mod it {
     mod quote;
     mod result;
     mod scene;
+    mod shown;
     mod values;
 }

@@ -1,6 +1,10 @@
 //! What the agent is told: a TOML file, with flags on top.
 
-use crate::{DeviceError, connect, dpp, posture::Attestation, update::Update};
+use crate::{
+    DeviceError, connect, dpp,
+    posture::{Attestation, Software},
+    update::Update,
+};
 use landfall_brski::{proxy::Offer, voucher::Format};
 use landfall_element::KeySource;
 use landfall_net::http::Endpoint;
@@ -53,6 +57,9 @@ pub struct Config {
     /// What it shows of its software.
     #[serde(default)]
     pub attestation: Attestation,
+    /// What it consists of, as it says.
+    #[serde(default)]
+    pub software: Software,
     /// Whose new firmware it takes.
     #[serde(default)]
     pub update: Update,
@@ -144,6 +151,7 @@ impl Default for Config {
             connect: connect::Config::default(),
             dpp: dpp::Config::default(),
             attestation: Attestation::default(),
+            software: Software::default(),
             update: Update::default(),
         }
     }
@@ -167,6 +175,7 @@ impl Config {
             connect,
             dpp,
             attestation,
+            software,
             update,
             ..
         } = &mut config;
@@ -177,7 +186,7 @@ impl Config {
         let sockets = [&mut connect.control, &mut dpp.radio];
         attestation.service_signers.iter_mut().for_each(|path| *path = folder.join(&path));
         let measured = [&mut attestation.event_log, &mut attestation.firmware, &mut attestation.service_values];
-        let named = [bundle, evidence, key_file, passphrase_file, seed_file];
+        let named = [bundle, evidence, key_file, passphrase_file, seed_file, &mut software.sbom];
         let updates = [&mut update.root, &mut update.image, &mut update.anchors];
         for path in named.into_iter().chain(sockets).chain(measured).chain(updates).flatten() {
             *path = folder.join(&path);

@@ -43,8 +43,8 @@ impl Evidence {
     }
 
     /// What the device showed of its software.
-    pub(crate) fn attested(&self, evidence: &landfall_attest::Evidence) {
-        self.keep("attestation-evidence.cmw.json", || evidence.to_cmw());
+    pub(crate) fn attested(&self, shown: &landfall_attest::Shown) {
+        self.keep("attestation-evidence.cmw.json", || shown.to_cmw());
     }
 
     pub(crate) fn credential(&self, credential: &Credential, format: Format) {

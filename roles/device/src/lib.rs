@@ -31,6 +31,6 @@ pub use attest::{attest, probe};
 pub use config::{Config, Discovery, Form, Keys};
 pub use connect::{Config as ConnectConfig, Medium};
 pub use error::DeviceError;
-pub use posture::{Attestation, measure};
+pub use posture::{Attestation, Software, measure};
 pub use request::{Wanted, introduce, prove, request};
 pub use update::{Update, Updated, update};

@@ -3,12 +3,14 @@
 use crate::{Config, DeviceError, agent::tpm_element, birth::Birth, file, update};
 use aws_lc_rs::digest;
 use landfall_attest::{
-    Challenge, Connection, Evidence, Quoted,
+    Challenge, Connection, Evidence, Quoted, Shown,
     eat::Claims,
     log::{self, Event, IPL},
+    shown::{LONGEST_SBOM, digest_of},
 };
 use landfall_brski::ChannelBinding;
 use landfall_element::SecureElement;
+use landfall_types::Fingerprint;
 use serde::Deserialize;
 use std::{
     fs::{self, OpenOptions},
@@ -18,6 +20,9 @@ use std::{
 
 /// What a verifier looks at. What the PCRs hold is told without a longer one.
 const LONGEST_LOG: usize = log::LONGEST;
+
+/// So much may go along with a certificate request, wrapped as it is.
+const ROOM: usize = 448 * 1024;
 
 /// `[attestation]`: what the device shows of its software.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,7 +59,15 @@ impl Default for Attestation {
     }
 }
 
-/// Evidence for a nonce, over one connection.
+/// `[software]`: what the device says that it consists of.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Software {
+    /// The list of its components: CycloneDX or SPDX, in JSON. It goes along with evidence.
+    pub sbom: Option<PathBuf>,
+}
+
+/// Evidence for a nonce, over one connection, and what the device consists of.
 ///
 /// # Errors
 /// If the connection has nothing to be told by, or the TPM or a file fails.
@@ -64,26 +77,56 @@ pub(crate) fn evidence(
     birth: &Birth,
     nonce: &[u8],
     binding: &ChannelBinding,
-) -> Result<Evidence, DeviceError> {
+) -> Result<Shown, DeviceError> {
     let none = || DeviceError::Config("the connection has no channel binding that evidence could be bound to".into());
     let challenge = Challenge::new(nonce, Connection(binding.value().ok_or_else(none)?)).map_err(DeviceError::Birth)?;
-    match birth.attestation.is_empty() {
-        false => quoted(config, birth, &challenge).map(Evidence::Tpm),
-        true => token(config, element, birth, &challenge),
+    if birth.attestation.is_empty() {
+        let sbom = sbom(config, 0)?;
+        let evidence = token(config, element, birth, &challenge, sbom.as_deref().map(digest_of))?;
+        return Ok(Shown { evidence, sbom });
     }
+    let log = event_log(&config.attestation)?;
+    let sbom = sbom(config, log.as_ref().map_or(0, Vec::len))?;
+    let evidence = Evidence::Tpm(quoted(config, birth, &challenge, log, sbom.as_deref().map(digest_of))?);
+    Ok(Shown { evidence, sbom })
 }
 
-fn quoted(config: &Config, birth: &Birth, challenge: &Challenge) -> Result<Quoted, DeviceError> {
-    let about = &config.attestation;
-    let quote = tpm_element(config)?.quote(&about.pcrs, challenge.covered())?;
+/// The list of components, if there is one that can go along with a log of so many octets. One that cannot is no reason to show
+/// nothing: what is missing opens nothing.
+fn sbom(config: &Config, log: usize) -> Result<Option<Vec<u8>>, DeviceError> {
+    let Some(path) = &config.software.sbom else { return Ok(None) };
+    let Some(sbom) = file::read(path)? else {
+        tracing::warn!(path = %path.display(), "there is no list of components to be shown");
+        return Ok(None);
+    };
+    // In base64 once, and the log twice.
+    let fits = sbom.len() <= LONGEST_SBOM && sbom.len() / 3 * 4 + log / 9 * 16 <= ROOM;
+    if !fits {
+        tracing::warn!(octets = sbom.len(), log, "the list of components is too long to be shown with evidence");
+    }
+    Ok(fits.then_some(sbom))
+}
+
+fn event_log(about: &Attestation) -> Result<Option<Vec<u8>>, DeviceError> {
     let log = about.event_log.as_deref().map(file::read).transpose()?.flatten();
-    let log = log.filter(|log| {
+    Ok(log.filter(|log| {
         let fits = log.len() <= LONGEST_LOG;
         if !fits {
             tracing::warn!(octets = log.len(), "the event log is too long to be shown");
         }
         fits
-    });
+    }))
+}
+
+fn quoted(
+    config: &Config,
+    birth: &Birth,
+    challenge: &Challenge,
+    log: Option<Vec<u8>>,
+    sbom: Option<Fingerprint>,
+) -> Result<Quoted, DeviceError> {
+    let covered = challenge.covered_with(sbom.as_ref());
+    let quote = tpm_element(config)?.quote(&config.attestation.pcrs, &covered)?;
     Ok(Quoted {
         nonce: challenge.nonce().to_vec(),
         statement: quote.statement,
@@ -92,6 +135,7 @@ fn quoted(config: &Config, birth: &Birth, challenge: &Challenge) -> Result<Quote
         log,
         certificates: birth.attestation.clone(),
         key: None,
+        sbom,
     })
 }
 
@@ -100,6 +144,7 @@ fn token(
     element: &dyn SecureElement,
     birth: &Birth,
     challenge: &Challenge,
+    sbom: Option<Fingerprint>,
 ) -> Result<Evidence, DeviceError> {
     let about = &config.attestation;
     let own = || std::env::current_exe().map_err(DeviceError::io("the agent's own program"));
@@ -114,6 +159,7 @@ fn token(
         nonce: challenge.nonce().to_vec(),
         firmware: (birth.model.to_string(), taken.unwrap_or_else(|| about.release.clone())),
         measured: sha256(&fs::read(&firmware).map_err(DeviceError::io(&firmware))?),
+        sbom,
     };
     let chain = birth.presented();
     let token = claims.sign(&*element.signer(&birth.key)?, &chain)?;

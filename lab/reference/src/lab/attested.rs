@@ -35,6 +35,9 @@ const PCR: u8 = 8;
 /// A device that shows itself every second has done so by then.
 const LIMIT: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(50);
+/// What it says that it consists of; its TPM's quote covers that as well.
+const SBOM: &[u8] = br#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[
+    {"type":"library","bom-ref":"smallvec","name":"smallvec","purl":"pkg:cargo/smallvec@1.6.1"}]}"#;
 /// What is measured on the registrar's machine.
 const REGISTRAR: &[u8] = b"registrar 0.4";
 
@@ -172,10 +175,13 @@ impl Watched {
     async fn before_the_network(&self, place: &Place) -> Result<Shown> {
         let device = self.started(place, FIRMWARE).await?;
         let length = lengthened(place, &device).await?;
+        fs::write(device.body.folder.join("sbom.json"), SBOM)?;
         device.onboard_only(place, &self.owner).await?.onboarded()?;
         let result = self.result(&device)?;
         ensure!(result.tier == Tier::Affirming && result.root == "tpm", "{}", result.why);
-        let checked = checked_by_others(&self.collect(place, &device, "onboarded")?)?;
+        let shown = self.collect(place, &device, "onboarded")?;
+        ensure!(fs::read(shown.join("sbom.json"))? == SBOM, "its list of components did not come along");
+        let checked = checked_by_others(&shown)?;
 
         let tampered = self.started(place, b"thermostat 1.4.2 with something added").await?;
         tampered.onboard_only(place, &self.owner).await?.refused()?;
@@ -190,7 +196,7 @@ impl Watched {
         ensure!(word.root == "software" && word.tier < Tier::Affirming, "{}", word.why);
         Ok(Shown {
             shown: format!(
-                "{} is affirmed by its simulated TPM with an event log of {} KiB, firmware {}{checked}",
+                "{} is affirmed by its simulated TPM with an event log of {} KiB and a list of its components, firmware {}{checked}",
                 device.serial,
                 length / 1024,
                 result.firmware.unwrap_or_default()

@@ -339,9 +339,13 @@ impl Body {
             false => "",
         };
         let update = fs::read_to_string(self.folder.join("update.toml")).unwrap_or_default();
+        let software = match self.folder.join("sbom.json").is_file() {
+            true => "[software]\nsbom = \"sbom.json\"\n",
+            false => "",
+        };
         let text = format!(
             "bundle = \"bundle.json\"\nstate = \"state\"\nevidence = \"evidence\"\n[keys]\n{}[discovery]\n{}[connect]\n{}\
-             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\nevery-seconds = 1\n{service}{update}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
+             [attestation]\npcrs = [0, 7, 8]\nevent-log = \"event-log\"\nevery-seconds = 1\n{service}{software}{update}[dpp]\npatience-ms = 1500\npause-ms = 300\n",
             self.keys,
             place.discovery(),
             connect.unwrap_or_default()

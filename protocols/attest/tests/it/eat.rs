@@ -4,12 +4,13 @@ use super::scene::{ELSEWHERE, NONCE, Scene};
 use landfall_attest::{Challenge, Evidence, Tier, ear::claim, eat::Claims};
 use landfall_pki::{Certificate, SoftwareKey};
 
-fn claims(challenge: &Challenge) -> Claims {
+pub(super) fn claims(challenge: &Challenge) -> Claims {
     Claims {
         covered: challenge.covered().to_vec(),
         nonce: challenge.nonce().to_vec(),
         firmware: ("lamp".into(), "2.0".into()),
         measured: [5; 32],
+        sbom: None,
     }
 }
 

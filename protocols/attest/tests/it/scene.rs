@@ -79,6 +79,7 @@ impl Scene {
             log: Some(self.log.write()),
             certificates: self.ak.chain(),
             key: None,
+            sbom: None,
         }
     }
 

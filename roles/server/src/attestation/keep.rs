@@ -1,20 +1,14 @@
 //! Evidence in files that other people's tools read: `tpm2_checkquote`, `tpm2_eventlog`, anything that knows JWTs.
 
 use super::AttestationRecord;
-use landfall_attest::{Challenge, Connection, Evidence};
+use landfall_attest::{Challenge, Connection, Evidence, Shown};
 use landfall_brski::ChannelBinding;
 use landfall_pki::{Certificate, pem};
 use std::{fs, io, path::Path};
 
 /// Evidence is a by-product: if it cannot be kept, that is said and nothing else suffers.
-pub(super) fn keep(
-    folder: &Path,
-    cmw: &[u8],
-    evidence: &Evidence,
-    binding: &ChannelBinding,
-    record: &AttestationRecord,
-) {
-    if let Err(error) = write(folder, cmw, evidence, binding, record) {
+pub(super) fn keep(folder: &Path, cmw: &[u8], shown: &Shown, binding: &ChannelBinding, record: &AttestationRecord) {
+    if let Err(error) = write(folder, cmw, shown, binding, record) {
         tracing::warn!(%error, folder = %folder.display(), "attestation evidence was not kept");
     }
 }
@@ -22,10 +16,11 @@ pub(super) fn keep(
 fn write(
     folder: &Path,
     cmw: &[u8],
-    evidence: &Evidence,
+    shown: &Shown,
     binding: &ChannelBinding,
     record: &AttestationRecord,
 ) -> io::Result<()> {
+    let Shown { evidence, sbom } = shown;
     fs::create_dir_all(folder)?;
     let file = |name: &str, content: &[u8]| fs::write(folder.join(name), content);
     file("evidence.cmw.json", cmw)?;
@@ -35,8 +30,11 @@ fn write(
     if let Some(connection) = binding.value() {
         file("tls-exporter.hex", hex::encode(connection).as_bytes())?;
         if let Ok(challenge) = Challenge::new(evidence.nonce(), Connection(connection)) {
-            file("qualification.hex", hex::encode(challenge.covered()).as_bytes())?;
+            file("qualification.hex", hex::encode(challenge.covered_with(evidence.sbom().as_ref())).as_bytes())?;
         }
+    }
+    if let Some(sbom) = sbom {
+        file("sbom.json", sbom)?;
     }
     let certificates = |all: &[Certificate]| all.iter().map(Certificate::to_pem).collect::<String>();
     match evidence {

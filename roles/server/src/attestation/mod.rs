@@ -12,12 +12,12 @@ pub use record::AttestationRecord;
 
 use crate::{Identity, RoleError, settings::AttestationSettings};
 use landfall_attest::{
-    Appraisal, Challenge, Connection, Device, Evidence, Nonces, ReferenceValues, Tier, appraise, corim,
-    verifier::Speaks,
+    Appraisal, Challenge, Connection, Device, Nonces, ReferenceValues, Shown, Tier, appraise, corim, verifier::Speaks,
 };
 use landfall_brski::ChannelBinding;
 use landfall_lifecycle::network::DomainDevice;
 use landfall_pki::{Anchors, Csr, PublicKey, attestation::evidence, oid};
+use landfall_software::sbom;
 use landfall_types::{Fault, Refusal, Time};
 use std::{
     fs,
@@ -51,6 +51,14 @@ pub(crate) struct Attester<'a> {
     pub(crate) anchors: Option<&'a Anchors>,
     /// What came of its evidence before.
     pub(crate) before: Option<&'a AttestationRecord>,
+}
+
+/// What came of evidence.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) record: AttestationRecord,
+    /// What the device consists of, as it says itself, if the evidence is its own and covers that.
+    pub(crate) sbom: Option<Vec<u8>>,
 }
 
 impl Verifier {
@@ -91,7 +99,7 @@ impl Verifier {
     }
 
     /// Judges the evidence in a certificate request.
-    pub(crate) fn in_request(&self, csr: &Csr, attester: &Attester<'_>, now: Time) -> AttestationRecord {
+    pub(crate) fn in_request(&self, csr: &Csr, attester: &Attester<'_>, now: Time) -> Judged {
         let absent = || Refusal::new(Fault::Peer, "evidence-absent", SECTION, "the request holds no evidence");
         let shown = csr.attribute(oid::KEY_ATTESTATION).ok_or_else(absent).and_then(|value| {
             let malformed = |why: &dyn std::fmt::Display| {
@@ -103,18 +111,27 @@ impl Verifier {
     }
 
     /// Judges evidence that a device shows by itself.
-    pub(crate) fn at_the_door(&self, cmw: &[u8], attester: &Attester<'_>, now: Time) -> AttestationRecord {
+    pub(crate) fn at_the_door(&self, cmw: &[u8], attester: &Attester<'_>, now: Time) -> Judged {
         self.judge(Ok(cmw), attester, now)
     }
 
-    fn judge(&self, cmw: Result<&[u8], Refusal>, attester: &Attester<'_>, now: Time) -> AttestationRecord {
+    fn judge(&self, cmw: Result<&[u8], Refusal>, attester: &Attester<'_>, now: Time) -> Judged {
         let Attester { binding, device, before, .. } = *attester;
-        let shown = cmw.and_then(|cmw| Ok((cmw, Evidence::from_cmw(cmw)?)));
-        let nonce = shown.as_ref().map(|(_, evidence)| evidence.nonce().to_vec()).unwrap_or_default();
-        let appraisal = match &shown {
-            Ok((_, evidence)) => self.appraise(evidence, attester, now),
+        let shown = cmw.and_then(|cmw| Ok((cmw, Shown::from_cmw(cmw)?)));
+        let nonce = shown.as_ref().map(|(_, shown)| shown.evidence.nonce().to_vec()).unwrap_or_default();
+        let mut appraisal = match &shown {
+            Ok((_, shown)) => self.appraise(shown, attester, now),
             Err(why) => Appraisal::absent(why.clone()),
         };
+        let sbom = shown.as_ref().ok().and_then(|(_, shown)| shown.sbom.clone().filter(|_| appraisal.sbom.is_some()));
+        // One that cannot be read is no fault of the evidence, and nothing is known by it.
+        let sbom = sbom.filter(|sbom| match sbom::read(sbom) {
+            Ok(_) => true,
+            Err(why) => {
+                appraisal.findings.push(why);
+                false
+            }
+        });
         let subject = device.identity.serial_number.to_string();
         let ear = appraisal.result(&subject, &nonce, now, self.life).sign(&*self.identity.signer);
         let ear = ear.map_err(|why| tracing::error!(%why, "an attestation result could not be signed")).ok();
@@ -131,15 +148,16 @@ impl Verifier {
             // What was not genuine says nothing of where the TPM's counters stand.
             boot: appraisal.boot.or_else(|| before.and_then(|before| before.boot.clone())),
         };
-        if let (Some(folder), Ok((cmw, evidence))) = (&self.folder, &shown) {
-            keep::keep(&folder.join(&subject), cmw, evidence, binding, &record);
+        if let (Some(folder), Ok((cmw, shown))) = (&self.folder, &shown) {
+            keep::keep(&folder.join(&subject), cmw, shown, binding, &record);
         }
-        record
+        Judged { record, sbom }
     }
 
-    fn appraise(&self, evidence: &Evidence, attester: &Attester<'_>, now: Time) -> Appraisal {
+    fn appraise(&self, shown: &Shown, attester: &Attester<'_>, now: Time) -> Appraisal {
         let Attester { binding, device, anchors, before } = *attester;
-        let challenge = self.challenge(evidence.nonce(), binding, now);
+        let evidence = &shown.evidence;
+        let challenge = shown.is_whole().and_then(|()| self.challenge(evidence.nonce(), binding, now));
         let vendor = device.identity.vendor.as_ref().map(ToString::to_string).unwrap_or_default();
         let model = device.identity.model.as_ref().map(ToString::to_string).unwrap_or_default();
         let none = Anchors::default();

@@ -53,6 +53,7 @@ impl Own {
             log,
             certificates: Vec::new(),
             key: Some(self.key.clone()),
+            sbom: None,
         });
         Ok(evidence.to_cmw())
     }

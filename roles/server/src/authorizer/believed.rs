@@ -3,11 +3,11 @@
 use crate::{
     RoleError,
     identity::{certificates, public_key},
-    settings::{AuthorizerSettings, Settings},
+    settings::{AuthorizerSettings, SbomsSettings, Settings},
 };
 use landfall_claims::{Authorities, Authority, authority::Role};
 use landfall_types::Fingerprint;
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 /// Whose word counts.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +18,35 @@ pub struct Believed {
     pub authorities: Authorities,
     /// Manufacturers as the operator names them, by the keys of who issues their devices' birth certificates.
     pub vendors: BTreeMap<Fingerprint, String>,
+    /// How far devices are believed that say what they consist of.
+    pub devices: OwnWord,
+}
+
+/// How far devices are believed that say themselves what they consist of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnWord {
+    /// For how long, if they do not say it again.
+    pub max_age: Duration,
+    /// Whether that counts where nobody else says it; otherwise it only counts against them.
+    pub alone: bool,
+}
+
+impl From<&SbomsSettings> for OwnWord {
+    fn from(settings: &SbomsSettings) -> Self {
+        Self { max_age: settings.max_age.duration(), alone: settings.devices_alone }
+    }
+}
+
+impl Default for OwnWord {
+    fn default() -> Self {
+        Self::from(&SbomsSettings::default())
+    }
 }
 
 impl Believed {
     /// What `authorizer` and the vendors of the registrar mean in `settings`.
     pub(super) fn from_settings(authorizer: &AuthorizerSettings, settings: &Settings) -> Result<Self, RoleError> {
-        let mut believed = Self::default();
+        let mut believed = Self { devices: OwnWord::from(&authorizer.sboms), ..Self::default() };
         if let Some(path) = &authorizer.feeds.root {
             let path = settings.resolve(path);
             let what = format!("the root of feeds in {} (authorizer.feeds.root)", path.display());

@@ -17,7 +17,7 @@ pub(crate) mod sources;
 mod status;
 mod work;
 
-pub use believed::Believed;
+pub use believed::{Believed, OwnWord};
 pub use credentials::{Brought, CredentialRecord, CredentialReport, Withdrawal};
 pub use desk::View;
 pub use gate::Gate;
@@ -119,9 +119,9 @@ impl Config {
         let failed = |why: &dyn std::fmt::Display| RoleError::new("reading what is known of devices", why);
         let now = world.clock.now();
         let desk = Desk::load(&world.store, now).map_err(|why| failed(&why))?;
-        let Believed { feed_root, authorities, vendors } = self.believed.clone();
+        let Believed { feed_root, authorities, vendors, devices } = self.believed.clone();
         let pinned = feed_root.as_deref().map(software::digest);
-        let software = Software::load(&world.store, pinned, now).map_err(|why| failed(&why))?;
+        let software = Software::load(&world.store, pinned, devices, now).map_err(|why| failed(&why))?;
         let credentials = Credentials::load(&world.store, authorities, vendors, now).map_err(|why| failed(&why))?;
         let authorizer = Arc::new(Authorizer {
             manners: self.manners,
@@ -292,6 +292,9 @@ impl Authorizer {
 
     /// Looks at what the records say of a device now (its certificates, what an operator said), and at what follows.
     pub async fn review(&self, device: &DeviceId) {
+        if let Err(why) = self.forget_shown(device).await {
+            tracing::error!(role = "authorizer", %device, %why, "what a device has said of itself could not be forgotten");
+        }
         let told = match sources::of_device(&self.world, device) {
             Ok(facts) if facts.is_empty() => return,
             Ok(facts) => self.assert(facts).await.map(drop),

@@ -3,7 +3,7 @@
 
 use super::{CertificateRecord, Registrar, device::Tracked};
 use crate::{
-    attestation::{AttestationRecord, Attester, Verifier},
+    attestation::{AttestationRecord, Attester, Judged, Verifier},
     exchange::{Ending, Failure, Kind},
 };
 use landfall_attest::{CMW_JSON, EAT_JWT, FRESHNESS_JSON};
@@ -114,9 +114,9 @@ async fn judged(
     let before = before(registrar, &tracked.device).map_err(|why| backend(&why.why))?;
     let anchors = anchors(registrar, &tracked.device);
     let attester = Attester { binding: &client.binding, device: &tracked.device, anchors, before: before.as_ref() };
-    let record = verifier.at_the_door(&request.body, &attester, now);
-    keep(registrar, &record).await.map_err(|why| backend(&why.why))?;
-    Ok(record)
+    let judged = verifier.at_the_door(&request.body, &attester, now);
+    keep(registrar, &judged).await.map_err(|why| backend(&why.why))?;
+    Ok(judged.record)
 }
 
 /// What the evidence in a certificate request is worth; nothing if nobody wants to know.
@@ -125,7 +125,7 @@ pub(super) fn in_request<'a>(
     csr: &landfall_pki::Csr,
     binding: &ChannelBinding,
     device: &DomainDevice,
-) -> Result<Option<(&'a Verifier, AttestationRecord)>, Failure> {
+) -> Result<Option<(&'a Verifier, Judged)>, Failure> {
     let Some(verifier) = &registrar.verifier else { return Ok(None) };
     let before = before(registrar, device)?;
     let now = registrar.world.clock.now();
@@ -133,12 +133,19 @@ pub(super) fn in_request<'a>(
     Ok(Some((verifier, verifier.in_request(csr, &attester, now))))
 }
 
-/// Keeps a result, and the log of it.
-pub(super) async fn keep(registrar: &Registrar, record: &AttestationRecord) -> Result<(), Failure> {
+/// Keeps a result and the log of it, and what the device says that it consists of.
+pub(super) async fn keep(registrar: &Registrar, judged: &Judged) -> Result<(), Failure> {
+    let (Judged { record, sbom }, world) = (judged, &registrar.world);
     let changes = Changes::new().put(record)?.append(AttestationRecord::LOG, &record.entry())?;
-    registrar.world.store.commit(changes).await?;
-    if let Err(refusal) = registrar.world.authorizer.tell(record.facts()).await {
+    world.store.commit(changes).await?;
+    if let Err(refusal) = world.authorizer.tell(record.facts()).await {
         tracing::warn!(%refusal, device = %record.device, "the authorizer was not told of an attestation result");
+    }
+    // After the release that it is of.
+    if let (Some(sbom), Some(authorizer)) = (sbom, world.authorizer.authorizer())
+        && let Err(refusal) = authorizer.take_shown(&record.device, sbom).await
+    {
+        tracing::warn!(%refusal, device = %record.device, "what a device shows of what it consists of is not taken");
     }
     Ok(())
 }

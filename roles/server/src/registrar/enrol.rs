@@ -1,7 +1,7 @@
 //! EST: certificates for devices that have their voucher, and new ones for old (RFC 7030).
 
 use super::{CertificateRecord, Registrar, attest, device::Tracked, hardware};
-use crate::attestation::AttestationRecord;
+use crate::attestation::Judged;
 use crate::exchange::{Ending, Failure, Host, Kind, run};
 use landfall_assurance::Level;
 use landfall_brski::{
@@ -57,10 +57,10 @@ pub(super) async fn answer(
     };
     let (host, ended) = run(&registrar.world, ending, attempt).await;
     // Also of a device that was refused: what it showed, and why that was not enough.
-    if let Some(record) = &host.attested
-        && let Err(Failure { why, .. }) = attest::keep(registrar, record).await
+    if let Some(judged) = &host.attested
+        && let Err(Failure { why, .. }) = attest::keep(registrar, judged).await
     {
-        tracing::warn!(why, device = %record.device, "an attestation result could not be written");
+        tracing::warn!(why, device = %judged.record.device, "an attestation result could not be written");
     }
     ended.response()
 }
@@ -79,7 +79,7 @@ struct EnrolHost<'a> {
     /// Whether it is proven to.
     hardware_backed: bool,
     /// What the evidence in the request is worth.
-    attested: Option<AttestationRecord>,
+    attested: Option<Judged>,
 }
 
 impl Host<Enrollment> for EnrolHost<'_> {
@@ -153,15 +153,16 @@ impl EnrolHost<'_> {
         self.hardware_backed = proof.is_ok();
         let why = proof.map_or_else(|refusal| format!("certificate request: {refusal}"), str::to_owned);
         let mut known = known.with(acceptance::LDEVID_HARDWARE_BACKED, self.hardware_backed, &why, now);
-        if let Some((verifier, record)) =
+        if let Some((verifier, judged)) =
             attest::in_request(self.registrar, &facts.csr, &self.binding, &tracked.device)?
         {
+            let record = &judged.record;
             known = known.until(acceptance::ATTESTATION, record.tier.as_str(), &record.why, now, record.expires);
             if let Some(firmware) = &record.firmware {
                 known = known.until(acceptance::FIRMWARE, firmware.as_str(), &record.why, now, record.expires);
             }
             let (suffices, why) = (verifier.suffices(record.tier), record.why.clone());
-            self.attested = Some(record);
+            self.attested = Some(judged);
             if !suffices {
                 return Ok(Decision::because(Verdict::Deny, "attestation", why));
             }

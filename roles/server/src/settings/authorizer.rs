@@ -120,11 +120,14 @@ pub struct SbomsSettings {
     pub refresh: Span,
     /// One that could not be had for so long is no knowledge of what a device runs.
     pub max_age: Span,
+    /// Whether what a device says itself counts where nobody else says what it consists of. Without it, it counts only against
+    /// the device: whoever is asked what is wrong with him is not the one to say that nothing is.
+    pub devices_alone: bool,
 }
 
 impl Default for SbomsSettings {
     fn default() -> Self {
-        Self { refresh: Span::days(1), max_age: Span::days(14) }
+        Self { refresh: Span::days(1), max_age: Span::days(14), devices_alone: false }
     }
 }
 

@@ -137,6 +137,16 @@ impl World {
 
     /// The agent of the device with that number.
     pub(crate) fn device(&self, number: usize, registrar: SocketAddr) -> Agent {
+        self.device_with(number, registrar, |_| ())
+    }
+
+    /// The same with one thing otherwise.
+    pub(crate) fn device_with(
+        &self,
+        number: usize,
+        registrar: SocketAddr,
+        change: impl FnOnce(&mut DeviceConfig),
+    ) -> Agent {
         let mut config = DeviceConfig {
             bundle: Some(self.bundles.join(format!("{}.json", self.serials[number]))),
             state: self.folder.path().join(format!("device-{number}")),
@@ -145,6 +155,7 @@ impl World {
         config.discovery.mdns = false;
         config.discovery.grasp = false;
         config.discovery.registrars = vec![registrar.to_string()];
+        change(&mut config);
         Agent::open(config).unwrap()
     }
 }

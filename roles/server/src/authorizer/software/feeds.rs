@@ -39,10 +39,10 @@ impl Authorizer {
         {
             let mut held = self.software_mut();
             let published = std::mem::take(&mut held.published);
-            *held = Software { published, ..software };
+            *held = Software { devices: held.devices, published, ..software };
         }
         tracing::info!(role = "authorizer", files = report.record.files.len(), until = %report.record.fresh_until, "feeds were taken over");
-        self.retell(|about| self.software().list_of(about).is_some()).await?;
+        self.retell(|about| self.software().speaks_of(about)).await?;
         Ok(report)
     }
 

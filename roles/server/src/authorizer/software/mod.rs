@@ -6,6 +6,7 @@ mod published;
 mod record;
 mod report;
 mod seek;
+mod shown;
 mod vex;
 
 pub(crate) use feeds::BUNDLE;
@@ -20,6 +21,7 @@ use super::{
     Authorizer,
     about::{About, SOFTWARE},
     backend,
+    believed::OwnWord,
 };
 use landfall_assurance::{Fact, Kind};
 use landfall_policy::Value;
@@ -37,11 +39,17 @@ use std::{
 const PARTS: usize = 16;
 /// So many lists of components are kept.
 const LISTS: usize = 10_000;
-/// The source of what a list of components says.
-const SBOM: &str = "SBOM";
-/// The same of one that a manufacturer publishes.
-const PUBLISHED: &str = "SBOM that its MUD file names";
-/// The source of what feeds say of it.
+/// Whose a list is, and what the sources are called of what it says and of what feeds say of it.
+struct Sources {
+    whose: &'static str,
+    list: &'static str,
+    feeds: &'static str,
+}
+
+/// Of a list that an operator has brought, …
+const BROUGHT: Sources = Sources { whose: "owner", list: "SBOM", feeds: FEEDS };
+/// … and of one that a manufacturer publishes.
+const PUBLISHED: Sources = Sources { whose: "manufacturer", list: "SBOM that its MUD file names", feeds: FEEDS };
 const FEEDS: &str = "vulnerability feeds";
 /// So many exploited vulnerabilities are named.
 const NAMED: usize = 256;
@@ -54,6 +62,7 @@ const AHEAD: Duration = Duration::from_secs(600);
 /// What is known of software.
 #[derive(Debug, Default)]
 pub(super) struct Software {
+    devices: OwnWord,
     lists: BTreeMap<String, Held>,
     published: Published,
     known: Arc<Vulnerabilities>,
@@ -87,10 +96,15 @@ impl Vulnerabilities {
 
 impl Software {
     /// Reads what is on record, with the feeds of a publisher whose root has that digest.
-    pub(super) fn load(store: &Store, pinned: Option<Fingerprint>, now: Time) -> Result<Self, Refusal> {
+    pub(super) fn load(
+        store: &Store,
+        pinned: Option<Fingerprint>,
+        devices: OwnWord,
+        now: Time,
+    ) -> Result<Self, Refusal> {
         let known = Arc::new(feeds::load(store, pinned)?);
         let lists = held(store, &known, now)?;
-        Ok(Self { lists, published: Published::load(store)?, known })
+        Ok(Self { devices, lists, published: Published::load(store)?, known })
     }
 
     /// The list that is about a device: one that was brought rather than one that its manufacturer publishes, of the device rather
@@ -106,24 +120,46 @@ impl Software {
         })
     }
 
-    /// What follows about a device.
+    /// Whether any list is about a device.
+    fn speaks_of(&self, about: &About) -> bool {
+        self.list_of(about).is_some() || self.shown_by(about).is_some()
+    }
+
+    /// What follows about a device: from what others say that it consists of, and from what it says itself.
     pub(super) fn facts(&self, about: &About, now: Time) -> Vec<Fact> {
-        let Some(Held { assessment, record }) = self.list_of(about) else { return Vec::new() };
-        // One that nobody has seen at its manufacturer's for long says nothing any more.
-        let (source, until) = match &record.scope {
-            Scope::MudFile(_) => match self.published.until(&record.id).filter(|until| now < *until) {
-                Some(until) => (PUBLISHED, Some(until)),
-                None => return Vec::new(),
-            },
-            _ => (SBOM, None),
+        let others = self.list_of(about).map(|held| self.told_by(held, about, now)).unwrap_or_default();
+        match self.shown_by(about) {
+            Some(held) => shown::beside(others, self.told_by(held, about, now), self.devices.alone),
+            None => others,
+        }
+    }
+
+    /// What follows from one list.
+    fn told_by(&self, held: &Held, about: &About, now: Time) -> Vec<Fact> {
+        let Held { assessment, record } = held;
+        let of_device = match record.scope {
+            Scope::MudFile(_) => PUBLISHED,
+            Scope::Shown(_) => shown::SOURCES,
+            Scope::Device(_) | Scope::DeviceType(_) => BROUGHT,
         };
-        let known = about.fact(Kind::SbomKnown, assessment.is_known, source, SOFTWARE, now);
-        let mut facts = vec![Fact { expires: until, ..known }];
+        // One that nobody has seen for long where it comes from says nothing any more.
+        let until = match &record.scope {
+            Scope::MudFile(_) => Some(self.published.until(&record.id).unwrap_or(Time::EPOCH)),
+            Scope::Shown(_) => Some(record.at + self.devices.max_age),
+            Scope::Device(_) | Scope::DeviceType(_) => None,
+        };
+        if until.is_some_and(|until| until <= now) {
+            return Vec::new();
+        }
+        let list =
+            |kind, value: Value| Fact { expires: until, ..about.fact(kind, value, of_device.list, SOFTWARE, now) };
+        let whose = vec![of_device.whose.to_owned()];
+        let mut facts = vec![list(Kind::SbomKnown, assessment.is_known.into()), list(Kind::SbomSources, whose.into())];
         // A result that cannot be told is no fact. What feeds say ends with their bundle: told after that, it is nothing.
         let Some(feeds) = &self.known.feeds else { return facts };
         let mut tell = |kind, value: Value, expires: Time| {
             let expires = until.map_or(expires, |until| until.min(expires));
-            facts.push(Fact { expires: Some(expires), ..about.fact(kind, value, FEEDS, SOFTWARE, now) });
+            facts.push(Fact { expires: Some(expires), ..about.fact(kind, value, of_device.feeds, SOFTWARE, now) });
         };
         if let Some(score) = assessment.score {
             tell(Kind::VulnerabilityScore, i64::from(score.get()).into(), feeds.fresh_until);
@@ -138,12 +174,27 @@ impl Software {
         facts
     }
 
+    /// Whether there is room for a list. Those that devices show take none from the others.
+    fn may_hold(&self, record: &SbomRecord) -> Result<(), Refusal> {
+        let is_shown = |scope: &Scope| matches!(scope, Scope::Shown(_));
+        let most = if is_shown(&record.scope) { shown::MOST } else { LISTS };
+        let alike = || self.lists.values().filter(|held| is_shown(&held.record.scope) == is_shown(&record.scope));
+        match !self.lists.contains_key(&record.id) && alike().count() >= most {
+            true => {
+                let why = format!("there are {most} lists already");
+                Err(Refusal::new(Fault::Denied, "sbom-count", SECTION, why))
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Whether a list of that scope is about a device.
     fn is_about(&self, scope: &Scope, about: &About) -> bool {
         match scope {
             Scope::Device(device) => *device == about.device,
             Scope::DeviceType(name) => about.device_type.as_ref() == Some(name),
             Scope::MudFile(name) => self.published.file_of(&about.device) == Some(name),
+            Scope::Shown(device) => *device == about.device,
         }
     }
 
@@ -202,7 +253,7 @@ impl Authorizer {
         document: &[u8],
         by: String,
     ) -> Result<(SbomRecord, Held), Refusal> {
-        let list = sbom::read(document)?;
+        let list = read(&scope, document)?;
         let text = std::str::from_utf8(document)
             .map_err(|why| Refusal::new(Fault::Malformed, "sbom-scope", SECTION, why.to_string()))?;
         let now = self.world.clock.now();
@@ -220,9 +271,7 @@ impl Authorizer {
         };
         let known = {
             let software = self.software();
-            if software.lists.len() >= LISTS && !software.lists.contains_key(&record.id) {
-                return Err(Refusal::new(Fault::Denied, "sbom-count", SECTION, "there are 10000 lists already"));
-            }
+            software.may_hold(&record)?;
             software.known.clone()
         };
         let assessment = known.assess(&list, now);
@@ -264,7 +313,7 @@ impl Authorizer {
     pub fn sbom_of(&self, device: &DeviceId) -> Option<SbomReport> {
         let about = self.desk().dossier(device).map(About::of)?;
         let software = self.software();
-        software.list_of(&about).map(|held| software.report(held))
+        software.list_of(&about).or_else(|| software.shown_by(&about)).map(|held| software.report(held))
     }
 
     /// Tells the age of feeds again when it has come to another day.
@@ -272,7 +321,7 @@ impl Authorizer {
         let age = self.software().age(self.world.clock.now()).map(|(hours, _)| hours);
         if age != *told {
             *told = age;
-            if let Err(why) = self.retell(|about| self.software().list_of(about).is_some()).await {
+            if let Err(why) = self.retell(|about| self.software().speaks_of(about)).await {
                 tracing::error!(role = "authorizer", %why, "the age of feeds could not be told");
                 *told = None;
             }
@@ -290,6 +339,15 @@ impl Authorizer {
 
 const SECTION: &str = "SP 1800-36B G.1";
 
+/// A list of components. Nobody excuses himself: what a device says of vulnerabilities in it does not count.
+fn read(scope: &Scope, document: &[u8]) -> Result<Sbom, Refusal> {
+    let mut list = sbom::read(document)?;
+    if matches!(scope, Scope::Shown(_)) {
+        list.statements.clear();
+    }
+    Ok(list)
+}
+
 /// The lists on record, each held against what is known.
 fn held(store: &Store, known: &Vulnerabilities, now: Time) -> Result<BTreeMap<String, Held>, Refusal> {
     let (mut lists, mut after) = (BTreeMap::new(), None::<String>);
@@ -300,7 +358,7 @@ fn held(store: &Store, known: &Vulnerabilities, now: Time) -> Result<BTreeMap<St
         for found in part {
             let record = found.record;
             // What cannot be read any more is not known; that is no reason to decide about nobody.
-            let list = match sbom::read(record.text.as_bytes()) {
+            let list = match read(&record.scope, record.text.as_bytes()) {
                 Ok(list) => list,
                 Err(why) => {
                     tracing::error!(role = "authorizer", sbom = record.id, %why, "a list of components cannot be read");

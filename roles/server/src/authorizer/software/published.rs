@@ -125,6 +125,10 @@ impl Published {
         self.sought.get(id)
     }
 
+    pub(super) fn drop(&mut self, id: &str) {
+        self.sought.remove(id);
+    }
+
     /// Until when a list counts.
     pub(super) fn until(&self, id: &str) -> Option<Time> {
         self.find(id)?.had.as_ref().map(|had| had.until)

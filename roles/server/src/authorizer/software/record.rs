@@ -18,9 +18,11 @@ pub enum Scope {
     DeviceType(String),
     /// All devices whose certificates name that MUD file: whose anchors it is held against, and where it is.
     MudFile(String),
+    /// One device, by its own word.
+    Shown(DeviceId),
 }
 
-/// One list of components. There is one for each scope and firmware; a newer one takes its place.
+/// One list of components. There is one for each scope and firmware, and one that a device shows of itself; a newer one takes its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SbomRecord {
@@ -56,7 +58,9 @@ impl SbomRecord {
             Scope::Device(device) => ("device", device.as_str()),
             Scope::DeviceType(name) => ("type", name.as_str()),
             Scope::MudFile(name) => ("mud-file", name.as_str()),
+            Scope::Shown(device) => ("shown", device.as_str()),
         };
+        let firmware = firmware.filter(|_| !matches!(scope, Scope::Shown(_)));
         let digest = digest([kind, name, firmware.unwrap_or_default()].join("\0").as_bytes());
         digest.to_string().chars().take(12).collect()
     }

@@ -198,7 +198,7 @@ impl Publications {
 }
 
 impl Authorizer {
-    fn about(&self, device: &DeviceId) -> Option<About> {
+    pub(super) fn about(&self, device: &DeviceId) -> Option<About> {
         self.desk().dossier(device).map(About::of)
     }
 }

@@ -178,9 +178,9 @@ impl Authorizer {
         {
             let mut software = self.software_mut();
             let published = std::mem::take(&mut software.published);
-            *software = Software { lists, known, published };
+            *software = Software { devices: software.devices, lists, known, published };
         }
-        self.retell(|about| self.software().list_of(about).is_some()).await.map(drop)
+        self.retell(|about| self.software().speaks_of(about)).await.map(drop)
     }
 }
 

@@ -9,6 +9,7 @@ mod joins;
 mod network_layer;
 mod policies;
 mod published;
+mod shown;
 mod signals;
 mod software;
 mod vex;
