@@ -97,7 +97,7 @@ pub fn digest_of(sbom: &[u8]) -> Fingerprint {
 }
 
 /// What a list says that it is; whoever reads it looks for himself.
-fn media_type(sbom: &[u8]) -> &'static str {
+pub fn media_type(sbom: &[u8]) -> &'static str {
     const MEMBER: &[u8] = b"\"spdxVersion\"";
     if sbom.windows(MEMBER.len()).any(|part| part == MEMBER) { SPDX } else { CYCLONEDX }
 }

@@ -21,7 +21,10 @@ use landfall_tpm::TpmElement;
 use landfall_types::{Event, Fault, Machine, Process, Refusal, SerialNumber, Time};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 /// How long one network for new devices is given, which may have no registrar; and how long to rest when all were tried.
 const VISIT: Duration = Duration::from_secs(120);
@@ -349,11 +352,13 @@ impl Agent {
         if let Outcome::Refused(refusal) = self.onboard(None, None, &mut *watch).await? {
             return Ok(refusal);
         }
+        let renewed = Notify::new();
         let renewing = async {
             loop {
                 if let Outcome::Refused(refusal) = self.renew_in_time(&mut *watch).await? {
                     return Ok(refusal);
                 }
+                renewed.notify_one();
             }
         };
         let staying = async {
@@ -370,6 +375,7 @@ impl Agent {
         tokio::select! {
             ended = renewing => ended,
             never = staying => never,
+            failed = self.serve_sbom(&renewed) => failed,
             () = self.show_again_and_again() => Err(DeviceError::Defect("it has stopped to show what runs".into())),
         }
     }

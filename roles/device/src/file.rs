@@ -41,14 +41,19 @@ fn put(path: &Path, beside: &Path, content: &[u8], mode: u32) -> Result<(), Devi
 
 /// The file's content, if it is there.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, DeviceError> {
+    read_up_to(LARGEST, path)
+}
+
+/// The same of one that may be so long.
+pub(crate) fn read_up_to(largest: u64, path: &Path) -> Result<Option<Vec<u8>>, DeviceError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(DeviceError::io(path)(error)),
     };
     let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(DeviceError::io(path))?;
-    match content.len() as u64 > LARGEST {
+    file.take(largest + 1).read_to_end(&mut content).map_err(DeviceError::io(path))?;
+    match content.len() as u64 > largest {
         true => Err(DeviceError::file(path, "it is too large")),
         false => Ok(Some(content)),
     }

@@ -25,6 +25,7 @@ mod service;
 mod show;
 mod state;
 mod update;
+mod well_known;
 
 pub use agent::{Agent, Onboarded, Outcome, Standing};
 pub use attest::{attest, probe};

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -65,6 +66,8 @@ impl Default for Attestation {
 pub struct Software {
     /// The list of its components: CycloneDX or SPDX, in JSON. It goes along with evidence.
     pub sbom: Option<PathBuf>,
+    /// Where `run` serves it by https to the owner's servers: an address and a port.
+    pub serve: Option<SocketAddr>,
 }
 
 /// Evidence for a nonce, over one connection, and what the device consists of.
@@ -81,30 +84,29 @@ pub(crate) fn evidence(
     let none = || DeviceError::Config("the connection has no channel binding that evidence could be bound to".into());
     let challenge = Challenge::new(nonce, Connection(binding.value().ok_or_else(none)?)).map_err(DeviceError::Birth)?;
     if birth.attestation.is_empty() {
-        let sbom = sbom(config, 0)?;
+        let sbom = sbom(config, 0);
         let evidence = token(config, element, birth, &challenge, sbom.as_deref().map(digest_of))?;
         return Ok(Shown { evidence, sbom });
     }
     let log = event_log(&config.attestation)?;
-    let sbom = sbom(config, log.as_ref().map_or(0, Vec::len))?;
+    let sbom = sbom(config, log.as_ref().map_or(0, Vec::len));
     let evidence = Evidence::Tpm(quoted(config, birth, &challenge, log, sbom.as_deref().map(digest_of))?);
     Ok(Shown { evidence, sbom })
 }
 
 /// The list of components, if there is one that can go along with a log of so many octets. One that cannot is no reason to show
 /// nothing: what is missing opens nothing.
-fn sbom(config: &Config, log: usize) -> Result<Option<Vec<u8>>, DeviceError> {
-    let Some(path) = &config.software.sbom else { return Ok(None) };
-    let Some(sbom) = file::read(path)? else {
-        tracing::warn!(path = %path.display(), "there is no list of components to be shown");
-        return Ok(None);
+fn sbom(config: &Config, log: usize) -> Option<Vec<u8>> {
+    let path = config.software.sbom.as_deref()?;
+    let why = match file::read_up_to(LONGEST_SBOM as u64, path) {
+        // In base64 once, and the log twice.
+        Ok(Some(sbom)) if sbom.len() / 3 * 4 + log / 9 * 16 <= ROOM => return Some(sbom),
+        Ok(Some(_)) => "it is too long beside the event log".to_owned(),
+        Ok(None) => "it is not there".to_owned(),
+        Err(why) => why.to_string(),
     };
-    // In base64 once, and the log twice.
-    let fits = sbom.len() <= LONGEST_SBOM && sbom.len() / 3 * 4 + log / 9 * 16 <= ROOM;
-    if !fits {
-        tracing::warn!(octets = sbom.len(), log, "the list of components is too long to be shown with evidence");
-    }
-    Ok(fits.then_some(sbom))
+    tracing::warn!(path = %path.display(), why, "the list of components is not shown with evidence");
+    None
 }
 
 fn event_log(about: &Attestation) -> Result<Option<Vec<u8>>, DeviceError> {

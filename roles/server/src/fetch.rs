@@ -149,7 +149,7 @@ impl Checks {
         Refusal::new(fault, check, self.section, why)
     }
 
-    fn failed(&self, why: &NetError) -> Refusal {
+    pub(crate) fn failed(&self, why: &NetError) -> Refusal {
         let check = match why {
             NetError::Timeout { .. } => self.time,
             NetError::TooLarge { .. } => self.size,

@@ -7,7 +7,7 @@ use crate::{
     health::{Health, Readiness},
     identity::{anchors, certificates},
     masa, open, proxy, registrar,
-    settings::{AdminSettings, QuestionsSettings},
+    settings::{AdminSettings, AuthorizerSettings, QuestionsSettings},
     signals, supply_chain,
 };
 use landfall_net::tls::{ClientAuth, ServerTls};
@@ -96,7 +96,9 @@ impl Server {
                     let config = enforcer::Config::from_settings(enforcer, settings)?;
                     let (mut task, running) = config.build(world.clone(), shutdown.clone()).await?;
                     if let (Some(authorizer), Some(manager)) = (&settings.authorizer, running.manager()) {
-                        let published = authorizer::Publications::new(&authorizer.sboms, manager, world.clone())?;
+                        let devices = devices(authorizer, settings, &world, running.clone())?;
+                        let published =
+                            authorizer::Publications::new(&authorizer.sboms, manager, devices, world.clone())?;
                         task = task.beside(published.work(shutdown.clone()));
                     }
                     console.enforcer = Some(running);
@@ -255,6 +257,21 @@ async fn remote(admin: &AdminSettings, settings: &Settings, world: &World) -> Re
     // and issue others too.
     let anchors = Anchors::of(certificates(&settings.resolve(anchors))?.into_iter().take(1));
     RemoteDoor::bind("admin", listen, tls, anchors, world.clock.clone()).await.map(Some)
+}
+
+/// How devices themselves are asked what they consist of: by the certificates that this domain's registrar gave them, and as that.
+fn devices(
+    authorizer: &AuthorizerSettings,
+    settings: &Settings,
+    world: &World,
+    whereabouts: Arc<enforcer::Enforcer>,
+) -> Result<Option<authorizer::Devices>, RoleError> {
+    let Some(registrar) = &settings.registrar else { return Ok(None) };
+    let load = |of| Identity::load(of, |path| settings.resolve(path), world.element.as_ref());
+    let domain = Anchors::of([load(&registrar.authority)?.certificate()?.clone()]);
+    let (identity, port) = (load(&registrar.identity)?.into(), authorizer.sboms.device_port);
+    let devices = authorizer::Devices::new(whereabouts, domain, &identity, port);
+    devices.map(Some).map_err(RoleError::while_("asking devices what they consist of (authorizer.sboms)"))
 }
 
 /// Where other authorizers ask whether a device may join, and nothing else.

@@ -25,8 +25,8 @@ pub use network_layer::{Joining, NetworkLayer};
 pub use policy::{PolicyVersion, Trial};
 pub use replay::{Difference, Replayed};
 pub use software::{
-    FeedFile, FeedRecord, FeedReport, FindingReport, Had, Publications, PublishedRecord, SbomRecord, SbomReport, Scope,
-    VexRecord,
+    Addresses, Devices, FeedFile, FeedRecord, FeedReport, FindingReport, Had, Publications, PublishedRecord,
+    SbomRecord, SbomReport, Scope, VexRecord, Whereabouts,
 };
 pub use status::StatusLists;
 pub use work::Entry;

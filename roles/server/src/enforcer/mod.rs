@@ -33,6 +33,7 @@ mod tracked;
 mod usage;
 mod view;
 mod violation;
+mod whereabouts;
 
 pub use collect::Collected;
 pub use guest::{Guest, Plug};

@@ -123,11 +123,13 @@ pub struct SbomsSettings {
     /// Whether what a device says itself counts where nobody else says what it consists of. Without it, it counts only against
     /// the device: whoever is asked what is wrong with him is not the one to say that nothing is.
     pub devices_alone: bool,
+    /// The port at which devices are asked, whose manufacturers' files say that they themselves have their list.
+    pub device_port: u16,
 }
 
 impl Default for SbomsSettings {
     fn default() -> Self {
-        Self { refresh: Span::days(1), max_age: Span::days(14), devices_alone: false }
+        Self { refresh: Span::days(1), max_age: Span::days(14), devices_alone: false, device_port: 443 }
     }
 }
 

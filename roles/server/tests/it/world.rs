@@ -45,6 +45,7 @@ pub(crate) struct World {
 /// A server that runs until it is stopped.
 pub(crate) struct Running {
     pub(crate) client: Client,
+    pub(crate) world: landfall_server::World,
     pub(crate) addresses: Vec<(RoleName, SocketAddr)>,
     pub(crate) health: SocketAddr,
     trigger: Trigger,
@@ -120,9 +121,10 @@ impl World {
         let (trigger, shutdown) = shutdown();
         let server = Server::build(settings, roles, shutdown).await.unwrap();
         let (addresses, health) = (server.addresses(), server.health_address().unwrap());
+        let world = server.world().clone();
         let task = tokio::spawn(async move { server.run().await.unwrap() });
         let client = Client::new(Address::Local(settings.admin_socket()));
-        Running { client, addresses, health, trigger, task }
+        Running { client, world, addresses, health, trigger, task }
     }
 
     /// The factory's records, as `landfall factory publish` sends them.

@@ -8,6 +8,7 @@ mod report;
 mod seek;
 mod shown;
 mod vex;
+mod well_known;
 
 pub(crate) use feeds::BUNDLE;
 pub use published::{Had, PublishedRecord};
@@ -16,6 +17,7 @@ pub use record::{FeedFile, FeedRecord, SbomRecord, Scope};
 pub use report::{FeedReport, FindingReport, SbomReport};
 pub use seek::Publications;
 pub use vex::VexRecord;
+pub use well_known::{Addresses, Devices, Whereabouts};
 
 use super::{
     Authorizer,
@@ -145,7 +147,8 @@ impl Software {
         // One that nobody has seen for long where it comes from says nothing any more.
         let until = match &record.scope {
             Scope::MudFile(_) => Some(self.published.until(&record.id).unwrap_or(Time::EPOCH)),
-            Scope::Shown(_) => Some(record.at + self.devices.max_age),
+            // With evidence, or when it was asked for.
+            Scope::Shown(_) => (self.published.until(&record.id)).max(Some(record.at + self.devices.max_age)),
             Scope::Device(_) | Scope::DeviceType(_) => None,
         };
         if until.is_some_and(|until| until <= now) {

@@ -27,6 +27,8 @@ const MOST: usize = 4096;
 /// Who did not answer is asked again after a minute, then after twice as long, and so on.
 const AGAIN: Duration = Duration::from_secs(60);
 const DOUBLINGS: u32 = 16;
+/// A device that is to be asked itself waits no longer.
+const DEVICE: Duration = Duration::from_secs(900);
 
 /// A list that a manufacturer's file names, and what became of asking for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub struct PublishedRecord {
     /// Of which release of the firmware; none for devices of which that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<String>,
+    /// On which device, if that itself is to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
     /// Where it is, if the file says where it can be had from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -141,6 +146,8 @@ pub(super) struct Need {
     pub(super) mud_file: String,
     pub(super) signer: String,
     pub(super) firmware: Option<String>,
+    /// The device, if it itself is asked.
+    pub(super) device: Option<DeviceId>,
 }
 
 impl Need {
@@ -149,7 +156,10 @@ impl Need {
     }
 
     fn scope(&self) -> Scope {
-        Scope::MudFile(self.mud_file.clone())
+        match &self.device {
+            Some(device) => Scope::Shown(device.clone()),
+            None => Scope::MudFile(self.mud_file.clone()),
+        }
     }
 }
 
@@ -221,7 +231,10 @@ impl Authorizer {
     pub(super) fn is_due(&self, need: &Need, url: &str) -> bool {
         let (software, now) = (self.software(), self.world.clock.now());
         software.published.find(&need.id()).is_none_or(|record| {
-            record.next <= now || record.url.as_deref() != Some(url) || record.signer != need.signer
+            record.next <= now
+                || record.url.as_deref() != Some(url)
+                || record.signer != need.signer
+                || record.firmware != need.firmware
         })
     }
 
@@ -254,11 +267,11 @@ impl Authorizer {
         let _turn = self.bringing.lock().await;
         let now = self.world.clock.now();
         let before = self.software().published.find(&need.id()).cloned();
-        let held = self.software().lists.get(&need.id()).map(|held| held.record.hash);
+        let held = self.software().lists.get(&need.id()).map(|held| (held.record.hash, held.record.firmware.clone()));
         let read = came.and_then(|found| {
             self.may_keep(before.is_none())?;
             // What is the same need not be read again.
-            let list = match held == Some(digest(&found.body)) {
+            let list = match held == Some((digest(&found.body), need.firmware.clone())) {
                 true => None,
                 false => Some(self.examine(
                     need.scope(),
@@ -281,7 +294,9 @@ impl Authorizer {
             Err(why) => {
                 tracing::warn!(role = "authorizer", url, %why, "a list of components is not taken, and the one of before counts until its time is over");
                 let (failures, had) = before.map_or((0, None), |before| (before.failures, before.had));
-                let wait = AGAIN.saturating_mul(2u32.saturating_pow(failures.min(DOUBLINGS))).min(terms.refresh);
+                // A device that was away may be back at any time.
+                let longest = if need.device.is_some() { terms.refresh.min(DEVICE) } else { terms.refresh };
+                let wait = AGAIN.saturating_mul(2u32.saturating_pow(failures.min(DOUBLINGS))).min(longest);
                 let (next, failures) = (now + wait, failures.saturating_add(1));
                 (PublishedRecord { next, failures, had, trouble: Some(Trouble::from(&why)), ..record }, None)
             }
@@ -305,9 +320,10 @@ impl Authorizer {
             }
             software.published.sought.insert(record.id.clone(), record);
         }
-        match is_good {
-            true => self.retell_of(&need.mud_file).await,
-            false => Ok(()),
+        match (is_good, &need.device) {
+            (false, _) => Ok(()),
+            (true, None) => self.retell_of(&need.mud_file).await,
+            (true, Some(device)) => self.retell(|about| about.device == *device).await.map(drop),
         }
     }
 
@@ -325,9 +341,10 @@ impl Authorizer {
             software.published.sought.remove(&record.id);
             software.lists.remove(&record.id)
         };
-        match had {
-            Some(_) => self.retell_of(&record.mud_file).await,
-            None => Ok(()),
+        match (had, &record.device) {
+            (None, _) => Ok(()),
+            (Some(_), None) => self.retell_of(&record.mud_file).await,
+            (Some(_), Some(device)) => self.retell(|about| about.device == *device).await.map(drop),
         }
     }
 
@@ -340,12 +357,13 @@ impl Authorizer {
 
 impl Need {
     fn record(&self, now: Time) -> PublishedRecord {
-        let Self { mud_file, signer, firmware } = self.clone();
+        let Self { mud_file, signer, firmware, device } = self.clone();
         PublishedRecord {
             id: self.id(),
             mud_file,
             signer,
             firmware,
+            device,
             url: None,
             tried: now,
             next: now,

@@ -4,15 +4,18 @@
 //! A file speaks for the devices whose certificates name it. A list that cannot be had is not known, and what was had is stale when
 //! its time is over; what follows from either is the policy's to say.
 
-use super::published::{Need, Terms};
+use super::{
+    published::{Need, Terms},
+    well_known::{self, Devices},
+};
 use crate::{
     RoleError, Shutdown, World,
     authorizer::{Authorizer, about::About, backend},
     enforcer::manager::{self, Manager},
-    fetch::{Checks, Wanted},
+    fetch::{Checks, Found, Wanted},
     settings::SbomsSettings,
 };
-use landfall_lifecycle::network::DomainDevice;
+use landfall_lifecycle::{device::State, network::DomainDevice};
 use landfall_mud::{MudUrl, file::Retrieval};
 use landfall_software::bounds;
 use landfall_types::{DeviceId, Fault, Record, Refusal, VendorId};
@@ -31,7 +34,7 @@ const AT_ONCE: usize = 8;
 const NAMED: usize = 8;
 /// So much is read at a time.
 const PART: usize = 500;
-const CHECKS: Checks = Checks {
+pub(super) const CHECKS: Checks = Checks {
     section: "RFC 9472 s5",
     fetch: "sbom-fetch",
     time: "sbom-fetch-time",
@@ -40,7 +43,7 @@ const CHECKS: Checks = Checks {
     private: "sbom-fetch-private",
     tls: "sbom-fetch-tls",
 };
-const LIST: Wanted = Wanted {
+pub(super) const LIST: Wanted = Wanted {
     accept: "application/vnd.cyclonedx+json, application/spdx+json, application/json",
     most: bounds::SBOM,
     checks: &CHECKS,
@@ -51,6 +54,7 @@ const LIST: Wanted = Wanted {
 pub struct Publications {
     world: World,
     manager: Arc<Manager>,
+    devices: Option<Devices>,
     terms: Terms,
 }
 
@@ -68,18 +72,42 @@ struct Needed {
 struct Wish {
     need: Need,
     by: manager::Published,
-    place: Result<MudUrl, Refusal>,
+    place: Result<Place, Refusal>,
+}
+
+/// Where a list is.
+#[derive(Clone, Debug)]
+enum Place {
+    /// At its manufacturer's.
+    Web(MudUrl),
+    /// On the device itself, wherever that is.
+    Device(DeviceId),
+}
+
+impl Place {
+    /// What it is called.
+    fn name(&self) -> &str {
+        match self {
+            Self::Web(url) => url.as_str(),
+            Self::Device(_) => well_known::PATH,
+        }
+    }
 }
 
 impl Publications {
-    /// What `authorizer.sboms` means.
+    /// What `authorizer.sboms` means; devices themselves are asked if it is said how.
     ///
     /// # Errors
     /// If it cannot be meant.
-    pub fn new(settings: &SbomsSettings, manager: Arc<Manager>, world: World) -> Result<Arc<Self>, RoleError> {
+    pub fn new(
+        settings: &SbomsSettings,
+        manager: Arc<Manager>,
+        devices: Option<Devices>,
+        world: World,
+    ) -> Result<Arc<Self>, RoleError> {
         Self::check(settings)?;
         let terms = Terms { refresh: settings.refresh.duration(), max_age: settings.max_age.duration() };
-        Ok(Arc::new(Self { world, manager, terms }))
+        Ok(Arc::new(Self { world, manager, devices, terms }))
     }
 
     pub(crate) fn check(settings: &SbomsSettings) -> Result<(), RoleError> {
@@ -145,14 +173,14 @@ impl Publications {
         }
         let mut running = JoinSet::new();
         for Wish { need, by, place } in lists.into_values() {
-            let url = match place {
-                Ok(url) => url,
+            let place = match place {
+                Ok(place) => place,
                 Err(why) => {
                     authorizer.miss(&need, &why).await?;
                     continue;
                 }
             };
-            if !authorizer.is_due(&need, url.as_str()) {
+            if !authorizer.is_due(&need, place.name()) {
                 continue;
             }
             if running.len() >= AT_ONCE {
@@ -160,14 +188,26 @@ impl Publications {
             }
             let (this, authorizer) = (self.clone(), authorizer.clone());
             running.spawn(async move {
-                let came = this.manager.fetch(&by, &url, LIST).await;
-                if let Err(why) = authorizer.receive(&need, url.as_str(), came, this.terms).await {
-                    tracing::error!(role = "authorizer", %url, %why, "what came of asking for a list of components could not be kept");
+                let came = this.ask(&by, &place).await;
+                let at = place.name();
+                if let Err(why) = authorizer.receive(&need, at, came, this.terms).await {
+                    tracing::error!(role = "authorizer", at, %why, "what came of asking for a list of components could not be kept");
                 }
             });
         }
         while running.join_next().await.is_some() {}
         Ok(())
+    }
+
+    async fn ask(&self, by: &manager::Published, place: &Place) -> Result<Found, Refusal> {
+        match (place, &self.devices) {
+            (Place::Web(url), _) => self.manager.fetch(by, url, LIST).await,
+            (Place::Device(device), Some(devices)) => devices.ask(&self.world, device).await,
+            (Place::Device(_), None) => {
+                let why = "there is no registrar here whose certificates devices could be known by";
+                Err(CHECKS.refuse(Fault::Denied, "sbom-local-domain", why.into()))
+            }
+        }
     }
 
     fn add_all(&self, authorizer: &Authorizer, needed: &mut Needed) -> Result<(), Refusal> {
@@ -191,8 +231,16 @@ impl Publications {
         let Some(about) = authorizer.about(id) else { return };
         needed.files.insert(id.clone(), by.file.clone());
         let (mud_file, signer) = (by.file.clone(), by.signer.clone());
-        let need = Need { mud_file, signer, firmware: about.firmware };
-        let place = place(sbom, need.firmware.as_deref());
+        let its_own = matches!(sbom, Retrieval::Local(kind) if kind == "https");
+        // One that is not inside has no certificate that it could show.
+        if its_own && !matches!(device.state, State::Enrolled | State::Connected) {
+            return;
+        }
+        let need = Need { mud_file, signer, firmware: about.firmware, device: its_own.then(|| id.clone()) };
+        let place = match its_own {
+            true => Ok(Place::Device(id.clone())),
+            false => place(sbom, need.firmware.as_deref()).map(Place::Web),
+        };
         needed.lists.entry(need.id()).or_insert_with(|| Wish { need, by: by.clone(), place });
     }
 }
@@ -208,13 +256,10 @@ fn place(sbom: &Retrieval, firmware: Option<&str>) -> Result<MudUrl, Refusal> {
     let refuse = |fault, check, why: String| Err(CHECKS.refuse(fault, check, why));
     let lists = match sbom {
         Retrieval::Cloud(lists) => lists,
-        // Whoever is asked what is wrong with him is not the one to say it.
+        // Nobody can tell who answers.
         Retrieval::Local(kind) => {
-            return refuse(
-                Fault::Denied,
-                "sbom-local",
-                format!("the device itself is to be asked, by {kind}, which is not done"),
-            );
+            let why = format!("the device itself is to be asked, by {kind}, which is not done: https alone is");
+            return refuse(Fault::Denied, "sbom-local", why);
         }
         Retrieval::Contact(whom) => {
             return refuse(Fault::Denied, "sbom-contact", format!("a person is to be asked: {whom}"));

@@ -31,6 +31,13 @@ pub(super) fn beside(others: Vec<Fact>, own: Vec<Fact>, alone: bool) -> Vec<Fact
     if others.is_empty() {
         return own.into_iter().filter(|fact| alone || is_against(fact)).collect();
     }
+    // When the other account has ended, this one stands alone.
+    let ends = others.iter().find(|fact| fact.kind == Kind::SbomKnown).and_then(|fact| fact.expires);
+    let own = own.into_iter().map(|fact| match alone || is_against(&fact) {
+        true => fact,
+        false => Fact { expires: [fact.expires, ends].into_iter().flatten().min(), ..fact },
+    });
+    let own: Vec<Fact> = own.collect();
     let told = |facts: &[Fact]| facts.iter().map(|fact| fact.kind).collect::<Vec<_>>();
     let (by_others, by_own) = (told(&others), told(&own));
     let counts = |fact: &Fact| is_against(fact) || (by_others.contains(&fact.kind) && by_own.contains(&fact.kind));
@@ -98,4 +105,60 @@ impl Authorizer {
 
 fn id(device: &DeviceId) -> String {
     SbomRecord::id(&super::Scope::Shown(device.clone()), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_types::Time;
+
+    fn fact(kind: Kind, value: impl Into<Value>, source: &str, expires: Option<i64>) -> Fact {
+        Fact {
+            subject: "07.D-1".parse().unwrap(),
+            kind,
+            value: value.into(),
+            source: source.into(),
+            issuer: None,
+            at: Time::from_unix(100),
+            expires: expires.map(Time::from_unix),
+            verifier: "test".into(),
+        }
+    }
+
+    fn account(source: &str, score: Option<i64>, expires: Option<i64>) -> Vec<Fact> {
+        let score = score.map(|score| fact(Kind::VulnerabilityScore, score, source, expires));
+        std::iter::once(fact(Kind::SbomKnown, true, source, expires)).chain(score).collect()
+    }
+
+    fn scores(facts: &[Fact]) -> Vec<(&str, Option<Time>)> {
+        let scores = facts.iter().filter(|fact| fact.kind == Kind::VulnerabilityScore);
+        scores.map(|fact| (fact.source.as_str(), fact.expires)).collect()
+    }
+
+    #[test]
+    fn what_only_one_account_can_tell_is_not_known() {
+        for (others, own) in [(Some(10), None), (None, Some(10))] {
+            assert_eq!(scores(&beside(account("others", others, None), account("own", own, None), false)), []);
+        }
+    }
+
+    #[test]
+    fn a_devices_own_account_does_not_outlive_the_other() {
+        let both = |alone| beside(account("others", Some(10), Some(200)), account("own", Some(20), Some(300)), alone);
+        let (early, late) = (Some(Time::from_unix(200)), Some(Time::from_unix(300)));
+        assert_eq!(scores(&both(false)), [("others", early), ("own", early)]);
+        assert_eq!(scores(&both(true)), [("others", early), ("own", late)]);
+    }
+
+    #[test]
+    fn alone_it_counts_against_the_device_unless_its_owner_says_otherwise() {
+        let exploited = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            vec![fact(Kind::KnownExploited, names, "own", None)]
+        };
+        assert_eq!(beside(Vec::new(), account("own", Some(0), None), false), []);
+        assert_eq!(beside(Vec::new(), account("own", Some(0), None), true).len(), 2);
+        assert_eq!(beside(Vec::new(), exploited(&[]), false), []);
+        assert_eq!(beside(Vec::new(), exploited(&["CVE-2021-25900"]), false).len(), 1);
+    }
 }

@@ -13,6 +13,7 @@ mod shown;
 mod signals;
 mod software;
 mod vex;
+mod well_known;
 
 use landfall_assurance::{Fact, Grace, Kind, Level, Policies};
 use landfall_element::MemoryElement;

@@ -55,7 +55,7 @@ impl Place {
         let id = device.identity.device.clone();
         office.world.store.commit(Changes::new().put(&device).unwrap()).await.unwrap();
         let manager = manager_in(&ground.settings(""), office.world.clone());
-        let published = Publications::new(&Default::default(), manager.clone(), office.world.clone()).unwrap();
+        let published = Publications::new(&Default::default(), manager.clone(), None, office.world.clone()).unwrap();
         let place = Self { ground, office, manager, published, device: id };
         let facts: Vec<Fact> =
             place.office.good(&place.device).into_iter().filter(|fact| fact.kind != Kind::SbomKnown).collect();
@@ -203,7 +203,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             "sbom-release",
             instead(json!({ "sboms": [{ "version-info": "3.0", "sbom-url": "https://a.example/" }] })),
         ),
-        change("sbom-local", instead(json!({ "sbom-local-well-known": "https" }))),
+        change("sbom-local", instead(json!({ "sbom-local-well-known": "coaps" }))),
         change("sbom-contact", instead(json!({ "sbom-contact-uri": "mailto:sbom@lamp.example" }))),
     ]
 }
@@ -313,7 +313,7 @@ async fn what_was_had_is_known_after_a_restart_before_anybody_is_asked() {
     assert_eq!(office.authorizer.sbom_of(&device).unwrap().record.components, 1);
     // A partial look takes nothing from others.
     let manager = manager_in(&ground.settings(""), office.world.clone());
-    let published = Publications::new(&Default::default(), manager, office.world.clone()).unwrap();
+    let published = Publications::new(&Default::default(), manager, None, office.world.clone()).unwrap();
     published.look(Some(&BTreeSet::new())).await.unwrap();
     assert_eq!(office.authorizer.published_sboms().len(), 1);
 }

@@ -31,6 +31,16 @@ struct Place {
     agent: Agent,
 }
 
+/// The feeds know what is wrong with smallvec, and that it is being exploited.
+pub(super) async fn tell(server: &Running, publisher: &Publisher) {
+    let yesterday = Time::from_unix(Time::now().as_unix() - 86_400).to_string();
+    let (name, exploited) = kev();
+    let exploited = exploited.replace("2027-01-14T15:00:00.0000Z", &yesterday);
+    let bundle = publisher.bundle(1, Time::now() + DAY * 30, &[osv(&yesterday), (name, exploited)]);
+    let media = "application/octet-stream";
+    let _: Json = server.client.send("/v1/verification/feeds", &[], media, bundle).await.unwrap();
+}
+
 impl Place {
     async fn new(more: &str, list: &[u8]) -> Self {
         let world = World::new(1, "permit");
@@ -44,12 +54,7 @@ impl Place {
         settings.authorizer = more.authorizer;
         let server = world.run_in(&settings, &[]).await;
         server.sell(&world).await;
-        let yesterday = Time::from_unix(Time::now().as_unix() - 86_400).to_string();
-        let (name, exploited) = kev();
-        let exploited = exploited.replace("2027-01-14T15:00:00.0000Z", &yesterday);
-        let bundle = publisher.bundle(1, Time::now() + DAY * 30, &[osv(&yesterday), (name, exploited)]);
-        let media = "application/octet-stream";
-        let _: Json = server.client.send("/v1/verification/feeds", &[], media, bundle).await.unwrap();
+        tell(&server, &publisher).await;
         let agent = world.device_with(0, server.address(RoleName::Registrar), |config| {
             config.software.sbom = Some(world.folder.path().join("sbom.json"));
         });
@@ -182,9 +187,10 @@ async fn what_cannot_be_read_or_is_too_long_changes_nothing() {
     assert!(findings.iter().any(|(check, _)| check == "software-document"), "{findings:?}");
     assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
     // The agent leaves out what no registrar takes.
-    let long = [sbom(MENDED), vec![b' '; landfall_attest::shown::LONGEST_SBOM]].concat();
-    place.shows(&long).await;
-    assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
+    for octets in [landfall_attest::shown::LONGEST_SBOM, 4 * 1024 * 1024] {
+        place.shows(&[sbom(MENDED), vec![b' '; octets]].concat()).await;
+        assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
+    }
     fs::remove_file(place.world.folder.path().join("sbom.json")).unwrap();
     place.agent.show(Duration::from_secs(60)).await.unwrap().unwrap();
     assert_eq!(place.values(Kind::KnownExploited).await, [exploited()], "silence mends nothing");

@@ -16,3 +16,4 @@ mod spoof;
 mod tell;
 mod tracked;
 mod violation;
+mod whereabouts;
