@@ -104,11 +104,27 @@ impl Authorizer {
             self.wake.notify_one();
             tokio::task::yield_now().await;
         }
+        self.settled().await?;
+        Ok(count)
+    }
+
+    /// The same for one device.
+    pub(super) async fn retell_one(&self, device: &DeviceId) -> Result<(), Refusal> {
+        {
+            let (mut desk, now) = (self.desk(), self.world.clock.now());
+            if let Some(about) = desk.dossier(device).map(About::of) {
+                self.derive(&mut desk, &about, now);
+            }
+        }
+        self.settled().await
+    }
+
+    /// Until what was told is durable and in effect.
+    async fn settled(&self) -> Result<(), Refusal> {
         let (done, decided) = oneshot::channel();
         self.desk().wait(done);
         self.wake.notify_one();
-        decided.await.map_err(|_| gate::away())??;
-        Ok(count)
+        decided.await.map_err(|_| gate::away())?
     }
 
     pub(super) fn derive_all(&self) {

@@ -323,7 +323,7 @@ impl Authorizer {
         match (is_good, &need.device) {
             (false, _) => Ok(()),
             (true, None) => self.retell_of(&need.mud_file).await,
-            (true, Some(device)) => self.retell(|about| about.device == *device).await.map(drop),
+            (true, Some(device)) => self.retell_one(device).await,
         }
     }
 
@@ -344,7 +344,7 @@ impl Authorizer {
         match (had, &record.device) {
             (None, _) => Ok(()),
             (Some(_), None) => self.retell_of(&record.mud_file).await,
-            (Some(_), Some(device)) => self.retell(|about| about.device == *device).await.map(drop),
+            (Some(_), Some(device)) => self.retell_one(device).await,
         }
     }
 

@@ -4,12 +4,16 @@
 //! owner or its manufacturer says, never in its place, and of two accounts the worse counts. Where there is no other, it counts
 //! against the device alone, unless the owner says otherwise (`devices-alone`).
 
-use super::{Authorizer, Held, SECTION, Software, Sources, published::PublishedRecord, record::SbomRecord};
+use super::{
+    Authorizer, Held, SECTION, Software, Sources,
+    published::PublishedRecord,
+    record::{SbomRecord, digest},
+};
 use crate::authorizer::{about::About, backend};
 use landfall_assurance::{Fact, Kind};
 use landfall_lifecycle::{device::State, network::DomainDevice};
 use landfall_policy::Value;
-use landfall_types::{Changes, DeviceId, Fault, Refusal};
+use landfall_types::{Changes, DeviceId, Fault, Refusal, Time};
 
 /// So many are kept.
 pub(super) const MOST: usize = 4096;
@@ -50,6 +54,15 @@ impl Software {
         let held = self.lists.get(&id(&about.device))?;
         (held.record.firmware == about.firmware).then_some(held)
     }
+
+    /// Whether a device has said the same of the same release so lately that it need not be written again.
+    fn has_just_heard(&self, device: &DeviceId, firmware: Option<&str>, document: &[u8], now: Time) -> bool {
+        self.lists.get(&id(device)).is_some_and(|Held { record, .. }| {
+            record.firmware.as_deref() == firmware
+                && now.since(record.at) < self.devices.max_age / 8
+                && record.hash == digest(document)
+        })
+    }
 }
 
 impl Authorizer {
@@ -65,12 +78,15 @@ impl Authorizer {
             return Err(Refusal::new(Fault::Denied, "sbom-outside", SECTION, why));
         }
         let firmware = self.about(device).and_then(|about| about.firmware);
+        if self.software().has_just_heard(device, firmware.as_deref(), document, self.world.clock.now()) {
+            return Ok(());
+        }
         let by = "shown by the device with its evidence".to_owned();
         let (record, held) = self.examine(super::Scope::Shown(device.clone()), firmware, document, by)?;
         let changes = Changes::new().put(&record).map_err(backend)?;
         self.world.store.commit(changes).await.map_err(backend)?;
         self.software_mut().lists.insert(record.id, held);
-        self.retell(|about| about.device == *device).await.map(drop)
+        self.retell_one(device).await
     }
 
     /// Forgets what a device has said of itself, if it is not inside any more: it may be another's when it comes again.
@@ -94,7 +110,7 @@ impl Authorizer {
             software.lists.remove(&id);
             software.published.drop(&id);
         }
-        self.retell(|about| about.device == *device).await.map(drop)
+        self.retell_one(device).await
     }
 
     fn is_enrolled(&self, device: &DeviceId) -> Result<bool, Refusal> {
@@ -110,7 +126,6 @@ fn id(device: &DeviceId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use landfall_types::Time;
 
     fn fact(kind: Kind, value: impl Into<Value>, source: &str, expires: Option<i64>) -> Fact {
         Fact {
