@@ -3,13 +3,21 @@
 use super::software::{DAY, Publisher, kev, osv, sbom};
 use crate::world::{Running, World, onboard};
 use landfall_assurance::{Fact, Kind};
-use landfall_device::Agent;
+use landfall_attest::{Tier, shown::LONGEST_SBOM};
+use landfall_device::{Agent, Config, Wanted, introduce, prove, request};
+use landfall_lifecycle::factory::{Product, SerialScheme};
+use landfall_pki::{Algorithm, Anchors, Certificate, pem};
 use landfall_policy::Value;
 use landfall_server::{
     RoleName, Settings,
     admin::view::{Examined, FactsTaken, Note, SbomShown},
+    attestation::AttestationRecord,
     authorizer::Scope,
+    factory::{Choice, Factory, Proof, Verifier},
+    open,
 };
+use landfall_store::Store;
+use landfall_testkit::Swtpm;
 use landfall_types::Time;
 use serde_json::{Value as Json, json};
 use std::{fs, time::Duration};
@@ -43,7 +51,11 @@ pub(super) async fn tell(server: &Running, publisher: &Publisher) {
 
 impl Place {
     async fn new(more: &str, list: &[u8]) -> Self {
-        let world = World::new(1, "permit");
+        Self::of(World::new(1, "permit"), more, list, |_| ()).await
+    }
+
+    /// That device of a world, whose agent has something otherwise.
+    async fn of(world: World, more: &str, list: &[u8], change: impl FnOnce(&mut Config)) -> Self {
         let publisher = Publisher::new();
         let root = publisher.believed().believed.feed_root.unwrap();
         fs::write(world.folder.path().join("feeds-root.json"), root).unwrap();
@@ -57,6 +69,7 @@ impl Place {
         tell(&server, &publisher).await;
         let agent = world.device_with(0, server.address(RoleName::Registrar), |config| {
             config.software.sbom = Some(world.folder.path().join("sbom.json"));
+            change(config);
         });
         let _ = agent.onboard(Some(1), Some(Duration::from_millis(500)), &mut |_| {}).await.unwrap();
         let place = Self { world, server, agent };
@@ -187,7 +200,7 @@ async fn what_cannot_be_read_or_is_too_long_changes_nothing() {
     assert!(findings.iter().any(|(check, _)| check == "software-document"), "{findings:?}");
     assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
     // The agent leaves out what no registrar takes.
-    for octets in [landfall_attest::shown::LONGEST_SBOM, 4 * 1024 * 1024] {
+    for octets in [LONGEST_SBOM, 4 * 1024 * 1024] {
         place.shows(&[sbom(MENDED), vec![b' '; octets]].concat()).await;
         assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
     }
@@ -212,5 +225,61 @@ async fn what_a_device_said_is_forgotten_when_it_is_put_out() {
     tokio::time::timeout(Duration::from_secs(60), forgotten).await.expect("it is remembered");
     assert!(place.agent.show(Duration::from_secs(60)).await.unwrap().is_err());
     assert_eq!(lists().await, 0);
+    place.server.stop().await;
+}
+
+/// A world whose one device has its keys in that TPM, as its factory has made sure.
+fn world_of(tpm: &Swtpm) -> (World, Config) {
+    let mut world = World::new(1, "permit");
+    let path = |name: &str| world.folder.path().join(name);
+    let mut config = Config { bundle: Some(path("in-tpm.json")), state: path("in-tpm"), ..Config::default() };
+    config.keys.element = Some(format!("tpm:{}", tpm.tcti()));
+    let element = open::existing_element(&world.settings).unwrap();
+    let store = Store::sqlite(path("factory.db")).unwrap();
+    let factory = Factory::open(&path("manufacturer"), element.as_ref(), store, &path("bundles")).unwrap();
+    let product = Product {
+        model: "sensor".parse().unwrap(),
+        serials: SerialScheme { prefix: "C-".into(), digits: 6 },
+        algorithm: Algorithm::EcdsaP256,
+        masa_url: None,
+        mud_url: None,
+        dpp: None,
+    };
+    let makers = Anchors::of(Certificate::chain_from_pem(&tpm.maker()).unwrap());
+    let verifier = Verifier { makers, intermediates: Vec::new() };
+    let asked = pem::decode(&request(&config, Wanted::Birth, None).unwrap()).unwrap().remove(0).der;
+    let (challenge, pending) = verifier.challenge(&introduce(&config).unwrap(), Time::now()).unwrap();
+    let proof = Proof { verifier, pending, answer: prove(&config, &challenge).unwrap() };
+    // It blocks, which a thread of a runtime must not.
+    let (bundle, records) = std::thread::scope(|scope| {
+        let made = || {
+            let bundle = factory.certify_proven(&product, &asked, Choice::Factory, &proof).unwrap();
+            let mut records = Vec::new();
+            factory.export(&mut records).unwrap();
+            (bundle, records)
+        };
+        scope.spawn(made).join().unwrap()
+    });
+    fs::write(path("in-tpm.json"), serde_json::to_vec(&bundle).unwrap()).unwrap();
+    fs::write(path("records"), records).unwrap();
+    world.serials = vec![bundle.serial_number.to_string()];
+    (world, config)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_shows_with_a_quote_of_its_tpm_counts_likewise() {
+    let Some(tpm) = Swtpm::new() else { return };
+    let (world, own) = world_of(&tpm);
+    let place = Place::of(world, "", &sbom(BROKEN), |config| {
+        (config.bundle, config.state, config.keys) = (own.bundle, own.state, own.keys);
+    })
+    .await;
+    let store = &place.server.world.store;
+    let shown = || store.scan::<AttestationRecord>(None, 10).unwrap().pop().unwrap().record;
+    assert_eq!((shown().root.as_str(), shown().tier), ("tpm", Tier::Warning), "{}", shown().why);
+    assert_eq!(place.values(Kind::KnownExploited).await, [exploited()]);
+    assert!(denies(&place.examined().await, "vulnerability-exploited"));
+    place.shows(&sbom(MENDED)).await;
+    assert_eq!((shown().root.as_str(), place.own().await), ("tpm", Vec::new()));
     place.server.stop().await;
 }
