@@ -158,6 +158,11 @@ fn header(bytes: &[u8]) -> Option<(usize, Option<usize>)> {
     }
 }
 
+/// How long the tag and the length of the element are that `bytes` begin with.
+pub(crate) fn header_len(bytes: &[u8]) -> usize {
+    header(bytes).map_or(0, |(length, _)| length)
+}
+
 /// Where `part`, a slice of `whole`, lies in it.
 pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);

@@ -6,7 +6,7 @@ use crate::{
     asn1,
     error::PkiError,
     extension::{Extension, KeyUsage, Known},
-    key::{PublicKey, Strength, sha256},
+    key::{Algorithm, PublicKey, Strength, sha256},
     name::{self, AltName, Name},
     oid,
     oid::Oid,
@@ -28,6 +28,7 @@ pub const MAX_LEN: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Certificate(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     der: Vec<u8>,
     tbs: Range<usize>,
@@ -53,6 +54,30 @@ impl Certificate {
             return Err(PkiError::malformed(WHAT, "it is too long"));
         }
         recent::RECENT.or_parse(sha256(der), |fingerprint| Self::parse(der, fingerprint))
+    }
+
+    /// What is about to be signed, with an empty signature.
+    pub(crate) fn draft(tbs: &[u8], algorithm: Algorithm) -> Result<Self, PkiError> {
+        const SIGNATURE: usize = 256;
+        if tbs.len() > MAX_LEN - SIGNATURE {
+            return Err(PkiError::malformed(WHAT, "it is too long"));
+        }
+        Self::parse(&asn1::signed(tbs, algorithm, &[]), Fingerprint([0; 32]))
+    }
+
+    /// A draft with its signature. What is signed stays as it was read, only further from the start if the length before it
+    /// has become longer.
+    pub(crate) fn signed(self, algorithm: Algorithm, signature: &[u8]) -> Self {
+        let der = asn1::signed(self.tbs_der(), algorithm, signature);
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        let (was, is) = (inner.tbs.start, asn1::header_len(&der));
+        for part in [&mut inner.tbs, &mut inner.serial, &mut inner.issuer, &mut inner.validity, &mut inner.subject] {
+            *part = part.start - was + is..part.end - was + is;
+        }
+        inner.signature = der.len() - signature.len()..der.len();
+        inner.fingerprint = sha256(&der);
+        inner.der = der;
+        Self(Arc::new(inner))
     }
 
     fn parse(der: &[u8], fingerprint: Fingerprint) -> Result<Self, PkiError> {
@@ -164,12 +189,17 @@ impl Certificate {
 
     /// The subject's first common name.
     pub fn common_name(&self) -> Option<String> {
-        self.subject_name().attribute(oid::COMMON_NAME)
+        self.subject_attribute(oid::COMMON_NAME)
     }
 
     /// The device's serial number: the subject's serialNumber attribute, never the certificate's (RFC 8995 s2.3.1).
     pub fn subject_serial_number(&self) -> Option<SerialNumber> {
-        self.subject_name().attribute(oid::SERIAL_NUMBER)?.parse().ok()
+        SerialNumber::try_from(self.subject_attribute(oid::SERIAL_NUMBER)?).ok()
+    }
+
+    /// The first value of an attribute of its subject.
+    pub(crate) fn subject_attribute(&self, attribute: Oid) -> Option<String> {
+        name::attribute(self.subject_der(), attribute)
     }
 
     /// The certificate's own serial number, big-endian, as it stands in the INTEGER.

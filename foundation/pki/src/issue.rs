@@ -169,11 +169,13 @@ impl Prepared {
     /// come back.
     pub fn lint(self) -> Result<Token, Vec<Finding>> {
         // Lints look at a whole certificate, so it gets an empty signature to look at.
-        let findings = match Certificate::from_der(&asn1::signed(&self.tbs, self.algorithm, &[])) {
-            Ok(draft) => lint::certificate_as(self.role, &draft),
-            Err(e) => vec![Finding::error("readable", "RFC 5280 s4.1", e.to_string())],
-        };
-        if findings.iter().any(|f| f.severity == Severity::Error) { Err(findings) } else { Ok(Token(self)) }
+        let draft = Certificate::draft(&self.tbs, self.algorithm)
+            .map_err(|e| vec![Finding::error("readable", "RFC 5280 s4.1", e.to_string())])?;
+        let findings = lint::certificate_as(self.role, &draft);
+        match findings.iter().any(|f| f.severity == Severity::Error) {
+            true => Err(findings),
+            false => Ok(Token { draft, algorithm: self.algorithm, issuer: self.issuer }),
+        }
     }
 
     /// Lints, and makes the findings one error.
@@ -188,33 +190,32 @@ impl Prepared {
 /// Leave to sign one certificate once.
 #[derive(Debug)]
 #[must_use = "a token does nothing until it signs"]
-pub struct Token(Prepared);
+pub struct Token {
+    /// It without a signature.
+    draft: Certificate,
+    algorithm: Algorithm,
+    issuer: PublicKey,
+}
 
 impl Token {
     /// What must be signed, with the issuer's key.
     pub fn to_be_signed(&self) -> &[u8] {
-        &self.0.tbs
+        self.draft.tbs_der()
     }
 
     /// The certificate with that signature (ECDSA as DER), which is checked with the issuer's key first.
     pub fn sign(self, signature: &[u8]) -> Result<Certificate, PkiError> {
-        let issuer = self.0.issuer.clone();
-        let certificate = self.signed(signature)?;
-        certificate.verify_issued_by(&issuer)?;
+        let certificate = self.draft.signed(self.algorithm, signature);
+        certificate.verify_issued_by(&self.issuer)?;
         Ok(certificate)
-    }
-
-    fn signed(self, signature: &[u8]) -> Result<Certificate, PkiError> {
-        let Prepared { tbs, algorithm, .. } = self.0;
-        Certificate::from_der(&asn1::signed(&tbs, algorithm, signature))
     }
 
     /// The certificate signed by a key that is at hand.
     pub fn issue(self, signer: &dyn Signer) -> Result<Certificate, PkiError> {
         let signature = signer.sign(self.to_be_signed())?;
         // What could go wrong with a key elsewhere cannot with one at hand, if it is the issuer's.
-        match signer.is_in_memory() && *signer.public_key() == self.0.issuer {
-            true => self.signed(&signature),
+        match signer.is_in_memory() && *signer.public_key() == self.issuer {
+            true => Ok(self.draft.signed(self.algorithm, &signature)),
             false => self.sign(&signature),
         }
     }

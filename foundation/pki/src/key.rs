@@ -174,13 +174,17 @@ impl PublicKey {
         };
         ParsedPublicKey::new(curve, point)
             .map_err(|_| PkiError::malformed("public key", "it is not a point of its curve"))?;
+        Self::of_point(algorithm, point)
+    }
+
+    /// The same of octets that are known to be a point of the curve.
+    pub(crate) fn of_point(algorithm: Algorithm, point: &[u8]) -> Result<Self, PkiError> {
         let identifier = match algorithm {
             Algorithm::EcdsaP256 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P256)].concat(),
             Algorithm::EcdsaP384 => [asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&oid::P384)].concat(),
             Algorithm::Ed25519 => asn1::oid(&oid::ED25519),
         };
-        let bits = asn1::tlv(asn1::BIT_STRING, &[&[0], point]);
-        Self::from_spki_der(&asn1::sequence(&[&asn1::sequence(&[&identifier]), &bits]))
+        Self::from_spki_der(&asn1::sequence(&[&asn1::sequence(&[&identifier]), &asn1::bits(point)]))
     }
 
     /// The SubjectPublicKeyInfo.

@@ -87,16 +87,25 @@ impl Name {
 
     /// The first value of an attribute, as text.
     pub fn attribute(&self, attribute: Oid) -> Option<String> {
-        let mut rdns = asn1::Reader::new("name", &self.rdns);
-        while let Ok(mut rdn) = rdns.enter(asn1::SET) {
-            while let Ok(mut pair) = rdn.enter(asn1::SEQUENCE) {
-                if pair.oid().ok()? == attribute {
-                    return text(pair.next().ok()?);
-                }
+        first_value(&self.rdns, attribute)
+    }
+}
+
+/// The first value of an attribute of the name that is `der`, as text.
+pub(crate) fn attribute(der: &[u8], attribute: Oid) -> Option<String> {
+    first_value(asn1::Reader::inside("name", asn1::SEQUENCE, der).ok()?.rest(), attribute)
+}
+
+fn first_value(rdns: &[u8], attribute: Oid) -> Option<String> {
+    let mut rdns = asn1::Reader::new("name", rdns);
+    while let Ok(mut rdn) = rdns.enter(asn1::SET) {
+        while let Ok(mut pair) = rdn.enter(asn1::SEQUENCE) {
+            if pair.expect(asn1::OID).ok()?.value == attribute.as_bytes() {
+                return text(pair.next().ok()?);
             }
         }
-        None
     }
+    None
 }
 
 impl Name {

@@ -5,6 +5,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 /// How many blocks one text may hold.
 const MAX_BLOCKS: usize = 1000;
+/// How many bytes stand in a line (RFC 7468 s2: 64 characters).
+const LINE: usize = 48;
 
 /// One block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,16 +19,16 @@ pub struct Block {
 
 /// `der` as PEM, in lines of 64 characters.
 pub fn encode(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
+    let lines = der.chunks(LINE);
+    // Of the whole length from the start: it may be a key, and nothing of it is to be left behind in a shorter one.
+    let mut out =
+        String::with_capacity(2 * ("-----BEGIN -----\n".len() + label.len()) + lines.len() * (LINE / 3 * 4 + 1));
+    out.extend(["-----BEGIN ", label, "-----\n"]);
+    for line in lines {
+        STANDARD.encode_string(line, &mut out);
         out.push('\n');
-        rest = after;
     }
-    out.push_str(&format!("-----END {label}-----\n"));
+    out.extend(["-----END ", label, "-----\n"]);
     out
 }
 

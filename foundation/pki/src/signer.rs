@@ -6,7 +6,7 @@ use crate::{
     key::{Algorithm, PublicKey},
 };
 use aws_lc_rs::{
-    encoding::{AsDer, PublicKeyX509Der},
+    encoding::{AsBigEndian, EcPrivateKeyBin},
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
@@ -45,6 +45,21 @@ pub struct SoftwareKey {
     pkcs8: Redacted<Vec<u8>>,
 }
 
+/// What stands before the private number, and between it and the public point, in PKCS #8 (RFC 5958 s2, RFC 5915 s3). The
+/// library's own way there computes the point twice more.
+type Around = (&'static [u8], &'static [u8]);
+
+const P256_PKCS8: Around = (
+    b"\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\
+      \x04\x6d\x30\x6b\x02\x01\x01\x04\x20",
+    b"\xa1\x44\x03\x42\x00",
+);
+const P384_PKCS8: Around = (
+    b"\x30\x81\xb6\x02\x01\x00\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\
+      \x04\x81\x9e\x30\x81\x9b\x02\x01\x01\x04\x30",
+    b"\xa1\x64\x03\x62\x00",
+);
+
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -54,20 +69,22 @@ impl SoftwareKey {
     /// A new key, from the system's random source. Fails only if that or the cryptographic library fails.
     pub fn generate(algorithm: Algorithm) -> Result<Self, PkiError> {
         let failed = |_| PkiError::Sign(SignError("the cryptographic library made no key".into()));
-        let ecdsa = |algorithm| {
+        let ecdsa = |algorithm, (before, between): Around| {
             let pair = EcdsaKeyPair::generate(algorithm)?;
-            Ok((pair.to_pkcs8v1()?, Pair::Ecdsa(pair)))
+            let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes()?;
+            // Of the whole length from the start, so that nothing of the key is left behind in a shorter one.
+            let pkcs8 = [before, scalar.as_ref(), between, pair.public_key().as_ref()].concat();
+            Ok((Redacted::new(pkcs8), Pair::Ecdsa(pair)))
         };
         let (pkcs8, pair) = match algorithm {
-            Algorithm::EcdsaP256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
-            Algorithm::EcdsaP384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+            Algorithm::EcdsaP256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING, P256_PKCS8),
+            Algorithm::EcdsaP384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING, P384_PKCS8),
             // Version 1: OpenSSL before 3.2 does not read version 2.
-            Algorithm::Ed25519 => {
-                Ed25519KeyPair::generate().and_then(|pair| Ok((pair.to_pkcs8v1()?, Pair::Ed25519(pair))))
-            }
+            Algorithm::Ed25519 => Ed25519KeyPair::generate()
+                .and_then(|pair| Ok((Redacted::new(pair.to_pkcs8v1()?.as_ref().to_vec()), Pair::Ed25519(pair)))),
         }
         .map_err(failed)?;
-        Ok(Self { public_key: pair.public_key()?, pair, algorithm, pkcs8: Redacted::new(pkcs8.as_ref().to_vec()) })
+        Ok(Self { public_key: pair.public_key(algorithm)?, pair, algorithm, pkcs8 })
     }
 
     /// From PKCS #8 (RFC 5958).
@@ -83,7 +100,7 @@ impl SoftwareKey {
         } else {
             return Err(PkiError::malformed("private key", "it is not PKCS #8 of P-256, P-384 or Ed25519"));
         };
-        Ok(Self { public_key: pair.public_key()?, pair, algorithm, pkcs8 })
+        Ok(Self { public_key: pair.public_key(algorithm)?, pair, algorithm, pkcs8 })
     }
 
     /// As PKCS #8 (RFC 5958).
@@ -93,13 +110,13 @@ impl SoftwareKey {
 }
 
 impl Pair {
-    fn public_key(&self) -> Result<PublicKey, PkiError> {
-        let spki: Result<PublicKeyX509Der<'_>, _> = match self {
-            Self::Ecdsa(pair) => pair.public_key().as_der(),
-            Self::Ed25519(pair) => pair.public_key().as_der(),
-        };
-        PublicKey::from_spki_der(
-            spki.map_err(|_| PkiError::malformed("private key", "it has no public half"))?.as_ref(),
+    fn public_key(&self, algorithm: Algorithm) -> Result<PublicKey, PkiError> {
+        PublicKey::of_point(
+            algorithm,
+            match self {
+                Self::Ecdsa(pair) => pair.public_key().as_ref(),
+                Self::Ed25519(pair) => pair.public_key().as_ref(),
+            },
         )
     }
 }
@@ -156,5 +173,23 @@ pub fn der_from_fixed(algorithm: Algorithm, signature: &[u8]) -> Result<Vec<u8>,
     match signature.split_at_checked(width) {
         Some((r, s)) if s.len() == width => Ok(asn1::sequence(&[&asn1::unsigned(r), &asn1::unsigned(s)])),
         _ => Err(PkiError::malformed("ECDSA signature", "r and s are not of the curve's length")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_written_and_named_as_the_library_does() {
+        for algorithm in Algorithm::ALL {
+            let key = SoftwareKey::generate(algorithm).unwrap();
+            let (pkcs8, point) = match &key.pair {
+                Pair::Ecdsa(pair) => (pair.to_pkcs8v1().unwrap(), pair.public_key().as_ref()),
+                Pair::Ed25519(pair) => (pair.to_pkcs8v1().unwrap(), pair.public_key().as_ref()),
+            };
+            assert_eq!(key.to_pkcs8_der().expose(), pkcs8.as_ref(), "{algorithm}");
+            assert_eq!(*key.public_key(), PublicKey::from_point(algorithm, point).unwrap(), "{algorithm}");
+        }
     }
 }

@@ -85,7 +85,7 @@ pub(super) const LINTS: &[Lint] = &[
         severity: Severity::Error,
         applies: everyone,
         check: |c| {
-            let country = c.subject_name().attribute(oid::COUNTRY);
+            let country = c.subject_attribute(oid::COUNTRY);
             when(country.is_some_and(|country| country.len() != 2), "its country is not a code of two letters")
         },
     },
@@ -246,7 +246,7 @@ fn ca(role: Role) -> bool {
 }
 
 fn is_empty(name: &[u8]) -> bool {
-    name == asn1::sequence(&[])
+    name == [asn1::SEQUENCE, 0]
 }
 
 fn critical(certificate: &Certificate, oid: crate::Oid) -> bool {
@@ -254,7 +254,7 @@ fn critical(certificate: &Certificate, oid: crate::Oid) -> bool {
 }
 
 fn too_long(certificate: &Certificate, attribute: crate::Oid, most: usize) -> bool {
-    certificate.subject_name().attribute(attribute).is_some_and(|text| text.chars().count() > most)
+    certificate.subject_attribute(attribute).is_some_and(|text| text.chars().count() > most)
 }
 
 /// Labels of letters, digits and hyphens (RFC 1123 s2.1), and a wildcard first at most.

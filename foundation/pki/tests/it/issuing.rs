@@ -3,7 +3,7 @@
 use super::world::{Hierarchy, domain, issue, key, now, serial, validity};
 use der::{Decode, Encode};
 use landfall_pki::{
-    Algorithm, CertificateSerial, Name, PkiError, Signer, SoftwareKey, Validity,
+    Algorithm, Certificate, CertificateSerial, Name, PkiError, Signer, SoftwareKey, Validity,
     lint::{self, Severity},
     profile::{Ca, HardwareModule, Idevid, Ldevid, Masa, Operator, RegistrarRa, Server},
 };
@@ -45,6 +45,32 @@ fn every_profile_passes_its_lints_with_every_algorithm() {
         for certificate in made {
             let worst = lint::certificate(&certificate).into_iter().max_by_key(|f| f.severity);
             assert!(worst.is_none(), "{algorithm} {certificate:?}: {worst:?}");
+        }
+    }
+}
+
+/// However long the length before it is: it grows by the signature.
+#[test]
+fn what_was_issued_is_what_is_read() {
+    for algorithm in Algorithm::ALL {
+        let key = SoftwareKey::generate(algorithm).unwrap();
+        for length in 1..64 {
+            let ca = Ca::root(Name::common(&"x".repeat(length)));
+            let made = issue(ca.prepare_root(key.public_key(), serial(), validity()), &key);
+            let read = Certificate::from_der(made.der()).unwrap();
+            let parts = |certificate: &Certificate| {
+                let slices = [
+                    certificate.tbs_der(),
+                    certificate.serial(),
+                    certificate.issuer_der(),
+                    certificate.validity_der(),
+                    certificate.subject_der(),
+                    certificate.signature(),
+                ];
+                (slices.map(<[u8]>::to_vec), certificate.fingerprint(), certificate.not_after())
+            };
+            assert_eq!(parts(&made), parts(&read));
+            read.verify_issued_by(key.public_key()).unwrap();
         }
     }
 }
