@@ -1,6 +1,6 @@
 //! Typed ids. Each is checked when made, so a value of the type is a valid id.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::{fmt, str::FromStr};
 
 /// The text is not a valid id of that kind.
@@ -15,7 +15,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -126,13 +126,29 @@ impl DeviceId {
 }
 
 /// A SHA-256 digest that names a certificate or a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// What `with` makes of it in lower-case hexadecimal.
+    fn written<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+        let mut digits = [0; 64];
+        // It has room for just these, and they are ASCII.
+        let written = hex::encode_to_slice(self.0, &mut digits).is_ok();
+        with(std::str::from_utf8(&digits).ok().filter(|_| written).unwrap_or_default())
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        self.written(|digits| f.write_str(digits))
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written(|digits| serializer.serialize_str(digits))
     }
 }
 

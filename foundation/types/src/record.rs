@@ -103,7 +103,7 @@ impl Changes {
 
     /// Adds `entry` to `log`.
     pub fn append(mut self, log: &'static str, entry: &impl Serialize) -> Result<Self, Unwritable> {
-        let entry = serde_json::to_string(entry).map_err(|e| Unwritable(log, e))?;
+        let entry = written(entry).map_err(|e| Unwritable(log, e))?;
         self.0.push(Change::Append { log, entry });
         Ok(self)
     }
@@ -125,9 +125,16 @@ impl Changes {
     }
 
     fn write<R: Record>(mut self, record: &R, expect: Expect) -> Result<Self, Unwritable> {
-        let value = serde_json::to_string(record).map_err(|e| Unwritable(R::COLLECTION, e))?;
+        let value = written(record).map_err(|e| Unwritable(R::COLLECTION, e))?;
         let (collection, key, indexes) = (R::COLLECTION, record.key(), record.indexes());
         self.0.push(Change::Put { collection, key, value, indexes, expect });
         Ok(self)
     }
+}
+
+/// In JSON. Most records fit into what is set aside for them, so that they need not move while they grow.
+fn written(it: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, it)?;
+    String::from_utf8(json).map_err(serde::ser::Error::custom)
 }

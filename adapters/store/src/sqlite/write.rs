@@ -224,6 +224,9 @@ impl Writer {
                 (self.connection.last_insert_rowid(), Vec::new())
             }
         };
+        if before.is_empty() && indexes.is_empty() {
+            return Ok(());
+        }
         let is = |(a, b): &(String, String), (name, value): &(&str, String)| a == name && b == value;
         self.remove_postings(collection, key, before.iter().filter(|old| !indexes.iter().any(|new| is(old, new))))?;
         // A record may have one posting twice.
