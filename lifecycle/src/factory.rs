@@ -109,9 +109,8 @@ impl FactoryDevice {
         }
     }
 
-    /// The index by [`DeviceId`].
-    pub const BY_DEVICE: &'static str = "device";
-    /// The index by public key: one key belongs to one device.
+    /// The index by public key: one key belongs to one device. A key that the factory made itself belongs to no other, and
+    /// does not stand here unless its device was struck off.
     pub const BY_KEY: &'static str = "key";
     /// The index by bootstrapping key.
     pub const BY_BOOTSTRAP: &'static str = "bootstrap";
@@ -129,11 +128,12 @@ impl Record for FactoryDevice {
     }
 
     fn indexes(&self) -> Vec<(&'static str, String)> {
-        let others = [(Self::BY_DEVICE, self.device.to_string()), (Self::BY_KEY, self.key.to_string())];
+        let may_come_again = self.method != Method::Loaded || self.void.is_some();
+        let key = may_come_again.then(|| (Self::BY_KEY, self.key.to_string())).into_iter();
         let dpp = self.dpp.iter().map(|dpp| (Self::BY_BOOTSTRAP, dpp.bootstrap_hash.to_string()));
         let tpm = self.hardware.iter().map(|tpm| (Self::BY_ENDORSEMENT, tpm.endorsement.clone()));
         let seed = self.seed.iter().map(|seed| (Self::BY_SEED, seed.to_string()));
-        others.into_iter().chain(dpp).chain(tpm).chain(seed).collect()
+        key.chain(dpp).chain(tpm).chain(seed).collect()
     }
 }
 

@@ -70,8 +70,10 @@ impl VoucherHost<'_> {
     fn rule_on(&mut self, claim: &Claim, store: &Snapshot<'_>) -> Result<Ruling, ReadError> {
         let now = self.masa.world.clock.now();
         if self.masa.made_here_only {
-            let made = store.find_by::<FactoryDevice>(FactoryDevice::BY_DEVICE, claim.device.as_str(), 1)?;
-            if let Err(mut refusal) = FactoryDevice::known(made.first().map(|device| &device.record)) {
+            let made = store.find::<FactoryDevice>(claim.serial.as_str())?;
+            // Another manufacturer may have used the serial number too.
+            let made = made.as_ref().map(|made| &made.record).filter(|made| made.device == claim.device);
+            if let Err(mut refusal) = FactoryDevice::known(made) {
                 // The name under which the status table knows it.
                 refusal.check = "device-unknown".into();
                 return Ok(Ruling::Refuse(refusal));

@@ -1,6 +1,6 @@
 //! Devices join through the roles, over loopback with real TLS.
 
-use crate::world::{World, onboard};
+use crate::world::{Running, World, onboard};
 use landfall_server::{
     RoleName,
     admin::{
@@ -90,16 +90,29 @@ async fn what_was_not_sold_gets_no_voucher() {
     let _: serde_json::Value = server.client.post("/v1/factory/devices", &world.records()).await.unwrap();
     onboard(&agent).await.unwrap_err();
     server.client.get::<Device>("/v1/network/devices/nobody").await.unwrap_err();
+    assert_eq!(masa_refusals(&server).await, ["device-unknown", "voucher-sold"]);
+    server.stop().await;
+}
+
+async fn masa_refusals(server: &Running) -> Vec<String> {
     let audit: Page<AuditEvent> = server.client.get("/v1/audit").await.unwrap();
-    let refusals: Vec<&str> = audit
-        .items
-        .iter()
-        .filter_map(|event| match &event.outcome {
-            Outcome::Refused(refusal) if event.role == "masa" => Some(refusal.check.as_ref()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(refusals, ["device-unknown", "voucher-sold"]);
+    let refusals = audit.items.into_iter().filter_map(|event| match event.outcome {
+        Outcome::Refused(refusal) if event.role == "masa" => Some(refusal.check.to_string()),
+        _ => None,
+    });
+    refusals.collect()
+}
+
+/// Another manufacturer's device may have the same serial number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_alone_gets_no_voucher() {
+    let world = World::new(1, "permit");
+    let server = world.run(&[]).await;
+    let mut others = world.records();
+    others.iter_mut().for_each(|record| record["device"] = format!("00.{}", world.serials[0]).into());
+    let _: serde_json::Value = server.client.post("/v1/factory/devices", &others).await.unwrap();
+    onboard(&world.device(0, server.address(RoleName::Registrar))).await.unwrap_err();
+    assert_eq!(masa_refusals(&server).await, ["device-unknown"]);
     server.stop().await;
 }
 

@@ -1,8 +1,8 @@
 //! IDevIDs for keys that devices made.
 
-use super::{Place, chains_to, product};
+use super::{Place, chains_to, order, product, quietly};
 use landfall_lifecycle::factory::{FactoryDevice, Method};
-use landfall_pki::{Algorithm, Certificate, CsrRequest, Name, Signer, SoftwareKey};
+use landfall_pki::{Algorithm, Certificate, CsrRequest, Name, Signer, SoftwareKey, pem};
 use landfall_server::factory::{Choice, Factory, FactoryError};
 use landfall_store::Store;
 use landfall_types::{DeviceBundle, Refusal, Time};
@@ -152,6 +152,19 @@ fn a_device_that_was_struck_off_gets_nothing() {
     let factory = place.factory();
     let key = new_key();
     let bundle = certify(&factory, &request(&key, None), Choice::Factory).unwrap();
+    factory.void(&bundle.serial_number, "fell off the belt").unwrap();
+    assert_eq!(refused(certify(&factory, &request(&key, None), Choice::Factory)), "csr-device-void");
+}
+
+#[test]
+fn the_key_that_the_factory_made_for_a_device_that_was_struck_off_gets_nothing() {
+    let place = Place::new();
+    let factory = place.factory();
+    let made = factory.provision(&order(1), &quietly).unwrap();
+    let bundles = std::fs::read_dir(made.folder).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let bundle: DeviceBundle = serde_json::from_slice(&bundles.last().unwrap()).unwrap();
+    let pkcs8 = &pem::decode(bundle.key.unwrap().0.expose()).unwrap()[0].der;
+    let key = SoftwareKey::from_pkcs8_der(pkcs8).unwrap();
     factory.void(&bundle.serial_number, "fell off the belt").unwrap();
     assert_eq!(refused(certify(&factory, &request(&key, None), Choice::Factory)), "csr-device-void");
 }

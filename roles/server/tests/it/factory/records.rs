@@ -22,7 +22,7 @@ fn records_reach_a_masa_elsewhere() {
     assert_eq!(import(&masa, &mut records.as_bytes()).unwrap(), 600);
     assert_eq!(import(&masa, &mut records.as_bytes()).unwrap(), 0);
     let one = factory.store().scan::<FactoryDevice>(None, 1).unwrap().remove(0).record;
-    assert_eq!(masa.find_by::<FactoryDevice>(FactoryDevice::BY_DEVICE, one.device.as_str(), 2).unwrap()[0].record, one);
+    assert_eq!(masa.find::<FactoryDevice>(one.serial_number.as_str()).unwrap().unwrap().record, one);
 }
 
 #[test]
