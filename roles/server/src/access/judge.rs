@@ -9,10 +9,14 @@ use super::{
 use crate::registrar::CertificateRecord;
 use landfall_assurance::Level;
 use landfall_eap::{radius::Place, tls::server::Shown};
-use landfall_lifecycle::network::{DomainDevice, Quarantine};
-use landfall_pki::{PathPolicy, path};
+use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
+use landfall_pki::{Certificate, PathPolicy, path};
 use landfall_store::{ReadError, Snapshot};
 use landfall_types::{DeviceId, Fault, Fingerprint, Record as _, Refusal, Time};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// A device that may be let in.
 #[derive(Clone, Debug)]
@@ -39,6 +43,59 @@ pub(super) struct Read {
 
 /// What has records by which a device with a certificate is judged.
 const JUDGED_BY: [&str; 3] = [CertificateRecord::COLLECTION, DomainDevice::COLLECTION, Quarantine::COLLECTION];
+
+/// What is on record of a device whose certificate is good.
+#[derive(Debug)]
+pub(super) struct OnRecord {
+    identity: Identity,
+    quarantine: Option<Quarantine>,
+}
+
+impl OnRecord {
+    fn read(store: &Snapshot<'_>, leaf: &Certificate) -> Result<Result<Self, Refusal>, ReadError> {
+        match standing(store, &leaf.fingerprint(), &leaf.subject())? {
+            Ok(DomainDevice { identity, .. }) => {
+                let quarantine = store.find::<Quarantine>(identity.device.as_str())?.map(|found| found.record);
+                Ok(Ok(Self { identity, quarantine }))
+            }
+            Err(why) => Ok(Err(why)),
+        }
+    }
+}
+
+/// What is on record of the devices that came in last, by their certificates, until anything is written that devices are
+/// judged by: they come again and again, and little is written meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<(u64, HashMap<Fingerprint, Arc<OnRecord>>)>);
+
+impl Remembered {
+    /// The most devices that are remembered, at some 500 octets.
+    const MOST: usize = 16_384;
+
+    /// What is on record of whoever has that certificate, if nothing was written since.
+    fn of(&self, mark: Option<u64>, certificate: &Fingerprint) -> Option<Arc<OnRecord>> {
+        let held = self.held();
+        (mark? == held.0).then(|| held.1.get(certificate).cloned())?
+    }
+
+    /// Remembers what was read after `mark` was taken; nothing if others write too.
+    fn remember(&self, mark: Option<u64>, certificate: Fingerprint, read: OnRecord) -> Arc<OnRecord> {
+        let read = Arc::new(read);
+        let mut held = self.held();
+        // Marks grow only: what was read before a later one is of no use any more.
+        if let Some(mark) = mark.filter(|mark| *mark >= held.0) {
+            if mark > held.0 || held.1.len() >= Self::MOST {
+                *held = (mark, HashMap::new());
+            }
+            held.1.insert(certificate, read.clone());
+        }
+        read
+    }
+
+    fn held(&self) -> MutexGuard<'_, (u64, HashMap<Fingerprint, Arc<OnRecord>>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Access {
     /// The device whose certificate it is, if it may be let in. Nobody is if the records cannot be read.
@@ -84,22 +141,30 @@ impl Access {
             let refusal = denied("access-certificate", "RFC 5216 s5.3", detail);
             return Ok(self.guest(&shown.chain).unwrap_or(Err(refusal)));
         }
-        let (fingerprint, subject) = (leaf.fingerprint(), leaf.subject());
         // Taken first: what is written from here on is noticed.
         let mark = self.world.store.mark(&JUDGED_BY);
-        self.world.store.snapshot(|store| {
-            Ok(standing(store, &fingerprint, &subject)?.and_then(|device| {
-                let level = self.level(&device.identity.device)?;
-                let place = self.place_at(store, &device.identity, level.clone())?;
-                Ok(Known {
-                    place,
-                    read: mark.map(|mark| Read { mark, level: level.map(|(level, _)| level) }),
-                    name: device.identity.serial_number.to_string(),
-                    device: device.identity.device,
-                    by: session::Shown::Certificate(fingerprint),
-                    ends: leaf.not_after(),
-                })
-            }))
+        let on_record = match self.on_record.of(mark, &leaf.fingerprint()) {
+            Some(known) => known,
+            None => match self.world.store.snapshot(|store| OnRecord::read(store, leaf))? {
+                Ok(read) => self.on_record.remember(mark, leaf.fingerprint(), read),
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        Ok(self.known(leaf, mark, &on_record))
+    }
+
+    /// A device of which that is on record.
+    fn known(&self, leaf: &Certificate, mark: Option<u64>, on_record: &OnRecord) -> Result<Known, Refusal> {
+        let OnRecord { identity, quarantine } = on_record;
+        let level = self.level(&identity.device)?;
+        let place = self.place_of(identity, quarantine.as_ref(), level.clone())?;
+        Ok(Known {
+            place,
+            read: mark.map(|mark| Read { mark, level: level.map(|(level, _)| level) }),
+            name: identity.serial_number.to_string(),
+            device: identity.device.clone(),
+            by: session::Shown::Certificate(leaf.fingerprint()),
+            ends: leaf.not_after(),
         })
     }
 
@@ -177,4 +242,44 @@ pub(super) fn unreadable(why: &ReadError) -> Refusal {
 
 pub(super) fn denied(check: &'static str, section: &'static str, detail: String) -> Refusal {
     Refusal::new(Fault::Denied, check, section, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_lifecycle::network::Birth;
+
+    fn on_record(serial: &str) -> OnRecord {
+        let birth = Birth::IDevId { idevid: Fingerprint([7; 32]), birth_key: None, hardware_backed: false };
+        let serial_number = serial.parse().unwrap();
+        let device = DeviceId::new(&[1], &serial_number);
+        OnRecord { identity: Identity { device, serial_number, vendor: None, model: None, birth }, quarantine: None }
+    }
+
+    #[test]
+    fn what_is_on_record_is_remembered_until_anything_is_written() {
+        let (remembered, one, other) = (Remembered::default(), Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let found =
+            |mark, certificate| remembered.of(Some(mark), certificate).map(|it| it.identity.serial_number.to_string());
+        remembered.remember(Some(5), one, on_record("one"));
+        assert_eq!((found(5, &one).as_deref(), found(5, &other), found(6, &one)), (Some("one"), None, None));
+        remembered.remember(Some(6), other, on_record("other"));
+        assert_eq!((found(6, &one), found(6, &other).as_deref()), (None, Some("other")));
+    }
+
+    #[test]
+    fn what_was_read_before_something_was_written_is_not_remembered() {
+        let (remembered, one, other) = (Remembered::default(), Fingerprint([1; 32]), Fingerprint([2; 32]));
+        remembered.remember(Some(6), one, on_record("one"));
+        remembered.remember(Some(5), other, on_record("other"));
+        assert!(remembered.of(Some(5), &other).is_none() && remembered.of(Some(6), &other).is_none());
+        assert!(remembered.of(Some(6), &one).is_some());
+    }
+
+    #[test]
+    fn nothing_is_remembered_where_others_write_too() {
+        let (remembered, one) = (Remembered::default(), Fingerprint([1; 32]));
+        remembered.remember(None, one, on_record("one"));
+        assert!(remembered.of(None, &one).is_none() && remembered.of(Some(0), &one).is_none());
+    }
 }

@@ -32,6 +32,7 @@ use crate::{
     role::{RoleName, Shutdown, Task},
     settings::{AccessSettings, Settings},
 };
+use judge::Remembered;
 use landfall_brski::registrar::Vendors;
 use landfall_eap::radius::Desk;
 use landfall_net::tls::{ClientAuth, ServerTls};
@@ -149,6 +150,7 @@ impl Config {
             clients: self.clients,
             places: self.places,
             memo: Arc::new(SignatureMemo::new(REMEMBERED)),
+            on_record: Remembered::default(),
             enforcer: self.enforcer,
             vendors: options.vendors,
             desk: Mutex::default(),
@@ -187,6 +189,7 @@ pub struct Access {
     places: Places,
     /// Signatures that were checked before: devices come again with the same certificates.
     memo: Arc<SignatureMemo>,
+    on_record: Remembered,
     enforcer: Option<Arc<Enforcer>>,
     vendors: Option<Vendors>,
     desk: Mutex<Desk<Talk>>,

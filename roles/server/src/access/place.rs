@@ -5,7 +5,6 @@ use crate::settings::PlaceSettings;
 use landfall_assurance::Level;
 use landfall_eap::radius::Place;
 use landfall_lifecycle::network::{DomainDevice, Identity, Quarantine};
-use landfall_store::{ReadError, Snapshot};
 use landfall_types::{DeviceId, Fault, Refusal};
 
 const SECTION: &str = "SP 1800-36B 4.5";
@@ -71,8 +70,8 @@ impl Access {
     /// Where a device is to be now.
     pub(super) fn place(&self, device: &Identity) -> Result<Place, Refusal> {
         let level = self.level(&device.device)?;
-        let placed = self.world.store.snapshot(|store| Ok::<_, ReadError>(self.place_at(store, device, level)));
-        placed.unwrap_or_else(|why| Err(unreadable(&why)))
+        let found = self.world.store.find::<Quarantine>(device.device.as_str()).map_err(|why| unreadable(&why))?;
+        self.place_of(device, found.as_ref().map(|found| &found.record), level)
     }
 
     /// What the policy lets a device be, if it is asked.
@@ -80,19 +79,19 @@ impl Access {
         self.world.authorizer.level(&self.world.store, device, self.world.clock.now())
     }
 
-    /// Where a device of that level is to be.
-    pub(super) fn place_at(
+    /// Where a device of that level is to be, that an operator has put into that quarantine.
+    pub(super) fn place_of(
         &self,
-        store: &Snapshot<'_>,
         device: &Identity,
+        quarantine: Option<&Quarantine>,
         level: Option<(Level, String)>,
     ) -> Result<Place, Refusal> {
         if let Some((Level::Blocked, why)) = level {
             return Err(Refusal::new(Fault::Denied, "access-blocked", SECTION, format!("blocked by policy: {why}")));
         }
         // An operator's word and that of the policy: the worse counts.
-        if let Some(found) = store.find::<Quarantine>(device.device.as_str()).map_err(|why| unreadable(&why))? {
-            return self.places.quarantined(&found.why);
+        if let Some(quarantine) = quarantine {
+            return self.places.quarantined(&quarantine.why);
         }
         match level {
             Some((Level::Quarantine, why)) => self.places.quarantined(&why),
