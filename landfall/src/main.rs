@@ -21,8 +21,14 @@ mod verification;
 
 use clap::Parser;
 use cli::{Cli, Noun};
+use mimalloc::MiMalloc;
 use output::{Answer, Output};
 use std::process::ExitCode;
+
+/// Every conversation is a few hundred small pieces of memory, taken by one thread and often given back by another. With glibc's
+/// allocator threads wait for each other at that: with 64 devices coming in at once it costs a quarter of the rate.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

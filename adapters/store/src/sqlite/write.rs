@@ -7,10 +7,14 @@ use crate::{
     error::CommitError,
 };
 use landfall_types::record::{Change, Version};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, hooks::Wal, params};
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+        mpsc::Receiver,
+    },
     thread,
     time::Duration,
 };
@@ -21,6 +25,9 @@ const GROUP: usize = 4096;
 /// While several want to commit at the same time, the first of them waits so long for others to share its wait for the disk.
 /// Longer saves little more, and leaves those idle who wait for an answer before they ask again.
 const GATHERED: Duration = Duration::from_millis(1);
+
+/// After so many pages, of 4 KiB, the log is folded into the file.
+const LOG_PAGES: i32 = 4000;
 
 /// Changes that wait to be made durable.
 #[derive(Debug)]
@@ -35,6 +42,8 @@ pub(super) struct Writer {
     versions: Versions,
     heads: Heads,
     marks: Arc<Marks>,
+    /// How many pages the log had when last something was committed.
+    log_pages: Arc<AtomicI32>,
     /// What `data_version` was, if the store is shared: it changes whenever another process writes.
     seen: Option<i64>,
 }
@@ -42,9 +51,17 @@ pub(super) struct Writer {
 type Outcome = Result<Committed, CommitError>;
 
 impl Writer {
-    pub(super) fn new(connection: Connection, marks: Arc<Marks>, shared: bool) -> rusqlite::Result<Self> {
+    pub(super) fn new(mut connection: Connection, marks: Arc<Marks>, shared: bool) -> rusqlite::Result<Self> {
         let seen = shared.then(|| data_version(&connection)).transpose()?;
-        Ok(Self { versions: Versions::read(&connection)?, connection, heads: Heads::default(), marks, seen })
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let counted = log_pages.clone();
+        // SQLite by itself would fold the log within a commit, and those who made it would wait for that.
+        connection.wal_hook(Some(move |_: &mut Wal, pages| {
+            counted.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let versions = Versions::read(&connection)?;
+        Ok(Self { versions, connection, heads: Heads::default(), marks, log_pages, seen })
     }
 
     /// Commits what comes, in groups, until the queue is closed.
@@ -63,6 +80,7 @@ impl Writer {
             }
             are_many = group.len() > 1;
             self.commit_group(group);
+            self.fold_log();
         }
         if let Err(e) = self.heads.note(&self.connection, 1) {
             tracing::debug!(error = %e, "the ends of the logs could not be noted");
@@ -86,6 +104,16 @@ impl Writer {
         for (done, outcome) in done.into_iter().zip(outcomes) {
             // Whoever asked may have gone away; the commit stands all the same.
             drop(done.send(outcome));
+        }
+    }
+
+    /// Folds the log into the file if it is long; whoever made the commits in it has been told already. If a reader still
+    /// needs part of it, the rest is folded after a later commit.
+    fn fold_log(&self) {
+        if self.log_pages.swap(0, Ordering::Relaxed) >= LOG_PAGES
+            && let Err(e) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        {
+            tracing::warn!(error = %e, "the store's log could not be folded into its file; it is tried again");
         }
     }
 
@@ -434,6 +462,26 @@ mod tests {
         }
         assert!(writer.stored("thing", "a").unwrap().is_some());
         assert!(commit(&mut writer, vec![put("e", 10)])[0].is_ok());
+    }
+
+    #[test]
+    fn a_long_log_is_folded_into_the_file_after_the_answer() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("store");
+        let mut writer = writer(&path);
+        let (grain, size) = (1 << 20, |path: &std::path::Path| std::fs::metadata(path).unwrap().len());
+        let before = size(&path);
+        for n in 0..8 {
+            assert!(commit(&mut writer, vec![put(&n.to_string(), grain)])[0].is_ok());
+            writer.fold_log();
+        }
+        assert_eq!(size(&path), before, "half of the log that there may be was folded");
+        for n in 8..16 {
+            assert!(commit(&mut writer, vec![put(&n.to_string(), grain)])[0].is_ok());
+        }
+        assert_eq!(size(&path), before, "the log was folded before the answer");
+        writer.fold_log();
+        assert!(size(&path) > 16 << 20);
     }
 
     #[test]
