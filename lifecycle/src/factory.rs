@@ -270,20 +270,18 @@ impl Record for Batch {
     }
 }
 
-/// What the factory's log says of a device.
+/// What the factory's log says of devices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum FactoryEvent {
-    /// It was made.
+    /// These were made, and recorded together.
     Made {
-        /// Its serial number.
-        serial_number: SerialNumber,
-        /// The SHA-256 of its IDevID.
-        idevid: Fingerprint,
-        /// When.
+        /// The devices.
+        devices: Vec<MadeDevice>,
+        /// When they were recorded.
         at: Time,
     },
-    /// It was struck off.
+    /// One was struck off.
     Voided {
         /// Its serial number.
         serial_number: SerialNumber,
@@ -292,4 +290,19 @@ pub enum FactoryEvent {
         /// When.
         at: Time,
     },
+}
+
+/// A device that was made, as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeDevice {
+    /// Its serial number.
+    pub serial_number: SerialNumber,
+    /// The SHA-256 of its IDevID.
+    pub idevid: Fingerprint,
+}
+
+impl From<&FactoryDevice> for MadeDevice {
+    fn from(device: &FactoryDevice) -> Self {
+        Self { serial_number: device.serial_number.clone(), idevid: device.fingerprint }
+    }
 }

@@ -80,6 +80,11 @@ impl Changes {
         Self(Vec::new())
     }
 
+    /// No changes, with room for so many.
+    pub fn of(count: u64) -> Self {
+        Self(Vec::with_capacity(usize::try_from(count).unwrap_or_default()))
+    }
+
     /// Writes `record`; the commit fails if its key is taken.
     pub fn insert<R: Record>(self, record: &R) -> Result<Self, Unwritable> {
         self.write(record, Expect::Absent)

@@ -1,8 +1,8 @@
 //! Manifests: what was made and what was rejected, signed by the factory line.
 //!
 //! A manifest is a JSON file with one line for each device, and a detached signature (CMS, RFC 5652) beside it, which
-//! `openssl cms -verify` checks too. It is written before its batch is marked as finished, so a batch that was
-//! interrupted gets its manifest when it is resumed.
+//! `openssl cms -verify` checks too. That of a batch is written while its devices are made, and signed before the batch is
+//! marked as finished, so a batch that was interrupted gets its manifest when it is resumed.
 
 use super::{Factory, FactoryError, Which};
 use crate::Identity;
@@ -13,17 +13,18 @@ use landfall_pki::{Anchors, Certificate, ContentDigest, PathPolicy, SignedData, 
 use landfall_types::{Fault, Fingerprint, Model, Refusal, SerialNumber, Time};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufReader, BufWriter, Read, Write},
-    num::NonZero,
     path::{Path, PathBuf},
-    thread,
 };
 
 const FORMAT: u8 = 1;
-/// How many devices are read and written by one thread at once.
-const PART: u64 = 2048;
 const SECTION: &str = "NIST SP 1800-36B s4.1";
+/// About as many octets as the line of a device has.
+const LINE: usize = 400;
+/// What stands between two items of a list.
+const BETWEEN: &str = ",\n";
 /// What the signature's file is called, after the manifest's.
 const SIGNATURE: &str = "p7s";
 
@@ -40,9 +41,17 @@ pub(super) struct Manifests {
 struct Head<'a> {
     format: u8,
     manufacturer: &'a str,
-    signed: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<BatchHead<'a>>,
+}
+
+/// What stands below them: nobody knows it before the last of them is made.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Foot {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished: Option<Time>,
+    signed: Time,
 }
 
 #[derive(Serialize)]
@@ -57,7 +66,6 @@ struct BatchHead<'a> {
     last: SerialNumber,
     count: u64,
     planned: Time,
-    finished: Time,
 }
 
 /// A device in a manifest.
@@ -127,78 +135,60 @@ impl Factory {
         self.manifest(which, batch.as_ref(), path)
     }
 
-    /// Writes the manifest of a batch whose last device was made.
-    pub(super) fn manifest_of(&self, batch: &Batch) -> Result<PathBuf, FactoryError> {
+    /// Begins the manifest of a batch that is being made.
+    pub(super) fn list(&self, batch: &Batch) -> Result<List, FactoryError> {
         let folder = &self.manifests.folder;
         fs::create_dir_all(folder).map_err(|why| FactoryError::file(folder, why))?;
-        let path = folder.join(format!("{}.json", batch.id));
-        self.manifest(&Which::Batch(batch.id.clone()), Some(batch), &path)?;
+        let staged = self.begin_manifest(Some(batch), &folder.join(format!("{}.json", batch.id)))?;
+        Ok(List { staged, next: 0, early: BTreeMap::new() })
+    }
+
+    /// Signs the manifest of a batch, all of whose devices are in the list.
+    pub(super) fn sign_list(&self, list: List, batch: &Batch) -> Result<PathBuf, FactoryError> {
+        let path = list.staged.path.clone();
+        self.end_manifest(list.staged, Some(batch))?;
         Ok(path)
     }
 
     fn manifest(&self, which: &Which, batch: Option<&Batch>, path: &Path) -> Result<u64, FactoryError> {
-        let signer = self.manifests.signer.certificate()?;
-        let mut staged = Staged::new(path, ContentDigest::for_signer(signer)?)?;
-        let now = self.now();
-        let (manufacturer, batch_head) = (self.manufacturer.organization.as_str(), head(batch, now)?);
-        let head = Head { format: FORMAT, manufacturer, signed: now, batch: batch_head };
-        let mut head = serde_json::to_string(&head).map_err(|why| FactoryError::file(path, why))?;
-        // The lists stand in the object that the head begins.
-        head.pop();
-        staged.write(&head)?;
-        staged.write(",\"devices\":[")?;
+        let mut staged = self.begin_manifest(batch, path)?;
         let mut count = 0;
-        match batch {
-            Some(batch) => self.lines_of(&batch.range, &mut |lines| {
-                lines.iter().try_for_each(|line| {
-                    count += 1;
-                    staged.line(count > 1, line)
-                })
-            })?,
-            None => self.each_device(which, &mut |device| {
-                count += 1;
-                staged.item(count > 1, &Line::of(device))
-            })?,
-        }
-        staged.write("],\"rejects\":[")?;
-        let (mut follows, about) = (false, batch.map(|batch| &batch.id));
-        self.each_reject(&mut |reject| {
-            if about.is_none_or(|batch| reject.batch.as_ref() == Some(batch)) {
-                staged.item(follows, &reject)?;
-                follows = true;
-            }
-            Ok(())
+        self.each_device(which, &mut |device| {
+            count += 1;
+            staged.item(&Line::of(device))
         })?;
-        staged.write("]}\n")?;
-        staged.sign(&self.manifests.signer, now)?;
+        self.end_manifest(staged, batch)?;
         Ok(count)
     }
 
-    /// Hands the lines of the devices with these serial numbers to `take`, in order. They are read and written on all cores.
-    fn lines_of(
-        &self,
-        range: &SerialRange,
-        take: &mut dyn FnMut(Vec<String>) -> Result<(), FactoryError>,
-    ) -> Result<(), FactoryError> {
-        let part = |skip| -> Result<_, FactoryError> {
-            let mut lines = Vec::new();
-            self.devices_in(&range.part(skip, PART), &mut |device| {
-                lines.push(json(&Line::of(device))?);
-                Ok(())
-            })?;
-            Ok(lines)
-        };
-        let at_once = thread::available_parallelism().map_or(1, NonZero::get);
-        let parts: Vec<u64> = (0..range.count.div_ceil(PART)).map(|number| number * PART).collect();
-        parts.chunks(at_once).try_for_each(|parts| {
-            thread::scope(|scope| {
-                let at_work: Vec<_> = parts.iter().map(|skip| scope.spawn(|| part(*skip))).collect();
-                at_work.into_iter().try_for_each(|part| match part.join() {
-                    Ok(lines) => take(lines?),
-                    Err(panicked) => std::panic::resume_unwind(panicked),
-                })
-            })
-        })
+    /// What stands above the devices.
+    fn begin_manifest(&self, batch: Option<&Batch>, path: &Path) -> Result<Staged, FactoryError> {
+        let signer = self.manifests.signer.certificate()?;
+        let mut staged = Staged::new(path, ContentDigest::for_signer(signer)?)?;
+        let manufacturer = self.manufacturer.organization.as_str();
+        let mut head = json(&Head { format: FORMAT, manufacturer, batch: batch.map(head).transpose()? })?;
+        // The lists stand in the object that the head begins.
+        head.pop();
+        staged.write(&head)?;
+        staged.begin("devices")?;
+        Ok(staged)
+    }
+
+    /// What stands below them, and the signature.
+    fn end_manifest(&self, mut staged: Staged, batch: Option<&Batch>) -> Result<(), FactoryError> {
+        staged.write("]")?;
+        staged.begin("rejects")?;
+        let about = batch.map(|batch| &batch.id);
+        self.each_reject(&mut |reject| match about.is_none_or(|batch| reject.batch.as_ref() == Some(batch)) {
+            true => staged.item(&reject),
+            false => Ok(()),
+        })?;
+        let now = self.now();
+        let foot = json(&Foot { finished: batch.and_then(|batch| batch.finished), signed: now })?;
+        staged.write("],")?;
+        staged.write(foot.trim_start_matches('{'))?;
+        staged.write("\n")?;
+        staged.sign(&self.manifests.signer, now)
     }
 
     /// Hands every reject to `take`, the oldest first.
@@ -216,10 +206,9 @@ impl Factory {
     }
 }
 
-fn head(batch: Option<&Batch>, now: Time) -> Result<Option<BatchHead<'_>>, FactoryError> {
-    let Some(batch) = batch else { return Ok(None) };
+fn head(batch: &Batch) -> Result<BatchHead<'_>, FactoryError> {
     let SerialRange { scheme, first, count } = &batch.range;
-    Ok(Some(BatchHead {
+    Ok(BatchHead {
         id: &batch.id,
         model: &batch.product.model,
         method: batch.method,
@@ -228,50 +217,101 @@ fn head(batch: Option<&Batch>, now: Time) -> Result<Option<BatchHead<'_>>, Facto
         last: scheme.serial(first.saturating_add(count.saturating_sub(1)))?,
         count: *count,
         planned: batch.planned,
-        finished: batch.finished.unwrap_or(now),
-    }))
+    })
+}
+
+/// The devices of a batch in its manifest, in the order of their serial numbers, whichever of its parts is made first.
+#[derive(Debug)]
+pub(super) struct List {
+    staged: Staged,
+    /// The part whose turn it is.
+    next: u64,
+    /// Those that came before their turn.
+    early: BTreeMap<u64, String>,
+}
+
+impl List {
+    /// Adds the lines of the part with this number, which are on record.
+    pub(super) fn add(&mut self, part: u64, lines: Lines) -> Result<(), FactoryError> {
+        self.early.insert(part, lines.0);
+        while let Some(lines) = self.early.remove(&self.next) {
+            self.staged.lines(&lines)?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Some devices in a manifest, one below the other.
+#[derive(Debug)]
+pub(super) struct Lines(String);
+
+impl Lines {
+    /// None yet, with room for so many.
+    pub(super) fn of(count: u64) -> Self {
+        Self(String::with_capacity(LINE * usize::try_from(count).unwrap_or_default()))
+    }
+
+    pub(super) fn push(&mut self, device: &FactoryDevice) -> Result<(), FactoryError> {
+        if !self.0.is_empty() {
+            self.0.push_str(BETWEEN);
+        }
+        self.0.push_str(&json(&Line::of(device))?);
+        Ok(())
+    }
 }
 
 /// A manifest under a name of its own, until it is whole and signed.
-struct Staged<'a> {
-    path: &'a Path,
+#[derive(Debug)]
+struct Staged {
+    path: PathBuf,
     file: BufWriter<File>,
     digest: ContentDigest,
+    /// Whether there is an item in the list already.
+    follows: bool,
 }
 
-impl<'a> Staged<'a> {
-    fn new(path: &'a Path, digest: ContentDigest) -> Result<Self, FactoryError> {
+impl Staged {
+    fn new(path: &Path, digest: ContentDigest) -> Result<Self, FactoryError> {
         let file = File::create(staging(path)).map_err(|why| FactoryError::file(path, why))?;
-        Ok(Self { path, file: BufWriter::new(file), digest })
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), digest, follows: false })
     }
 
-    fn item(&mut self, follows: bool, item: &impl Serialize) -> Result<(), FactoryError> {
-        self.line(follows, &json(item)?)
+    /// Begins a list with this name, after something else.
+    fn begin(&mut self, list: &str) -> Result<(), FactoryError> {
+        self.follows = false;
+        self.write(&format!(",\"{list}\":["))
     }
 
-    fn line(&mut self, follows: bool, line: &str) -> Result<(), FactoryError> {
-        self.write(if follows { ",\n" } else { "\n" })?;
-        self.write(line)
+    fn item(&mut self, item: &impl Serialize) -> Result<(), FactoryError> {
+        self.lines(&json(item)?)
+    }
+
+    /// Adds items to the list, one at least, with what is [`BETWEEN`] them.
+    fn lines(&mut self, lines: &str) -> Result<(), FactoryError> {
+        self.write(if self.follows { BETWEEN } else { "\n" })?;
+        self.follows = true;
+        self.write(lines)
     }
 
     fn write(&mut self, text: &str) -> Result<(), FactoryError> {
         self.digest.update(text.as_bytes());
-        self.file.write_all(text.as_bytes()).map_err(|why| FactoryError::file(self.path, why))
+        self.file.write_all(text.as_bytes()).map_err(|why| FactoryError::file(&self.path, why))
     }
 
     fn sign(self, signer: &Identity, now: Time) -> Result<(), FactoryError> {
-        let Self { path, file, digest } = self;
-        let failed = |why: &dyn std::fmt::Display| FactoryError::file(path, why);
+        let Self { path, file, digest, .. } = self;
+        let failed = |why: &dyn std::fmt::Display| FactoryError::file(&path, why);
         let above = signer.chain.iter().skip(1).cloned();
         let prepared = SignedDataBuilder::detached(digest, signer.certificate()?, above).prepare(Some(now))?;
         let signature = prepared.issue(&*signer.signer)?;
         file.into_inner().map_err(|why| failed(&why))?.sync_all().map_err(|why| failed(&why))?;
-        let beside = signature_of(path);
+        let beside = signature_of(&path);
         let write = || {
             let mut file = File::create(staging(&beside))?;
             file.write_all(&signature)?;
             file.sync_all()?;
-            fs::rename(staging(path), path)?;
+            fs::rename(staging(&path), &path)?;
             fs::rename(staging(&beside), &beside)
         };
         write().map_err(|why| failed(&why))

@@ -5,15 +5,16 @@ use super::{
     authority::Applicant,
     bundles::{Folder, LeftOver},
     dpp,
+    manifest::{Lines, List},
 };
 use landfall_lifecycle::factory::{
-    BadSerial, Batch, BatchId, BundleForm, FactoryDevice, FactoryEvent, LOG, Method, Product, SerialCounter,
-    SerialRange,
+    BadSerial, Batch, BatchId, BundleForm, FactoryDevice, FactoryEvent, LOG, MadeDevice, Method, Product,
+    SerialCounter, SerialRange,
 };
 use landfall_pki::{SoftwareKey, pem};
 use landfall_types::{BundleKey, Changes, DeviceBundle, Redacted, SerialNumber, record::Record};
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     num::NonZero,
     path::PathBuf,
     sync::{
@@ -25,6 +26,8 @@ use std::{
 
 /// How many devices share one wait for the disk and one transaction.
 const CHUNK: u64 = 512;
+/// How many devices share an entry of the log.
+const TOLD_TOGETHER: usize = 64;
 /// How often a plan is made anew because another one took the serial numbers.
 const ATTEMPTS: usize = 16;
 /// Why a device is made anew.
@@ -203,11 +206,11 @@ impl Factory {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Provisioned, FactoryError> {
         let made_anew = self.settle(&batch, folder)?;
-        let work = Work::new(self, &batch, folder, progress);
-        let (made, found) = work.run()?;
+        let work = Work::new(self, &batch, folder, self.list(&batch)?, progress);
+        let Done { made, found, list } = work.run()?;
         folder.tidy()?;
         let batch = Batch { finished: Some(self.now()), ..batch };
-        let manifest = self.manifest_of(&batch)?;
+        let manifest = self.sign_list(list, &batch)?;
         self.store.commit_blocking(Changes::new().put(&batch)?)?;
         Ok(Provisioned { folder: folder.path().into(), batch, made, found, made_anew, manifest })
     }
@@ -249,39 +252,44 @@ impl Factory {
         }
     }
 
-    /// Makes the devices of one chunk that are not on record yet; says how many.
-    fn make_chunk(&self, batch: &Batch, folder: &Folder, skip: u64) -> Result<u64, FactoryError> {
+    /// Makes the devices of one chunk that are not on record yet; says how many, and lists all of them.
+    fn make_chunk(&self, batch: &Batch, folder: &Folder, skip: u64) -> Result<(u64, Lines), FactoryError> {
         let dpp = dpp::Maker::of(&batch.product)?;
-        let mut changes = Changes::new();
-        let mut made = 0;
         let chunk = batch.range.part(skip, CHUNK);
-        let mut there = BTreeSet::new();
-        self.devices_in(&chunk, &mut |device| {
-            there.insert(device.serial_number.clone());
-            match device.batch.as_ref() == Some(&batch.id) {
-                true => Ok(()),
-                false => Err(FactoryError::serial_taken(&device.serial_number)),
+        let (mut born, mut lines, mut changes) = (Vec::new(), Lines::of(chunk.count), Changes::of(chunk.count));
+        let mut there = BTreeMap::new();
+        self.devices_in(&chunk, &mut |device| match device.batch.as_ref() == Some(&batch.id) {
+            true => {
+                there.insert(device.serial_number.clone(), device.clone());
+                Ok(())
             }
+            false => Err(FactoryError::serial_taken(&device.serial_number)),
         })?;
         if there.len() as u64 == chunk.count {
-            return Ok(0);
+            there.values().try_for_each(|device| lines.push(device))?;
+            return Ok((0, lines));
         }
         let mut staging = folder.staging(skip / CHUNK, batch.bundles)?;
         for serial in chunk.serials() {
             let serial = serial?;
-            if there.contains(&serial) {
+            if let Some(device) = there.get(&serial) {
+                lines.push(device)?;
                 continue;
             }
             let made_one = self.make(batch, dpp.as_ref(), serial.clone());
             let (device, bundle) = self.rejecting(made_one, batch.method, Some(&batch.id), || serial.to_string())?;
             staging.stage(&bundle)?;
-            changes = changes.insert(&device)?.append(LOG, &event(&device))?;
-            made += 1;
+            lines.push(&device)?;
+            changes = changes.insert(&device)?;
+            born.push(MadeDevice::from(&device));
+        }
+        for devices in born.chunks(TOLD_TOGETHER) {
+            changes = changes.append(LOG, &FactoryEvent::Made { devices: devices.to_vec(), at: self.now() })?;
         }
         staging.sync()?;
         self.store.commit_blocking(changes)?;
         staging.hand_out()?;
-        Ok(made)
+        Ok((born.len() as u64, lines))
     }
 
     fn make(
@@ -302,9 +310,9 @@ impl Factory {
     }
 }
 
-/// What the log says of a device that was made.
+/// What the log says of a device that was made alone.
 pub(super) fn event(device: &FactoryDevice) -> FactoryEvent {
-    FactoryEvent::Made { serial_number: device.serial_number.clone(), idevid: device.fingerprint, at: device.made }
+    FactoryEvent::Made { devices: vec![MadeDevice::from(device)], at: device.made }
 }
 
 /// A batch in the making, shared by all threads.
@@ -312,6 +320,7 @@ struct Work<'a> {
     factory: &'a Factory,
     batch: &'a Batch,
     folder: &'a Folder,
+    list: Mutex<List>,
     progress: &'a (dyn Fn(Progress) + Sync),
     next: AtomicU64,
     done: AtomicU64,
@@ -320,11 +329,19 @@ struct Work<'a> {
     error: Mutex<Option<FactoryError>>,
 }
 
+/// A batch whose devices are all on record.
+struct Done {
+    made: u64,
+    found: u64,
+    list: List,
+}
+
 impl<'a> Work<'a> {
     fn new(
         factory: &'a Factory,
         batch: &'a Batch,
         folder: &'a Folder,
+        list: List,
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Self {
         let (next, done, made) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -332,6 +349,7 @@ impl<'a> Work<'a> {
             factory,
             batch,
             folder,
+            list: Mutex::new(list),
             progress,
             next,
             done,
@@ -341,8 +359,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Makes all chunks on all cores, with as many at work again while others wait for the disk; the first error stops it. How many devices were made, and how many were there.
-    fn run(self) -> Result<(u64, u64), FactoryError> {
+    /// Makes all chunks on all cores, with as many at work again while others wait for the disk; the first error stops it.
+    fn run(self) -> Result<Done, FactoryError> {
         let chunks = self.batch.range.count.div_ceil(CHUNK);
         let cores = 2 * thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.min(usize::try_from(chunks).unwrap_or(cores));
@@ -350,8 +368,9 @@ impl<'a> Work<'a> {
         match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
             None => {
-                let made = self.made.into_inner();
-                Ok((made, self.batch.range.count.saturating_sub(made)))
+                let (made, list) = (self.made.into_inner(), self.list.into_inner());
+                let found = self.batch.range.count.saturating_sub(made);
+                Ok(Done { made, found, list: list.unwrap_or_else(PoisonError::into_inner) })
             }
         }
     }
@@ -362,7 +381,9 @@ impl<'a> Work<'a> {
             if chunk >= chunks {
                 return;
             }
-            match self.factory.make_chunk(self.batch, self.folder, chunk * CHUNK) {
+            let made = self.factory.make_chunk(self.batch, self.folder, chunk * CHUNK);
+            let listed = made.and_then(|(made, lines)| self.listed(chunk, lines).map(|()| made));
+            match listed {
                 Ok(made) => self.count(self.batch.range.part(chunk * CHUNK, CHUNK).count, made),
                 Err(error) => {
                     self.failed.store(true, Ordering::Relaxed);
@@ -370,6 +391,10 @@ impl<'a> Work<'a> {
                 }
             }
         }
+    }
+
+    fn listed(&self, chunk: u64, lines: Lines) -> Result<(), FactoryError> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).add(chunk, lines)
     }
 
     fn count(&self, done: u64, made: u64) {

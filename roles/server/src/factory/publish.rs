@@ -17,20 +17,35 @@ pub struct News {
     pub upto: u64,
 }
 
-/// What `to` has not heard yet of at most `limit` devices, after the entry `after` of the factory's log or where it was
-/// told last; nothing at the end.
+/// How many entries of the log are read at once; one may name some dozens of devices.
+const ENTRIES: usize = 16;
+
+/// What `to` has not heard yet, after the entry `after` of the factory's log or where it was told last; nothing at the end.
+/// It is about `limit` devices, or as many more as one entry of the log names.
 pub fn news(store: &Store, to: &str, after: Option<u64>, limit: usize) -> Result<Option<News>, FactoryError> {
     let after = match after {
         Some(after) => after,
         None => store.find::<Published>(to)?.map_or(0, |published| published.upto),
     };
-    let entries = store.log(LOG, after, limit)?;
-    let Some(upto) = entries.last().map(|entry| entry.seq) else { return Ok(None) };
-    let mut serials = BTreeSet::new();
-    for entry in entries {
-        let event = serde_json::from_value(entry.entry).map_err(|why| FactoryError::file(Path::new(LOG), why))?;
-        let (FactoryEvent::Made { serial_number, .. } | FactoryEvent::Voided { serial_number, .. }) = event;
-        serials.insert(serial_number);
+    let (mut serials, mut upto) = (BTreeSet::new(), after);
+    while serials.len() < limit {
+        let entries = store.log(LOG, upto, ENTRIES)?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries {
+            if serials.len() >= limit {
+                break;
+            }
+            upto = entry.seq;
+            match serde_json::from_value(entry.entry).map_err(|why| FactoryError::file(Path::new(LOG), why))? {
+                FactoryEvent::Made { devices, .. } => serials.extend(devices.into_iter().map(|one| one.serial_number)),
+                FactoryEvent::Voided { serial_number, .. } => drop(serials.insert(serial_number)),
+            }
+        }
+    }
+    if upto == after {
+        return Ok(None);
     }
     let found = |serial: &SerialNumber| store.find::<FactoryDevice>(serial.as_str());
     let devices = serials.iter().map(found).filter_map(Result::transpose).map(|found| Ok(found?.record));

@@ -11,17 +11,28 @@ mod provision;
 mod records;
 
 use landfall_element::{KeySource, SoftwareElement};
-use landfall_lifecycle::factory::{BundleForm, Product, SerialScheme};
+use landfall_lifecycle::factory::{BundleForm, FactoryEvent, LOG, Product, SerialScheme};
 use landfall_pki::{Algorithm, AltName, Anchors, Certificate, PathPolicy, validate};
 use landfall_server::factory::{Factory, NewManufacturer, Order, Progress};
 use landfall_store::Store;
-use landfall_types::{DeviceBundle, Time};
+use landfall_types::{DeviceBundle, SerialNumber, Time};
 use std::{
     fs,
     num::NonZero,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
+
+/// The devices that the log says were made, in its order; its chain is whole.
+fn logged(store: &Store) -> Vec<SerialNumber> {
+    store.verify_log(LOG).unwrap();
+    let events = store.log(LOG, 0, usize::MAX).unwrap().into_iter();
+    let made = events.filter_map(|entry| match serde_json::from_value(entry.entry).unwrap() {
+        FactoryEvent::Made { devices, .. } => Some(devices),
+        FactoryEvent::Voided { .. } => None,
+    });
+    made.flatten().map(|one| one.serial_number).collect()
+}
 
 /// A manufacturer in a folder of its own.
 struct Place {

@@ -1,7 +1,7 @@
 //! Making batches.
 
-use super::{Place, bundles, chains_to, order, product, quietly};
-use landfall_lifecycle::factory::{Batch, BundleForm, FactoryDevice, FactoryEvent, LOG, SerialCounter};
+use super::{Place, bundles, chains_to, logged, order, product, quietly};
+use landfall_lifecycle::factory::{Batch, BundleForm, FactoryDevice, SerialCounter};
 use landfall_pki::{Certificate, Signer, SoftwareKey, pem};
 use landfall_server::factory::{FactoryError, Order, Progress};
 use landfall_store::Store;
@@ -20,7 +20,7 @@ fn a_batch_is_recorded_and_its_bundles_are_ready() {
 
     let store = factory.store();
     assert_eq!(store.count::<FactoryDevice>().unwrap(), 600);
-    assert_eq!(store.verify_log(LOG).unwrap().seq, 600);
+    assert_eq!(logged(store).into_iter().collect::<BTreeSet<_>>().len(), 600);
     let bundles = bundles(&made.folder);
     assert_eq!(bundles.len(), 600);
     let mut keys = BTreeSet::new();
@@ -229,15 +229,6 @@ fn the_log_names_every_device() {
     let place = Place::new();
     let factory = place.factory();
     let made = factory.provision(&order(2), &quietly).unwrap();
-    let logged: BTreeSet<_> = factory
-        .store()
-        .log(LOG, 0, 9)
-        .unwrap()
-        .into_iter()
-        .map(|entry| match serde_json::from_value(entry.entry).unwrap() {
-            FactoryEvent::Made { serial_number, .. } => serial_number,
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let logged: BTreeSet<_> = logged(factory.store()).into_iter().collect();
     assert_eq!(logged, made.batch.range.serials().map(Result::unwrap).collect());
 }
